@@ -1,0 +1,124 @@
+//! Many questions at about the same time become one: what keeps broker load a matter of brokers, not of triggers.
+//!
+//! Not for: what a batch looks like on the wire. A backend's client gives a function that answers a whole batch.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    error::{ReadError, ReadErrorKind},
+    task::{self, Task},
+};
+
+/// One question of a batch. Answer each as soon as it is known: a slow broker must not hold up the others.
+#[derive(Debug)]
+pub struct Ask<Q, A> {
+    /// What is asked.
+    pub question: Q,
+    reply: oneshot::Sender<Result<A, ReadError>>,
+}
+
+impl<Q, A> Ask<Q, A> {
+    /// Answers it. An asker that has gone away is no error.
+    pub fn answer(self, answer: Result<A, ReadError>) {
+        self.reply.send(answer).ok();
+    }
+}
+
+/// Gathers questions into batches.
+///
+/// The queue needs no bound of its own: the sampler has at most one read in flight per trigger.
+pub struct Batcher<Q, A> {
+    asks: mpsc::UnboundedSender<Ask<Q, A>>,
+    _gatherer: Task,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
+    /// Batches for `run`, which gets every question that arrived within `window` of the first (zero: all that
+    /// are being asked right now). Batches may overlap, so one that hangs does not delay the next; a panic in
+    /// one is its askers' `Internal` error and nobody else's.
+    pub fn new<F, Fut>(window: Duration, run: F) -> Self
+    where
+        F: Fn(Vec<Ask<Q, A>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (asks, mut inbox) = mpsc::unbounded_channel();
+        let run = Arc::new(run);
+        let gatherer = task::spawn(async move {
+            while let Some(first) = inbox.recv().await {
+                let batch = gather(first, &mut inbox, window).await;
+                let run = Arc::clone(&run);
+                task::detach(async move { run(batch).await });
+            }
+        });
+        Self { asks, _gatherer: gatherer }
+    }
+
+    /// Asks, and waits for this question's own answer.
+    pub async fn ask(&self, question: Q) -> Result<A, ReadError> {
+        let lost = || ReadError::new(ReadErrorKind::Internal, "the read ended without an answer: see the server's log");
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask { question, reply }).map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+}
+
+async fn gather<T>(first: T, inbox: &mut mpsc::UnboundedReceiver<T>, window: Duration) -> Vec<T> {
+    let mut batch = vec![first];
+    if !window.is_zero() {
+        tokio::time::sleep(window).await;
+    }
+    // Questions of one tick come from many tasks: let those that are ready to run ask before we go.
+    loop {
+        tokio::task::yield_now().await;
+        let before = batch.len();
+        while let Ok(next) = inbox.try_recv() {
+            batch.push(next);
+        }
+        if batch.len() == before {
+            return batch;
+        }
+    }
+}
+
+impl<Q, A> fmt::Debug for Batcher<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Batcher")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doubling(sizes: Arc<parking_lot::Mutex<Vec<usize>>>) -> Batcher<u32, u32> {
+        Batcher::new(Duration::from_millis(2), move |batch: Vec<Ask<u32, u32>>| {
+            sizes.lock().push(batch.len());
+            async move {
+                for ask in batch {
+                    assert_ne!(ask.question, u32::MAX, "a broken batch");
+                    let double = ask.question * 2;
+                    ask.answer(Ok(double));
+                }
+            }
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_questions_of_one_moment_are_one_batch() {
+        let sizes = Arc::default();
+        let batcher = doubling(Arc::clone(&sizes));
+        let answers = futures::future::join_all((0..1000).map(|n| batcher.ask(n))).await;
+        assert_eq!(*sizes.lock(), [1000]);
+        assert!(answers.into_iter().enumerate().all(|(n, answer)| answer.is_ok_and(|double| double as usize == 2 * n)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_in_one_batch_is_an_error_there_and_the_next_one_runs() {
+        let batcher = doubling(Arc::default());
+        let broken = batcher.ask(u32::MAX).await.expect_err("the batch panics");
+        assert_eq!(broken.kind, ReadErrorKind::Internal);
+        assert_eq!(batcher.ask(4).await, Ok(8));
+    }
+}

@@ -1,0 +1,118 @@
+//! The seam between Plimsoll and a kind of broker: two traits and the list of who implements them.
+//!
+//! A sixth backend is one folder here, one `mod` and one line in [`Registry::with`]. Absent on purpose: caching,
+//! retries, logging and batching across connections. The sampler owns time; a backend only looks.
+
+pub mod batch;
+pub mod pool;
+pub mod tls;
+
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "redis")]
+pub mod redis;
+
+use std::{fmt, hash::Hash, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{
+    error::{ReadError, SpecError},
+    metadata::Reader,
+    reading::{Metric, Reading},
+};
+
+/// A kind of source that we can read.
+pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// The values of `scalerType` it answers for: KEDA's own type names.
+    fn scaler_types(&self) -> &'static [&'static str];
+
+    /// Turns metadata into a source. Touches no network: it runs on every question about a new trigger.
+    ///
+    /// Ends with `metadata.finish()?`, so that one error names every problem.
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError>;
+}
+
+/// One trigger's place to read.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync + 'static {
+    /// Name and target of what the HPA sees; pure.
+    fn metric(&self) -> &Metric;
+
+    /// The connection it reads from; sources with an equal id back off together.
+    fn connection(&self) -> &ConnectionId;
+
+    /// What is read, for people: ``group `billing` on topic `orders` ``.
+    fn describe(&self) -> String;
+
+    /// One look; no retry, no cache, no log. The caller sets the deadline by dropping the future.
+    async fn read(&self) -> Result<Reading, ReadError>;
+
+    /// Resolves when the source may have become active: look now. Never resolves spuriously in a tight loop.
+    /// Called again after each look for as long as the source is idle and somebody listens.
+    async fn wake(&self);
+}
+
+/// Which connection a source reads from: equal when address, credentials and TLS are.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    /// A digest of everything that makes the connection, secrets included; never shown.
+    digest: u64,
+    label: Arc<str>,
+}
+
+impl ConnectionId {
+    /// An id for the connection made of `parts`, shown as `label`: scheme and addresses, no user part.
+    pub fn new(parts: &impl Hash, label: impl Into<Arc<str>>) -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        // One random key per process: the digest cannot be used to guess a secret from outside.
+        static KEY: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
+        Self { digest: KEY.hash_one(parts), label: label.into() }
+    }
+
+    /// For people: `kafka://b1:9092`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+/// The backends of this server, found by `scalerType`.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<[Box<dyn Backend>]>);
+
+impl Registry {
+    /// All the backends that this build has.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self::with(vec![
+            #[cfg(feature = "kafka")]
+            Box::new(kafka::Kafka::default()),
+            #[cfg(feature = "redis")]
+            Box::new(redis::Redis::default()),
+        ])
+    }
+
+    /// Just these backends.
+    #[must_use]
+    pub fn with(backends: Vec<Box<dyn Backend>>) -> Self {
+        Self(backends.into())
+    }
+
+    /// The backend that answers for `scaler_type`.
+    #[must_use]
+    pub fn find(&self, scaler_type: &str) -> Option<&dyn Backend> {
+        self.0.iter().map(AsRef::as_ref).find(|backend| backend.scaler_types().contains(&scaler_type))
+    }
+
+    /// Every `scalerType` this server knows.
+    pub fn scaler_types(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().flat_map(|backend| backend.scaler_types().iter().copied())
+    }
+}

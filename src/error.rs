@@ -1,0 +1,123 @@
+//! What can go wrong, in the two kinds an operator meets: a trigger that says something we cannot follow
+//! ([`SpecError`]: mend the YAML) and a source that cannot be read ([`ReadError`]: look at the broker).
+//!
+//! Every text reads "what we looked at, what happened, what to do", names no secret and is constant for a
+//! constant cause: KEDA turns each one into an event.
+
+use std::{fmt, sync::Arc};
+
+/// One thing wrong with a trigger's metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The metadata key at fault.
+    pub key: String,
+    /// What is wrong and what would be right, with the key in it; never the value.
+    pub text: String,
+}
+
+/// A trigger's metadata cannot be followed. Holds every problem found, so that one round of edits mends them all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecError {
+    /// In the order they were found; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            f.write_str(&problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// What kind of failure a read met: the gRPC code, the metric label, the log field and the heading in
+/// `docs/errors.md` all follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReadErrorKind {
+    /// No connection: refused, DNS, TLS, a link that broke.
+    Unreachable,
+    /// Connected, but no answer before the deadline.
+    Timeout,
+    /// The broker refuses us: credentials or rights.
+    Denied,
+    /// The queue, topic, stream or group is not there.
+    NotFound,
+    /// The broker asks us to slow down.
+    Throttled,
+    /// An answer that we cannot use: the wrong type, a protocol error.
+    BadReply,
+    /// A defect of ours.
+    Internal,
+}
+
+impl ReadErrorKind {
+    /// Every kind, in the order of `docs/errors.md`.
+    pub const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Denied,
+        Self::NotFound,
+        Self::Throttled,
+        Self::BadReply,
+        Self::Internal,
+    ];
+
+    /// The label in series, logs and docs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::Throttled => "throttled",
+            Self::BadReply => "bad_reply",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for ReadErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A source could not be read. Cheap to clone: one failed batch answers a thousand triggers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct ReadError {
+    /// What kind of failure.
+    pub kind: ReadErrorKind,
+    /// Whether the whole connection is at fault, so that every trigger on it should hold off together.
+    pub whole_connection: bool,
+    text: Arc<str>,
+}
+
+impl ReadError {
+    /// A failure of this one source, unless its kind says that the connection itself is gone, slow or throttled.
+    pub fn new(kind: ReadErrorKind, text: impl Into<Arc<str>>) -> Self {
+        use ReadErrorKind::{Throttled, Timeout, Unreachable};
+        Self { kind, whole_connection: matches!(kind, Unreachable | Timeout | Throttled), text: text.into() }
+    }
+
+    /// The same failure, known to concern every source on the connection (a refused login, say).
+    #[must_use]
+    pub fn of_connection(mut self) -> Self {
+        self.whole_connection = true;
+        self
+    }
+
+    /// The same failure, known to concern this source alone.
+    #[must_use]
+    pub fn of_source(mut self) -> Self {
+        self.whole_connection = false;
+        self
+    }
+}

@@ -1,0 +1,85 @@
+//! Trigger metadata: the string map that KEDA sends, and KEDA's own grammar for reading it.
+//!
+//! Not for: what any key means. Backends ask a [`Reader`] for their keys by name; it applies one grammar for all.
+
+mod reader;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+pub use reader::Reader;
+pub use values::Secret;
+
+/// The metadata of one trigger as KEDA sends it.
+///
+/// Two maps are equal when they read the same source: the keys that KEDA itself uses for its channel to us
+/// (`scalerAddress`, `enableTLS`, …) take no part. `Debug` shows keys only, since values may be secrets.
+#[derive(Clone, Default)]
+pub struct Metadata(BTreeMap<String, String>);
+
+/// Keys that KEDA reads for its own gRPC channel, or that mean nothing to a source.
+const CHANNEL_KEYS: [&str; 6] = ["caCert", "enableTLS", "scalerAddress", "tlsClientCert", "tlsClientKey", "unsafeSsl"];
+
+impl Metadata {
+    /// Whether KEDA uses `key` for its channel to us, so that it says nothing about the source.
+    #[must_use]
+    pub fn is_channel_key(key: &str) -> bool {
+        CHANNEL_KEYS.contains(&key)
+    }
+
+    /// The raw value, untrimmed.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// All keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    fn identity(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter().filter(|(key, _)| !Self::is_channel_key(key))
+    }
+}
+
+impl From<BTreeMap<String, String>> for Metadata {
+    fn from(map: BTreeMap<String, String>) -> Self {
+        Self(map)
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity().eq(other.identity())
+    }
+}
+
+impl Eq for Metadata {}
+
+impl Hash for Metadata {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for pair in self.identity() {
+            pair.hash(state);
+        }
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,148 @@
+//! Reads keys from a trigger's metadata and collects every problem on the way, so that one answer names them all.
+//!
+//! The rules are KEDA's: values are trimmed, a blank one is absent, `<name>FromEnv` (which arrives already
+//! resolved) comes after `<name>`. Beyond KEDA, every key may be given as `…FromEnv`.
+
+use std::time::Duration;
+
+use super::{Metadata, Secret, values};
+use crate::error::{Problem, SpecError};
+
+/// A cursor over one trigger's metadata. Ask for each key once, then [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct Reader<'m> {
+    metadata: &'m Metadata,
+    /// Every key that somebody asked for, without the `FromEnv` suffix.
+    asked: Vec<&'static str>,
+    problems: Vec<Problem>,
+}
+
+impl<'m> Reader<'m> {
+    /// Starts reading `metadata`.
+    #[must_use]
+    pub fn new(metadata: &'m Metadata) -> Self {
+        Self { metadata, asked: Vec::new(), problems: Vec::new() }
+    }
+
+    /// The trimmed value of `key` or of `<key>FromEnv`; `None` when both are absent or blank.
+    pub fn text(&mut self, key: &'static str) -> Option<&'m str> {
+        self.first_of(&[key])
+    }
+
+    /// The first that is set among several names for one thing: all plain names first, then their `FromEnv` forms.
+    pub fn first_of(&mut self, names: &[&'static str]) -> Option<&'m str> {
+        self.asked.extend_from_slice(names);
+        let plain = names.iter().find_map(|name| self.raw(name));
+        plain.or_else(|| names.iter().find_map(|name| self.raw(&format!("{name}FromEnv"))))
+    }
+
+    /// Like [`text`](Self::text), and a problem when absent.
+    pub fn required(&mut self, key: &'static str) -> &'m str {
+        self.text(key).unwrap_or_else(|| {
+            self.problem(key, format!("`{key}` is required: set it in the trigger's metadata"));
+            ""
+        })
+    }
+
+    /// A secret or a PEM text.
+    pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        self.text(key).map(Secret::new)
+    }
+
+    /// An integer in KEDA's grammar.
+    pub fn int(&mut self, key: &'static str, default: i64) -> i64 {
+        self.parsed(key, values::int, "a whole number such as `10`").unwrap_or(default)
+    }
+
+    /// A boolean in KEDA's grammar.
+    pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.parsed(key, values::boolean, "`true` or `false`").unwrap_or(default)
+    }
+
+    /// A list in KEDA's grammar; `None` when absent.
+    pub fn list(&mut self, key: &'static str) -> Option<Vec<&'m str>> {
+        self.text(key).map(values::list)
+    }
+
+    /// A duration: seconds or Go's syntax.
+    pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
+        self.parsed(key, values::duration, "seconds (`15`) or a duration (`500ms`)")
+    }
+
+    /// One word out of a fixed set, case-sensitive.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.text(key) else { return default };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return *value;
+        }
+        let legal: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        self.problem(key, format!("`{key}` must be one of {}", legal.join(", ")));
+        default
+    }
+
+    /// Whether `key` itself (not its `FromEnv` form) is present and not blank, without counting as asked for.
+    #[must_use]
+    pub fn is_set(&self, key: &str) -> bool {
+        self.raw(key).is_some()
+    }
+
+    /// Marks keys as known that this trigger does not need: parameters of another mode, say.
+    pub fn accept(&mut self, keys: &[&'static str]) {
+        self.asked.extend_from_slice(keys);
+    }
+
+    /// Records that `key` is wrong. `text` names the key and the cure, never the value.
+    pub fn problem(&mut self, key: &str, text: impl Into<String>) {
+        self.problems.push(Problem { key: key.to_owned(), text: text.into() });
+    }
+
+    /// Whether `key` already has a problem, so that knock-on checks can keep quiet.
+    #[must_use]
+    pub fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
+    /// Everything that was wrong so far, as one error.
+    pub fn finish(&mut self) -> Result<(), SpecError> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(SpecError { problems: std::mem::take(&mut self.problems) })
+    }
+
+    /// A warning for each key that nobody asked for, with the nearest known name where one is close.
+    #[must_use]
+    pub fn unknown_keys(&self) -> Vec<String> {
+        let known = |key: &str| {
+            let base = key.strip_suffix("FromEnv").unwrap_or(key);
+            Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
+        };
+        self.metadata
+            .keys()
+            .filter(|key| !known(key))
+            .map(|key| match self.nearest(key) {
+                Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
+                None => format!("`{key}` is not a key of this scaler and is ignored"),
+            })
+            .collect()
+    }
+
+    fn nearest(&self, key: &str) -> Option<&'static str> {
+        let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &key.to_lowercase());
+        let near = self.asked.iter().min_by_key(|name| distance(name))?;
+        (distance(near) <= key.len().div_ceil(4)).then_some(near)
+    }
+
+    fn raw(&self, key: &str) -> Option<&'m str> {
+        self.metadata.get(key).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    fn parsed<T>(&mut self, key: &'static str, parse: fn(&str) -> Option<T>, right: &str) -> Option<T> {
+        let text = self.text(key)?;
+        let value = parse(text);
+        if value.is_none() {
+            self.problem(key, format!("`{key}` must be {right}"));
+        }
+        value
+    }
+}
