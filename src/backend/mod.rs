@@ -93,9 +93,9 @@ impl Registry {
     pub fn standard() -> Self {
         Self::with(vec![
             #[cfg(feature = "kafka")]
-            Box::new(kafka::Kafka::default()),
+            Box::new(kafka::Kafka),
             #[cfg(feature = "redis")]
-            Box::new(redis::Redis::default()),
+            Box::new(redis::Redis),
         ])
     }
 
