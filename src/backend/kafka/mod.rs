@@ -1,5 +1,8 @@
 //! Kafka.
 
+pub mod client;
+pub mod connection;
+
 use std::sync::Arc;
 
 use crate::{
