@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::backend::kafka::partitions::Partitions;
+
 /// One group's offsets on some topics.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Query {
@@ -9,6 +11,8 @@ pub struct Query {
     pub group: Arc<str>,
     /// Which topics.
     pub topics: Topics,
+    /// Which partitions of a named topic; `None` is all.
+    pub partitions: Option<Partitions>,
     /// What counts as the end of a partition.
     pub isolation: Isolation,
     /// Also ask where the log starts, of partitions without a commit: [`PartitionOffsets::start`].

@@ -1,0 +1,1 @@
+//! What metadata means and how lag is counted, as tables.
