@@ -74,21 +74,22 @@ pub fn measure(
 
 /// Sums over all partitions. In `i128`, which no number of partitions can overflow.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Totals {
+pub struct Totals {
     /// Lag that counts for the metric.
-    lag: i128,
+    pub lag: i128,
     /// The same with the persistent lag: what decides about activity.
-    lag_with_persistent: i128,
+    pub lag_with_persistent: i128,
     /// Partitions whose end is known.
-    partitions: u32,
+    pub partitions: u32,
     /// Those of them that have lag that counts.
-    lagging: u32,
+    pub lagging: u32,
     /// A partition whose end is not known, if there is one: the sums are only a lower bound then.
-    unknown: Option<PartitionOffsets>,
+    pub unknown: Option<PartitionOffsets>,
 }
 
 impl Totals {
-    fn of(
+    /// Counts, and moves the memory on.
+    pub fn of(
         offsets: &[PartitionOffsets],
         settings: &Settings,
         memory: &mut Memory,
@@ -117,7 +118,9 @@ impl Totals {
         Ok(totals)
     }
 
-    fn capped(&self, settings: &Settings) -> i128 {
+    /// The lag that the HPA gets: no more than what the useful replicas can carry.
+    #[must_use]
+    pub fn capped(&self, settings: &Settings) -> i128 {
         let Settings { allow_idle_consumers, limit_to_partitions_with_lag, even_distribution, .. } = *settings;
         if allow_idle_consumers && !limit_to_partitions_with_lag && !even_distribution {
             return self.lag;
@@ -133,12 +136,12 @@ impl Totals {
     }
 }
 
-/// One partition's whole lag, never negative; `None` when its end is not known.
+/// One partition's whole lag, never negative; `None` when it takes an end that is not known.
 fn lag_of(partition: &PartitionOffsets, settings: &Settings) -> Result<Option<i64>, ReadError> {
     let committed = match partition.committed {
         Commit::Missing => return Err(left_out(partition, "committed offset")),
-        Commit::None if settings.zero_without_commit => return Ok(partition.end.map(|_| 0)),
-        Commit::None if settings.reset_policy == ResetPolicy::Latest => return Ok(partition.end.map(|_| 1)),
+        Commit::None if settings.zero_without_commit => return Ok(Some(0)),
+        Commit::None if settings.reset_policy == ResetPolicy::Latest => return Ok(Some(1)),
         Commit::None => 0,
         Commit::Offset(offset) => offset,
     };
@@ -163,7 +166,7 @@ impl Memory {
 }
 
 /// The smallest divisor of `partitions` whose replicas can carry `lag`, or all of them.
-fn even_replicas(lag: i128, partitions: u32, threshold: i128) -> u32 {
+pub fn even_replicas(lag: i128, partitions: u32, threshold: i128) -> u32 {
     let carries = |replicas: &u32| i128::from(*replicas) * threshold >= lag;
     (1..=partitions).filter(|replicas| partitions.is_multiple_of(*replicas)).find(carries).unwrap_or(partitions)
 }

@@ -14,10 +14,18 @@ mod tests;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use self::{
+    client::{PartitionOffsets, Topics},
+    lag::Memory,
+    spec::{Dialect, Spec},
+};
 use crate::{
     backend::{Backend, Source},
-    error::SpecError,
+    error::{ReadError, ReadErrorKind, SpecError},
     metadata::Reader,
+    reading::Reading,
 };
 
 /// Kafka.
@@ -30,8 +38,18 @@ impl Backend for Kafka {
     }
 
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        spec::Spec::read(spec::Dialect::of(scaler_type), metadata)?;
+        Spec::read(Dialect::of(scaler_type), metadata)?;
         metadata.problem("scalerType", "not built yet");
         Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
     }
+}
+
+/// Counts what the cluster said.
+fn count(spec: &Spec, offsets: &[PartitionOffsets], memory: &mut Memory, now: Instant) -> Result<Reading, ReadError> {
+    if let (Topics::Named(topics), true) = (&spec.query.topics, offsets.is_empty()) {
+        let topics = topics.join(",");
+        let text = format!("`partitionLimitation` matches no partition of topic `{topics}`: correct it in the trigger");
+        return Err(ReadError::new(ReadErrorKind::NotFound, text));
+    }
+    lag::measure(offsets, &spec.settings, memory, now)
 }
