@@ -136,9 +136,7 @@ impl Fields {
                 return None;
             }
         };
-        if self.topic.is_none() {
-            return None;
-        }
+        self.topic.as_ref()?;
         match (partitions.matches_nothing(), dialect) {
             (false, _) => Some(partitions),
             (true, Dialect::ApacheKafka) => None,

@@ -28,7 +28,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(15);
 
 const DIFFERENCES: [Difference<Vec<Look>>; 16] = [
     Difference {
-        why: "without a commit, what retention has deleted is no lag (as KEDA after its pull request 7937)",
+        why: "without a commit, what retention has deleted is no lag (as in KEDA's later versions)",
         ids: &["kafka-lag-earliest-uncommitted"],
         ours: |looks| *looks == [counted(14.0, 14, true)],
     },

@@ -46,6 +46,7 @@ fn metadata(case: &Value) -> Metadata {
 }
 
 /// Holds what we make of each case against KEDA's expectation, or against the listed difference.
+#[expect(clippy::print_stdout, reason = "the counts are worth seeing, with `--nocapture`")]
 fn hold<T: PartialEq + fmt::Debug>(
     kind: &str,
     differences: &[Difference<T>],
