@@ -4,7 +4,7 @@
 //! Fields are read first, then checked against each other in KEDA's order, so that the first problem is KEDA's
 //! first. Not for: who logs in and how (`auth.rs`).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     auth::Auth,
@@ -46,7 +46,7 @@ pub struct Spec {
     /// Where, and as whom.
     pub connection: Connection,
     /// What to ask there.
-    pub query: Query,
+    pub query: Arc<Query>,
     /// How to count the answer.
     pub settings: Settings,
     /// What the HPA sees.
@@ -84,7 +84,7 @@ impl Spec {
             isolation,
             start_offsets: settings.reset_policy == ResetPolicy::Earliest,
         };
-        Ok(Self { connection: Connection { servers, tls, sasl }, query, settings, metric })
+        Ok(Self { connection: Connection { servers, tls, sasl }, query: Arc::new(query), settings, metric })
     }
 }
 
@@ -117,7 +117,7 @@ impl Fields {
     }
 
     fn check_thresholds(&self, keys: &mut Reader<'_>) {
-        if self.settings.lag_threshold <= 0 && !keys.has_problem(LAG_THRESHOLD) {
+        if self.settings.lag_threshold <= 0 {
             keys.problem(LAG_THRESHOLD, format!("`{LAG_THRESHOLD}` must be greater than 0"));
         }
         if self.settings.activation_lag_threshold < 0 {

@@ -29,7 +29,9 @@ fn partition_limitations_follow_each_dialects_grammar() {
             assert!(Partitions::parse(text, dialect).is_ok(), "{text:?} {dialect:?}");
         }
     }
-    for (text, piece) in [("", 1), ("1,,2", 2), ("1,", 2), ("-1", 1), ("3,1-2-3", 2), ("1-", 1), ("1 2", 1), ("x", 1)] {
+    for (text, piece) in
+        [("", 1), ("1,,2", 2), ("1,", 2), ("-1", 1), ("1--2", 1), ("3,1-2-3", 2), ("1-", 1), ("1 2", 1), ("x", 1)]
+    {
         for dialect in both {
             assert_eq!(Partitions::parse(text, dialect), Err(piece), "{text:?} {dialect:?}");
         }
@@ -44,7 +46,7 @@ fn partition_limitations_follow_each_dialects_grammar() {
 fn a_limitation_to_nothing_is_refused_or_none_by_dialect() {
     refused(Dialect::Kafka, &[("partitionLimitation", "5-2")], &["partitionLimitation"]);
     let some = spec(Dialect::Kafka, &[("partitionLimitation", "5-2,1")]).expect("partition 1 is left").query;
-    assert!(some.partitions.is_some_and(|limit| limit.contains(1) && !limit.contains(3)));
+    assert!(some.partitions.as_ref().is_some_and(|limit| limit.contains(1) && !limit.contains(3)));
     let all = spec(Dialect::ApacheKafka, &[("partitionLimitation", "5-2")]).expect("KEDA's letter").query;
     assert_eq!(all.partitions, None);
 }
@@ -53,7 +55,7 @@ fn a_limitation_to_nothing_is_refused_or_none_by_dialect() {
 fn without_a_topic_the_limitation_is_read_and_not_used() {
     let pairs = [("bootstrapServers", "b:1"), ("consumerGroup", "g"), ("partitionLimitation", "5-2")];
     let query = parse(Dialect::Kafka, &pairs).expect("legal").query;
-    assert_eq!((query.topics, query.partitions), (Topics::All, None));
+    assert_eq!((&query.topics, &query.partitions), (&Topics::All, &None));
 }
 
 #[test]
@@ -64,8 +66,8 @@ fn a_comma_is_part_of_the_topic_or_parts_two_by_dialect() {
         let pairs = [("bootstrapServers", "b:1"), ("consumerGroup", "g"), ("topic", " a, b,,a")];
         let spec = parse(dialect, &pairs).expect("legal");
         assert_eq!(spec.metric.name, name);
-        let Topics::Named(named) = spec.query.topics else { panic!("{:?}", spec.query.topics) };
-        assert_eq!(*named, topics);
+        let Topics::Named(named) = &spec.query.topics else { panic!("{:?}", spec.query.topics) };
+        assert_eq!(**named, topics);
     }
     let error = parse(Dialect::ApacheKafka, &[("bootstrapServers", "b:1"), ("consumerGroup", "g"), ("topic", ",")]);
     assert_eq!(error.expect_err("no topic").problems[0].key, "topic");
@@ -177,6 +179,24 @@ fn kerberos_is_refused_by_naming_what_is_missing() {
     assert!(error.contains("this build does not have (cargo feature `gssapi`)"), "{error}");
     refused(Dialect::ApacheKafka, &[("sasl", "gssapi")], &["sasl"]);
     refused(Dialect::Kafka, &[("sasl", "gssapi")], &["username", "keytab", "realm", "kerberosConfig", "sasl"]);
+}
+
+#[test]
+fn oauth_extensions_are_pairs_with_one_equals_sign() {
+    let extensions = |text| {
+        let endpoint = ("oauthTokenEndpointUri", "https://id/token");
+        let keys = [("sasl", "oauthbearer"), ("username", "u"), ("password", "p"), endpoint, ("oauthExtensions", text)];
+        match spec(Dialect::Kafka, &keys).map(|spec| spec.connection.sasl) {
+            Ok(Some(Sasl::OauthOidc(oidc))) => Ok(oidc.extensions),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.problems[0].key.clone()),
+        }
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(extensions("a=1, b=,=2"), Ok(vec![pair("a", "1"), pair(" b", ""), pair("", "2")]));
+    for text in ["a", "a=1,", "a=b=c", "a=1,,b=2"] {
+        assert_eq!(extensions(text), Err("oauthExtensions".into()), "{text:?}");
+    }
 }
 
 #[test]
