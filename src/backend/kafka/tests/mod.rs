@@ -1,5 +1,6 @@
 //! What metadata means and how lag is counted: rules as tables, and everything that was recorded of KEDA.
 
+mod group;
 mod lag;
 mod recorded;
 mod spec;
