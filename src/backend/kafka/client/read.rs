@@ -23,13 +23,13 @@ type Part = (Arc<Topic>, Vec<i32>);
 pub(super) struct Readers {
     pub topics: Arc<Topics>,
     commits: Commits,
-    offsets: Offsets,
+    pub offsets: Arc<Offsets>,
 }
 
 impl Readers {
     pub fn new(cluster: &Arc<Cluster>) -> Self {
         let topics = Arc::new(Topics::new(Arc::clone(cluster)));
-        let offsets = Offsets::new(cluster, &topics);
+        let offsets = Arc::new(Offsets::new(cluster, &topics));
         Self { topics, commits: Commits::new(cluster), offsets }
     }
 

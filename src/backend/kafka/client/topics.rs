@@ -66,7 +66,7 @@ pub(super) struct Topics {
 struct Known {
     cluster: Arc<Cluster>,
     topics: Mutex<HashMap<Arc<str>, Entry>>,
-    /// Counts the times that a leader moved or a topic changed.
+    /// Counts the times that a leader moved or a topic came or changed.
     moves: watch::Sender<u64>,
 }
 
@@ -192,7 +192,7 @@ impl Known {
         let entry = Entry { topic: Arc::clone(&topic), wanted: Instant::now() };
         let wanted = topics.get(name).map(|entry| entry.wanted);
         let before = topics.insert(Arc::clone(name), Entry { wanted: wanted.unwrap_or(entry.wanted), ..entry });
-        if before.is_some_and(|before| before.topic.partitions != topic.partitions || before.topic.id != topic.id) {
+        if before.is_none_or(|before| before.topic.partitions != topic.partitions || before.topic.id != topic.id) {
             self.moves.send_modify(|moves| *moves += 1);
         }
         Ok(topic)
