@@ -1,5 +1,6 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
+mod costs;
 mod fixtures;
 mod logins;
 mod reads;
