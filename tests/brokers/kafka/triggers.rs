@@ -181,6 +181,29 @@ async fn login_and_tls_come_from_the_metadata() {
     assert!(error.to_string().contains("certificate of an unknown CA"), "{error}");
 }
 
+#[tokio::test]
+async fn the_first_record_wakes_an_idle_trigger() {
+    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA"));
+    let (topic, group) = (unique("wake"), unique("wake"));
+    cluster.create(&topic, 2).await;
+    cluster.commit(&group, &[(&topic, 0, 0), (&topic, 1, 0)]).await;
+    let source = source("kafka", &[("consumerGroup", &group), ("topic", &topic), ("partitionLimitation", "1")]);
+    check("idle", source.read().await, 0.0, false);
+    cluster.produce(&topic, 0, 1).await;
+    let early = tokio::time::timeout(Duration::from_secs(2), source.wake()).await;
+    assert!(early.is_err(), "partition 0 does not count");
+    let produce = async {
+        cluster.produce(&topic, 1, 1).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = source.wake() => {}
+        () = produce => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nothing woke it"),
+    }
+    check("awake", source.read().await, 1.0, true);
+}
+
 async fn delete_before(topic: &str, offset: i64) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address("PLIMSOLL_TEST_KAFKA"));
