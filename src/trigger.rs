@@ -17,7 +17,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Trigger {
     /// What identifies it: equal metadata, equal trigger.
-    pub metadata: Metadata,
+    pub metadata: Arc<Metadata>,
     /// KEDA's name for what it reads.
     pub scaler_type: &'static str,
     /// The place to read.
@@ -49,7 +49,7 @@ impl Trigger {
             return Err(one_problem(key, "the target per replica must be greater than 0: the HPA refuses less"));
         }
         let warnings = keys.unknown_keys();
-        Ok(Self { metadata: metadata.clone(), scaler_type, source, interval, max_staleness, warnings })
+        Ok(Self { metadata: Arc::new(metadata.clone()), scaler_type, source, interval, max_staleness, warnings })
     }
 }
 

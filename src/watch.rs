@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::sampler::Subscription;
 
 /// When an activation is said again, counted from the one before; the last holds for all that follow, with jitter.
-const REPEATS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+const REPEATS: [Duration; 3] = [SHORTEST_PAUSE, Duration::from_secs(5), Duration::from_secs(30)];
+/// Between any two messages of a stream.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The activations of one trigger, until `stop` or, so that streams spread over replicas, about `max_age`.
 pub fn activations(
@@ -24,7 +26,7 @@ pub fn activations(
 ) -> impl Stream<Item = ()> {
     let now = Instant::now();
     let ends_at = max_age.map(|age| now + age.mul_f64(rand::rng().random_range(0.75..1.25)));
-    let watcher = Watcher { subscription, stop, ends_at, rises_seen: None, repeat: None };
+    let watcher = Watcher { subscription, stop, ends_at, rise: 0, plan: None, last_said: None };
     futures::stream::unfold(watcher, |mut watcher| async move { watcher.next().await.then_some(((), watcher)) })
 }
 
@@ -32,10 +34,11 @@ struct Watcher {
     subscription: Subscription,
     stop: CancellationToken,
     ends_at: Option<Instant>,
-    /// The count of rises at the last `true`; `None` before the first.
-    rises_seen: Option<u64>,
-    /// While active: when to say so again, and how often that was done.
-    repeat: Option<(Instant, usize)>,
+    /// The rise that `plan` belongs to.
+    rise: u64,
+    /// While active: when `true` is to be said next, and how often it has been said of this rise.
+    plan: Option<(Instant, usize)>,
+    last_said: Option<Instant>,
 }
 
 impl Watcher {
@@ -45,14 +48,15 @@ impl Watcher {
             if self.says_true() {
                 return true;
             }
-            let far = Instant::now() + Duration::from_secs(86_400);
-            let (ends_at, repeat_at) = (self.ends_at.unwrap_or(far), self.repeat.map_or(far, |(at, _)| at));
+            // A disabled branch of `select!` still evaluates its instant.
+            let never = Instant::now();
+            let (ends_at, due) = (self.ends_at.unwrap_or(never), self.plan.map_or(never, |(due, _)| due));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
                 () = sleep_until(ends_at), if self.ends_at.is_some() => return false,
                 alive = self.subscription.changed() => if !alive { return false },
-                () = sleep_until(repeat_at), if self.repeat.is_some() => {}
+                () = sleep_until(due), if self.plan.is_some() => {}
             }
         }
     }
@@ -60,25 +64,24 @@ impl Watcher {
     fn says_true(&mut self) -> bool {
         let now = Instant::now();
         let max_staleness = self.subscription.max_staleness();
-        let (active, rises) = {
+        let (active, rise) = {
             let state = self.subscription.state();
             (state.is_active(now, max_staleness), state.rises)
         };
         if !active {
-            self.repeat = None;
+            self.plan = None;
             return false;
         }
-        let said = match self.repeat {
-            Some((at, said)) if self.rises_seen == Some(rises) => {
-                if now < at {
-                    return false;
-                }
-                said + 1
-            }
-            _ => 0,
-        };
-        self.rises_seen = Some(rises);
-        self.repeat = Some((now + pause(said), said));
+        let planned = self.plan.filter(|_| self.rise == rise);
+        // A source that flaps costs KEDA one message a second, not one a rise.
+        let (due, said) = planned.unwrap_or_else(|| (self.last_said.map_or(now, |at| now.max(at + SHORTEST_PAUSE)), 0));
+        self.rise = rise;
+        if now < due {
+            self.plan = Some((due, said));
+            return false;
+        }
+        self.last_said = Some(now);
+        self.plan = Some((now + pause(said), said + 1));
         true
     }
 }

@@ -15,4 +15,4 @@ pub mod externalscaler {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/externalscaler.bin"));
 }
 
-pub use server::{Server, Transport};
+pub use server::{Drain, Server, Transport};

@@ -115,8 +115,13 @@ impl Entry {
         }
         self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
         self.nudge.notify_one();
-        let ended = states.wait_for(|state| state.looks > seen).await;
-        let state = ended.map_err(|_| ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down"))?;
+        let state = tokio::select! {
+            state = states.wait_for(|state| state.looks > seen) => state,
+            () = core.closed.cancelled() => {
+                return Err(ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down"));
+            }
+        };
+        let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
         state.answer(Instant::now(), trigger.max_staleness).unwrap_or_else(|| {
             Err(ReadError::new(ReadErrorKind::Internal, "a look ended without an answer: see the server's log"))
         })

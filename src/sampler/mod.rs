@@ -12,15 +12,13 @@ mod view;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use parking_lot::RwLock;
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use clock::Clock;
@@ -94,38 +92,15 @@ struct Core {
     clock: Clock,
     metrics: Arc<Metrics>,
     gates: Arc<Gates>,
-    slots: RwLock<HashMap<Key, Slot>>,
-    closed: AtomicBool,
+    slots: RwLock<HashMap<Arc<Metadata>, Slot>>,
+    /// Set when nothing is observed any more.
+    closed: CancellationToken,
 }
-
-/// The map's key: the entry itself, compared by its trigger's metadata, so that it is stored once.
-#[derive(Debug)]
-struct Key(Arc<Entry>);
 
 #[derive(Debug)]
 struct Slot {
     entry: Arc<Entry>,
     _loop: Task,
-}
-
-impl std::borrow::Borrow<Metadata> for Key {
-    fn borrow(&self) -> &Metadata {
-        &self.0.trigger.metadata
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.trigger.metadata == other.0.trigger.metadata
-    }
-}
-
-impl Eq for Key {}
-
-impl std::hash::Hash for Key {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.trigger.metadata.hash(state);
-    }
 }
 
 impl Sampler {
@@ -140,7 +115,7 @@ impl Sampler {
             metrics,
             gates,
             slots: RwLock::default(),
-            closed: AtomicBool::new(false),
+            closed: CancellationToken::new(),
         };
         Self(Arc::new(core))
     }
@@ -187,7 +162,7 @@ impl Sampler {
 
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.
     pub fn close(&self) {
-        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.closed.cancel();
         let slots = std::mem::take(&mut *self.0.slots.write());
         self.0.metrics.triggers.dec_by(i64::try_from(slots.len()).unwrap_or(i64::MAX));
     }
@@ -212,10 +187,10 @@ impl Core {
         announce(object, &trigger);
         let entry = Arc::new(Entry::new(trigger));
         entry.asked(object, now);
-        if !self.closed.load(Ordering::Relaxed) {
+        if !self.closed.is_cancelled() {
             let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
             let refresh = task::spawn(async move { observed.run(core).await });
-            slots.insert(Key(Arc::clone(&entry)), Slot { entry: Arc::clone(&entry), _loop: refresh });
+            slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
             self.metrics.triggers.inc();
         }
         Ok((entry, Duration::ZERO))
