@@ -13,6 +13,10 @@ use crate::{
 pub struct Kafka;
 
 impl Backend for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["kafka", "apache-kafka"]
     }
@@ -20,5 +24,9 @@ impl Backend for Kafka {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         metadata.problem("scalerType", "not built yet");
         Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 }
