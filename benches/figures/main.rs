@@ -8,9 +8,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench stops at the first surprise"
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    reason = "a bench stops at the first surprise, tells the time by the real clock and prints"
 )]
-#![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 mod calls;
 mod fleet;

@@ -99,7 +99,7 @@ impl Registry {
     pub fn standard() -> Self {
         Self::with(vec![
             #[cfg(feature = "kafka")]
-            Box::new(kafka::Kafka),
+            Box::new(kafka::Kafka::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis),
         ])
