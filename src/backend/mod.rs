@@ -95,7 +95,7 @@ impl Registry {
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka),
             #[cfg(feature = "redis")]
-            Box::new(redis::Redis),
+            Box::new(redis::Redis::default()),
         ])
     }
 
