@@ -1,0 +1,5 @@
+//! Against real brokers. Start them with `tests/brokers/up` and load `target/brokers/env`; a broker that is not there
+//! is a failure, never a skip.
+
+#[cfg(feature = "redis")]
+mod redis;
