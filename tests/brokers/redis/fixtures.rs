@@ -168,6 +168,11 @@ impl Writer {
         command.query_async(&mut self.0).await
     }
 
+    /// Runs a pipeline whose replies do not matter.
+    pub async fn pipeline(&mut self, pipeline: &redis::Pipeline) {
+        pipeline.exec_async(&mut self.0).await.unwrap();
+    }
+
     /// Runs a command whose reply does not matter.
     pub async fn does(&mut self, words: &str) {
         self.run::<redis::Value>(words).await;

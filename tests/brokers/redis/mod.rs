@@ -7,3 +7,4 @@ mod fixtures;
 mod relay;
 mod server;
 mod values;
+mod waking;
