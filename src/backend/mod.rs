@@ -101,7 +101,7 @@ impl Registry {
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka::default()),
             #[cfg(feature = "redis")]
-            Box::new(redis::Redis),
+            Box::new(redis::Redis::default()),
         ])
     }
 
