@@ -4,5 +4,16 @@ pub mod error;
 pub mod metadata;
 pub mod reading;
 pub mod task;
+pub mod telemetry;
 
 pub mod backend;
+pub mod trigger;
+
+pub mod sampler;
+pub mod watch;
+
+pub mod admin;
+pub mod grpc;
+
+pub mod app;
+pub mod cli;

@@ -1,3 +1,24 @@
-//! The `plimsoll` binary.
+//! The `plimsoll` binary: parse the command line, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use plimsoll::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Several crates bring rustls, each able to use more than one provider: the choice must be made before the first connection.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        unreachable!("nothing can have chosen a provider before the first line of main");
+    }
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the log may not have started")]
+            {
+                eprintln!("plimsoll: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

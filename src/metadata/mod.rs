@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use reader::Reader;
-pub use values::Secret;
+pub use values::{Secret, duration as parse_duration};
 
 /// The metadata of one trigger as KEDA sends it.
 ///

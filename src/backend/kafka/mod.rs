@@ -38,6 +38,10 @@ pub struct Kafka {
 }
 
 impl Backend for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["kafka", "apache-kafka"]
     }
@@ -48,6 +52,10 @@ impl Backend for Kafka {
         let id = ConnectionId::new(connection, connection.label());
         let client = self.clients.get(connection, || Client::new(connection.clone()));
         Ok(Arc::new(Group { spec, id, client, seen: Mutex::default() }))
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 }
 

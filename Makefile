@@ -1,0 +1,62 @@
+# One place to learn how to run, test and measure. `make` alone prints this list.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench brokers-up brokers-down
+
+# Each of these must build without the others.
+FEATURES := kafka redis demo
+SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose .ci/run
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
+	cargo run --release -- demo
+
+test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
+	cargo test --locked --no-run
+	tests/brokers/with -- cargo test --locked
+
+check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
+
+bench: ## the figures of docs/performance.md, into target/bench.json
+	cargo bench --locked --bench figures --no-run
+	tests/brokers/with kafka redis -- cargo bench --locked --bench figures
+
+brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
+	tests/brokers/up
+
+brokers-down: ## stop them and forget their data
+	tests/brokers/down
+
+# The parts of `check`, in the order of their cost.
+.PHONY: check-format check-lints check-docs check-features check-licences check-scripts check-compose
+
+check-format:
+	cargo fmt --check
+
+check-lints:
+	cargo clippy --locked --all-targets -- -D warnings
+
+check-docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+check-features:
+	cargo clippy --locked --no-default-features -- -D warnings
+	set -e; for feature in $(FEATURES); do \
+		echo "cargo clippy --no-default-features --features $$feature"; \
+		cargo clippy --locked --no-default-features --features $$feature -- -D warnings; \
+	done
+
+# `.ci/run` puts cargo-deny into target/tools.
+check-licences: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+check-licences:
+	@if command -v cargo-deny >/dev/null; then cargo-deny check bans licenses sources; \
+	else echo "licences and bans are NOT checked: cargo-deny is not here (cargo install cargo-deny)" >&2; fi
+
+check-scripts:
+	@if command -v shellcheck >/dev/null; then shellcheck --check-sourced $(SCRIPTS) && echo "scripts: no complaint"; \
+	else echo "scripts are NOT checked: shellcheck is not here" >&2; fi
+
+check-compose:
+	tests/compose

@@ -1,0 +1,29 @@
+//! The command line: one file per command.
+
+mod serve;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// An external scaler for KEDA: Kafka and Redis to replicas, pushed in milliseconds.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve KEDA over gRPC.
+    Serve(serve::Serve),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub async fn run(self) -> Result<()> {
+        match self.command {
+            Command::Serve(serve) => serve.run().await,
+        }
+    }
+}

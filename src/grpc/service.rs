@@ -1,0 +1,128 @@
+//! The five calls of KEDA's external scaler.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{
+    externalscaler::{
+        GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
+        ScaledObjectRef, external_scaler_server::ExternalScaler,
+    },
+    status::{code_name, of_ask, of_spec},
+};
+use crate::{
+    metadata::Metadata,
+    sampler::{ObjectRef, Sampler},
+    telemetry::{Method, Metrics},
+    watch,
+};
+
+/// KEDA up to 2.19 multiplies by 1,000 into an int64: above this it overflows.
+const LARGEST_VALUE: f64 = 9e15;
+
+/// Answers KEDA from the sampler.
+pub(super) struct Scaler {
+    pub(super) sampler: Sampler,
+    pub(super) metrics: Arc<Metrics>,
+    /// Ends every stream with OK.
+    pub(super) end_streams: CancellationToken,
+    pub(super) stream_age: Option<Duration>,
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ExternalScaler for Scaler {
+    type StreamIsActiveStream = Answers<IsActiveResponse>;
+    type StreamMetricSpecStream = Answers<GetMetricSpecResponse>;
+
+    async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let asked = self.sampler.sample(object, &Metadata::from(scaler_metadata)).await;
+        let answer = asked.map(|(_, sample)| IsActiveResponse { result: sample.reading.active });
+        self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
+    }
+
+    async fn stream_is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        // Bad metadata refuses the stream before it begins: a change of it makes KEDA open a new one.
+        let opened = self.sampler.subscribe(object, &Metadata::from(scaler_metadata)).map(|subscription| {
+            let metrics = Arc::clone(&self.metrics);
+            let activations = watch::activations(subscription, self.end_streams.clone(), self.stream_age);
+            let answers = activations.map(move |()| {
+                metrics.pushes.inc();
+                Ok(IsActiveResponse { result: true })
+            });
+            Box::pin(answers) as Self::StreamIsActiveStream
+        });
+        self.counted(Method::StreamIsActive, opened.map_err(|error| of_spec(&error)))
+    }
+
+    async fn get_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<GetMetricSpecResponse>, Status> {
+        let metadata = Metadata::from(request.into_inner().scaler_metadata);
+        let spec = self.sampler.metric(&metadata).map(|metric| {
+            let spec = MetricSpec {
+                metric_name: metric.name,
+                target_size: rounded_up(metric.target).max(1),
+                target_size_float: metric.target,
+            };
+            GetMetricSpecResponse { metric_specs: vec![spec] }
+        });
+        self.counted(Method::GetMetricSpec, spec.map_err(|error| of_spec(&error)))
+    }
+
+    async fn stream_metric_spec(
+        &self,
+        _request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
+        // KEDA takes this as "targets do not change by themselves" and asks no more.
+        Err(Status::unimplemented("targets change only with the trigger: use GetMetricSpec"))
+    }
+
+    async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
+        let GetMetricsRequest { scaled_object_ref, metric_name } = request.into_inner();
+        let value = self.value(scaled_object_ref.unwrap_or_default(), metric_name).await;
+        self.counted(Method::GetMetrics, value)
+    }
+}
+
+impl Scaler {
+    /// Exactly one value, for exactly the metric asked for; KEDA may have changed the case of its name.
+    async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = object;
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let asked = self.sampler.sample(object, &Metadata::from(scaler_metadata)).await;
+        let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
+        let known = &trigger.source.metric().name;
+        if !known.eq_ignore_ascii_case(&metric_name) {
+            let text = format!("this trigger has no metric of the name asked for, its metric is `{known}`");
+            return Err(Status::invalid_argument(text));
+        }
+        let value = sample.reading.value.clamp(0.0, LARGEST_VALUE);
+        let value = MetricValue { metric_name, metric_value: rounded_up(value), metric_value_float: value };
+        Ok(GetMetricsResponse { metric_values: vec![value] })
+    }
+
+    fn counted<T>(&self, method: Method, answer: Result<T, Status>) -> Result<Response<T>, Status> {
+        let code = answer.as_ref().map_or_else(Status::code, |_| tonic::Code::Ok);
+        self.metrics.called(method, code_name(code));
+        answer.map(Response::new)
+    }
+}
+
+/// For KEDA up to 2.16, which reads the integers only: the same sign and zero as the float.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to ±9e15, which i64 holds exactly")]
+fn rounded_up(value: f64) -> i64 {
+    value.clamp(-LARGEST_VALUE, LARGEST_VALUE).ceil() as i64
+}

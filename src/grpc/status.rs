@@ -1,0 +1,43 @@
+//! Our errors as gRPC statuses. KEDA shows the text as an event, so it is the error's own and nothing is added.
+
+use tonic::{Code, Status};
+
+use crate::{
+    error::{ReadError, ReadErrorKind, SpecError},
+    sampler::AskError,
+};
+
+pub(super) fn of_spec(error: &SpecError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+pub(super) fn of_read(error: &ReadError) -> Status {
+    let code = match error.kind {
+        ReadErrorKind::Unreachable | ReadErrorKind::Throttled => Code::Unavailable,
+        ReadErrorKind::Timeout => Code::DeadlineExceeded,
+        ReadErrorKind::Denied | ReadErrorKind::NotFound | ReadErrorKind::BadReply => Code::FailedPrecondition,
+        ReadErrorKind::Internal => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+pub(super) fn of_ask(error: &AskError) -> Status {
+    match error {
+        AskError::Spec(error) => of_spec(error),
+        AskError::Read(error) => of_read(error),
+    }
+}
+
+/// The code's name in the gRPC specification: a metric label.
+pub(super) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,257 @@
+//! One trigger under observation: its state, who wants it, and the loop that refreshes it.
+//!
+//! The loop is the trigger's only reader, so single flight needs no lock: callers ask, wait and leave as they
+//! like, the look goes on.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tracing::{debug, error, info, warn};
+
+use super::{
+    Core, ObjectRef,
+    plan::{Next, Plan},
+    state::State,
+};
+use crate::{
+    error::{ReadError, ReadErrorKind},
+    reading::{Reading, Sample},
+    trigger::Trigger,
+};
+
+/// Looks caused by a wake keep this distance, whatever a backend signals.
+const WAKE_FLOOR: Duration = Duration::from_millis(10);
+/// How many ScaledObjects are remembered by name for one trigger.
+const OBJECTS_SHOWN: usize = 16;
+
+/// One distinct trigger.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) trigger: Arc<Trigger>,
+    pub(super) state: watch::Sender<State>,
+    /// Who asks: for logs and pages.
+    pub(super) objects: Mutex<Vec<ObjectRef>>,
+    /// Open activation streams.
+    pub(super) streams: AtomicUsize,
+    created: Instant,
+    /// When somebody last asked, in nanoseconds after `created`.
+    last_asked: AtomicU64,
+    /// The number of the look that somebody waits for.
+    demanded: AtomicU64,
+    /// Something changed that the loop should know of: a demand, a new stream.
+    pub(super) nudge: Notify,
+    wake_panicked: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn new(trigger: Trigger) -> Self {
+        Self {
+            trigger: Arc::new(trigger),
+            state: watch::Sender::default(),
+            objects: Mutex::default(),
+            streams: AtomicUsize::new(0),
+            created: Instant::now(),
+            last_asked: AtomicU64::new(0),
+            demanded: AtomicU64::new(0),
+            nudge: Notify::new(),
+            wake_panicked: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that `object` asks now; for how long nobody had asked before.
+    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) -> Duration {
+        let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
+        let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
+        let mut objects = self.objects.lock();
+        if !objects.iter().any(|known| known.name == object.name && known.namespace == object.namespace) {
+            if objects.len() == OBJECTS_SHOWN {
+                objects.remove(0);
+            }
+            objects.push(ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() });
+        }
+        Duration::from_nanos(now_ns.saturating_sub(before))
+    }
+
+    /// Counts a stream in: from now on the wake is armed.
+    pub(super) fn stream_opened(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        self.nudge.notify_one();
+    }
+
+    /// The last good sample or the present failure; waits for the look that is due if neither will do.
+    pub(super) async fn sample(&self, core: &Core, unasked_for: Duration) -> Result<Sample, ReadError> {
+        let trigger = &self.trigger;
+        let now = Instant::now();
+        let mut states = self.state.subscribe();
+        let refreshed = unasked_for < core.wanted_for(trigger) || self.has_streams();
+        if !refreshed {
+            // From now on it is wanted again, even if the last sample still serves this once.
+            self.nudge.notify_one();
+        }
+        let seen = {
+            let state = states.borrow();
+            if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
+                return answer;
+            }
+            if let Some(sample) = state.younger_than(now, trigger.interval) {
+                return Ok(sample);
+            }
+            state.looks
+        };
+        if let Some(closed) = core.gates.closed(trigger.source.connection(), now) {
+            return Err(closed.error);
+        }
+        self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        self.nudge.notify_one();
+        let state = tokio::select! {
+            state = states.wait_for(|state| state.looks > seen) => state,
+            () = core.closed.cancelled() => {
+                return Err(ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down"));
+            }
+        };
+        let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
+        state.answer(Instant::now(), trigger.max_staleness).unwrap_or_else(|| {
+            Err(ReadError::new(ReadErrorKind::Internal, "a look ended without an answer: see the server's log"))
+        })
+    }
+
+    pub(super) fn last_asked(&self) -> Instant {
+        self.created + Duration::from_nanos(self.last_asked.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn look_is_demanded(&self) -> bool {
+        self.demanded.load(Ordering::Relaxed) > self.state.borrow().looks
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    /// Refreshes for as long as somebody wants it. Ends when it has forgotten itself, or with the sampler.
+    pub(super) async fn run(&self, core: Weak<Core>) {
+        let Some(mut plan) = core.upgrade().map(|core| Plan::new(self, &core)) else { return };
+        loop {
+            // While it waits it holds nothing of the sampler, so that dropping that ends the loop.
+            let next = plan.next().await;
+            let Some(core) = core.upgrade() else { return };
+            match next {
+                Next::Forget if core.forget(self) => return,
+                Next::Forget => continue,
+                Next::Look => {}
+                Next::Wake => {
+                    core.metrics.wakes.inc();
+                    if let Some(last) = plan.last_look {
+                        sleep_until(last + WAKE_FLOOR).await;
+                    }
+                }
+            }
+            plan.last_look = Some(Instant::now());
+            self.look(&core).await;
+        }
+    }
+
+    /// The backend's own signal. One that panics is not asked again.
+    pub(super) async fn wake(&self) {
+        if !self.wake_panicked.load(Ordering::Relaxed) {
+            if AssertUnwindSafe(self.trigger.source.wake()).catch_unwind().await.is_ok() {
+                return;
+            }
+            self.wake_panicked.store(true, Ordering::Relaxed);
+            error!(
+                source = self.trigger.source.describe(),
+                "the wake of a source panicked, it is refreshed by the clock alone"
+            );
+        }
+        std::future::pending().await
+    }
+
+    /// One look, with deadline, whatever happens inside.
+    async fn look(&self, core: &Core) {
+        let started = Instant::now();
+        let outcome = self.read(started + core.read_deadline(&self.trigger)).await;
+        let ended = Instant::now();
+        core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
+        match outcome {
+            Ok(reading) => self.succeeded(core, reading, started, ended),
+            Err(error) => self.failed(core, error, started, ended),
+        }
+    }
+
+    async fn read(&self, deadline: Instant) -> Result<Reading, ReadError> {
+        let source = &self.trigger.source;
+        let reading = match timeout_at(deadline, AssertUnwindSafe(source.read()).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_panic)) => {
+                let text = format!("reading {} met a defect of this server: see its log", source.describe());
+                return Err(ReadError::new(ReadErrorKind::Internal, text));
+            }
+            Err(_elapsed) => {
+                let (what, place) = (source.describe(), source.connection().label());
+                let text =
+                    format!("{what} on {place} did not answer in time: check that the broker is up and not overloaded");
+                return Err(ReadError::new(ReadErrorKind::Timeout, text));
+            }
+        };
+        if reading.value.is_finite() {
+            return Ok(reading);
+        }
+        let text = format!("{} gave a value that is not a number: see what it measures", source.describe());
+        Err(ReadError::new(ReadErrorKind::BadReply, text))
+    }
+
+    fn succeeded(&self, core: &Core, reading: Reading, started: Instant, ended: Instant) {
+        let source = &self.trigger.source;
+        if let Some(lasted) = core.gates.succeeded(source.connection(), ended) {
+            info!(connection = source.connection().label(), ?lasted, "connection works again");
+        }
+        let failed_since = self.state.borrow().failure.as_ref().filter(|f| !f.error.whole_connection).map(|f| f.since);
+        if let Some(since) = failed_since {
+            info!(source = source.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
+        }
+        let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
+        self.state.send_modify(|state| {
+            state.last_look_took = ended - started;
+            state.looked(sample, self.trigger.max_staleness);
+        });
+    }
+
+    fn failed(&self, core: &Core, error: ReadError, started: Instant, ended: Instant) {
+        let source = &self.trigger.source;
+        let connection = source.connection();
+        let began = self.state.borrow().failure.is_none();
+        if error.whole_connection {
+            if core.gates.failed(connection, ended, &error) {
+                warn!(connection = connection.label(), kind = %error.kind, %error, "connection is failing");
+            }
+            debug!(source = source.describe(), kind = %error.kind, %error, "trigger is failing with its connection");
+        } else if began {
+            let objects = self.objects_text();
+            warn!(source = source.describe(), %objects, kind = %error.kind, %error, "trigger is failing");
+        }
+        self.state.send_modify(|state| {
+            state.last_look_took = ended - started;
+            state.failed(error, ended);
+        });
+    }
+
+    fn objects_text(&self) -> String {
+        let objects = self.objects.lock();
+        objects.iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,267 @@
+//! The heart: one sample per distinct trigger, refreshed ahead of time, for everybody who asks.
+//!
+//! Invariants: at most one read in flight per trigger, owned by the server; unknown is an error, never 0; what
+//! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
+
+mod clock;
+mod entry;
+mod gate;
+mod plan;
+mod state;
+mod view;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use clock::Clock;
+pub use state::{Failure, State};
+pub use view::View;
+
+use self::{entry::Entry, gate::Gates};
+use crate::{
+    backend::Registry,
+    error::{ReadError, SpecError},
+    metadata::Metadata,
+    reading::{Metric, Sample},
+    task::{self, Task},
+    telemetry::Metrics,
+    trigger::Trigger,
+};
+
+/// How the sampler behaves where a trigger does not say.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a sample lives: a third of the HPA's own period, since our reads are shared.
+    pub default_interval: Duration,
+    /// How long one read may take.
+    pub read_timeout: Duration,
+    /// For how long after a question a trigger is refreshed ahead of time (three intervals if those are longer):
+    /// KEDA's default poll comes every 30 s.
+    pub wanted_for: Duration,
+    /// When a trigger that nobody asks about is forgotten, with all it remembers and its hold on the client.
+    pub forget_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_interval: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(5),
+            wanted_for: Duration::from_secs(40),
+            forget_after: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The name of a ScaledObject or ScaledJob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectRef<S = String> {
+    /// Its namespace.
+    pub namespace: S,
+    /// Its name.
+    pub name: S,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The metadata cannot be followed.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The source cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Every trigger under observation. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sampler(Arc<Core>);
+
+#[derive(Debug)]
+struct Core {
+    registry: Registry,
+    settings: Settings,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    gates: Arc<Gates>,
+    slots: RwLock<HashMap<Arc<Metadata>, Slot>>,
+    /// Set when nothing is observed any more.
+    closed: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Slot {
+    entry: Arc<Entry>,
+    _loop: Task,
+}
+
+impl Sampler {
+    /// A sampler that knows no trigger yet.
+    #[must_use]
+    pub fn new(registry: Registry, settings: Settings, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let gates = Arc::default();
+        let core = Core {
+            registry,
+            settings,
+            clock,
+            metrics,
+            gates,
+            slots: RwLock::default(),
+            closed: CancellationToken::new(),
+        };
+        Self(Arc::new(core))
+    }
+
+    /// The metric of a trigger. Pure: no I/O, and the trigger is not put under observation.
+    pub fn metric(&self, metadata: &Metadata) -> Result<Metric, SpecError> {
+        if let Some(slot) = self.0.slots.read().get(metadata) {
+            return Ok(slot.entry.trigger.source.metric().clone());
+        }
+        let trigger = Trigger::parse(&self.0.registry, metadata, self.0.settings.default_interval)?;
+        Ok(trigger.source.metric().clone())
+    }
+
+    /// The metric and present sample of a trigger: from memory, or from the look that is due.
+    pub async fn sample(
+        &self,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+    ) -> Result<(Arc<Trigger>, Sample), AskError> {
+        let (entry, unasked_for) = self.0.observe(object, metadata)?;
+        let sample = entry.sample(&self.0, unasked_for).await?;
+        Ok((Arc::clone(&entry.trigger), sample))
+    }
+
+    /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
+    pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, SpecError> {
+        let (entry, _) = self.0.observe(object, metadata)?;
+        entry.stream_opened();
+        self.0.metrics.streams.inc();
+        Ok(Subscription { states: entry.state.subscribe(), entry, core: Arc::clone(&self.0) })
+    }
+
+    /// Every trigger under observation, for the pages.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<View> {
+        self.0.slots.read().values().map(|slot| View::of(&slot.entry)).collect()
+    }
+
+    /// Each backend's name and how many requests it has sent to its brokers.
+    pub fn broker_requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.registry.requests()
+    }
+
+    /// How many connections are failing now.
+    #[must_use]
+    pub fn failing_connections(&self) -> usize {
+        self.0.gates.len()
+    }
+
+    /// Forgets every trigger, so that their clients close. Nothing is observed any more.
+    pub fn close(&self) {
+        self.0.closed.cancel();
+        let slots = std::mem::take(&mut *self.0.slots.write());
+        self.0.metrics.triggers.dec_by(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+    }
+}
+
+impl Core {
+    /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
+    fn observe(
+        self: &Arc<Self>,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+    ) -> Result<(Arc<Entry>, Duration), SpecError> {
+        let now = Instant::now();
+        if let Some(slot) = self.slots.read().get(metadata) {
+            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
+        }
+        let trigger = Trigger::parse(&self.registry, metadata, self.settings.default_interval)?;
+        let mut slots = self.slots.write();
+        if let Some(slot) = slots.get(metadata) {
+            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
+        }
+        announce(object, &trigger);
+        let entry = Arc::new(Entry::new(trigger));
+        entry.asked(object, now);
+        if !self.closed.is_cancelled() {
+            let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
+            let refresh = task::spawn(async move { observed.run(core).await });
+            slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
+            self.metrics.triggers.inc();
+        }
+        Ok((entry, Duration::ZERO))
+    }
+
+    /// Forgets an entry unless somebody has asked for it in the meantime. True when it is gone.
+    fn forget(&self, entry: &Entry) -> bool {
+        let mut slots = self.slots.write();
+        if entry.has_streams() || entry.last_asked() + self.settings.forget_after > Instant::now() {
+            return false;
+        }
+        self.gates.forget(entry.trigger.source.connection());
+        let forgotten = slots.remove(&entry.trigger.metadata).is_some();
+        if forgotten {
+            self.metrics.triggers.dec();
+        }
+        forgotten
+    }
+
+    /// A read may take no longer than its answer could be used, but a second at least: the first one connects.
+    fn read_deadline(&self, trigger: &Trigger) -> Duration {
+        self.settings.read_timeout.min(trigger.max_staleness.max(Duration::from_secs(1)))
+    }
+
+    fn wanted_for(&self, trigger: &Trigger) -> Duration {
+        self.settings.wanted_for.max(trigger.interval * 3)
+    }
+}
+
+fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
+    let (namespace, name, source) = (object.namespace, object.name, trigger.source.describe());
+    info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
+    for warning in &trigger.warnings {
+        warn!(namespace, name, "{warning}");
+    }
+}
+
+/// A look over a trigger's shoulder. Dropping it lets the trigger go.
+#[derive(Debug)]
+pub struct Subscription {
+    entry: Arc<Entry>,
+    states: watch::Receiver<State>,
+    core: Arc<Core>,
+}
+
+impl Subscription {
+    /// The state now; the next [`changed`](Self::changed) waits for one after it.
+    pub fn state(&mut self) -> watch::Ref<'_, State> {
+        self.states.borrow_and_update()
+    }
+
+    /// Waits for a newer state. False when there will be none.
+    pub async fn changed(&mut self) -> bool {
+        self.states.changed().await.is_ok()
+    }
+
+    /// The trigger's own limit on how old a sample may be.
+    #[must_use]
+    pub fn max_staleness(&self) -> Duration {
+        self.entry.trigger.max_staleness
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.entry.streams.fetch_sub(1, Ordering::Relaxed);
+        self.core.metrics.streams.dec();
+    }
+}

@@ -1,0 +1,95 @@
+//! What the pages show of a trigger: every number with where it comes from. No secret is in reach here.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::entry::Entry;
+
+/// One trigger, for people. Times are in seconds.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// The ScaledObjects that ask for it, as `namespace/name`.
+    pub scaled_objects: Vec<String>,
+    /// KEDA's name for the kind of source.
+    pub scaler_type: &'static str,
+    /// What is read.
+    pub source: String,
+    /// Where it is read.
+    pub connection: String,
+    /// The metric's name, without KEDA's prefix.
+    pub metric: String,
+    /// Per replica.
+    pub target: f64,
+    /// The last value read; `null` while unknown.
+    pub value: Option<f64>,
+    /// Whether the workload should run; `null` while unknown.
+    pub active: Option<bool>,
+    /// How old the value is.
+    pub sample_age: Option<f64>,
+    /// How long a value lives.
+    pub polling_interval: f64,
+    /// How old a value may get while reads fail.
+    pub max_staleness: f64,
+    /// How long the last read took.
+    pub last_read_took: f64,
+    /// How many reads have ended.
+    pub reads: u64,
+    /// Open activation streams.
+    pub streams: usize,
+    /// Why reads fail, while they do.
+    pub error: Option<ErrorView>,
+    /// Keys that nobody understands.
+    pub warnings: Vec<String>,
+}
+
+/// A failing read, for people.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorView {
+    /// The heading in `docs/errors.md`.
+    pub kind: &'static str,
+    /// What happened and what to do.
+    pub message: String,
+    /// For how long reads have been failing.
+    pub lasts: f64,
+    /// How many have failed in a row.
+    pub count: u64,
+}
+
+impl View {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let (trigger, now) = (&entry.trigger, Instant::now());
+        let (source, metric) = (&trigger.source, trigger.source.metric());
+        let state = entry.state.borrow();
+        let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
+        let mut scaled_objects: Vec<_> =
+            entry.objects.lock().iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect();
+        scaled_objects.sort();
+        Self {
+            scaled_objects,
+            scaler_type: trigger.scaler_type,
+            source: source.describe(),
+            connection: source.connection().label().to_owned(),
+            metric: metric.name.clone(),
+            target: metric.target,
+            value: state.sample.map(|sample| sample.reading.value),
+            active: state.sample.map(|sample| sample.reading.active),
+            sample_age: state.sample.map(|sample| seconds(now.saturating_duration_since(sample.at))),
+            polling_interval: seconds(trigger.interval),
+            max_staleness: seconds(trigger.max_staleness),
+            last_read_took: seconds(state.last_look_took),
+            reads: state.looks,
+            streams: entry.streams.load(Ordering::Relaxed),
+            error: state.failure.as_ref().map(|failure| ErrorView {
+                kind: failure.error.kind.as_str(),
+                message: failure.error.to_string(),
+                lasts: seconds(now.saturating_duration_since(failure.since)),
+                count: failure.count,
+            }),
+            warnings: trigger.warnings.clone(),
+        }
+    }
+}

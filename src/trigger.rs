@@ -1,0 +1,83 @@
+//! One entry of a ScaledObject's `triggers`, parsed: metadata and the registry make a source to read.
+//!
+//! Not for: anything that lasts. The sampler keeps what must be remembered between two questions.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    backend::{Registry, Source},
+    error::{Problem, SpecError},
+    metadata::{Metadata, Reader},
+};
+
+/// No sample may live shorter than this: below it, refreshing costs the broker more than it tells the HPA.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A trigger as its metadata describes it.
+#[derive(Debug)]
+pub struct Trigger {
+    /// What identifies it: equal metadata, equal trigger.
+    pub metadata: Arc<Metadata>,
+    /// KEDA's name for what it reads.
+    pub scaler_type: &'static str,
+    /// The place to read.
+    pub source: Arc<dyn Source>,
+    /// How long a sample lives.
+    pub interval: Duration,
+    /// How old a sample may get while refreshes fail.
+    pub max_staleness: Duration,
+    /// Keys that nobody understands, in words.
+    pub warnings: Vec<String>,
+}
+
+impl Trigger {
+    /// Parses `metadata`; pure. `default_interval` holds where the trigger names none.
+    pub fn parse(registry: &Registry, metadata: &Metadata, default_interval: Duration) -> Result<Self, SpecError> {
+        let mut keys = Reader::new(metadata);
+        let (scaler_type, backend) = find_backend(registry, &mut keys)?;
+        let interval = interval(&mut keys, default_interval);
+        let max_staleness = keys.duration("maxStaleness").unwrap_or(interval * 2);
+        if max_staleness < interval {
+            keys.problem("maxStaleness", "`maxStaleness` must be at least `pollingInterval`");
+        }
+        keys.accept(&["idlePollingInterval"]);
+        let source = backend.parse(scaler_type, &mut keys)?;
+        let target = source.metric().target;
+        // KEDA sends three decimals, and Kubernetes refuses a target of 0.
+        if target.is_nan() || target < 0.0005 {
+            let key = "target";
+            return Err(one_problem(key, "the target per replica must be greater than 0: the HPA refuses less"));
+        }
+        let warnings = keys.unknown_keys();
+        Ok(Self { metadata: Arc::new(metadata.clone()), scaler_type, source, interval, max_staleness, warnings })
+    }
+}
+
+fn find_backend<'r>(
+    registry: &'r Registry,
+    keys: &mut Reader<'_>,
+) -> Result<(&'static str, &'r dyn crate::backend::Backend), SpecError> {
+    let wanted = keys.text("scalerType");
+    let found = wanted.and_then(|wanted| {
+        let scaler_type = registry.scaler_types().find(|known| *known == wanted)?;
+        Some((scaler_type, registry.find(scaler_type)?))
+    });
+    found.ok_or_else(|| {
+        let known: Vec<String> = registry.scaler_types().map(|known| format!("`{known}`")).collect();
+        let what = if wanted.is_some() { "is not one this server knows" } else { "is required" };
+        one_problem("scalerType", format!("`scalerType` {what}: use one of {}", known.join(", ")))
+    })
+}
+
+fn interval(keys: &mut Reader<'_>, default: Duration) -> Duration {
+    let interval = keys.duration("pollingInterval").unwrap_or(default);
+    if interval < SHORTEST_INTERVAL {
+        keys.problem("pollingInterval", format!("`pollingInterval` must be at least `{SHORTEST_INTERVAL:?}`"));
+        return default;
+    }
+    interval
+}
+
+fn one_problem(key: &str, text: impl Into<String>) -> SpecError {
+    SpecError { problems: vec![Problem { key: key.to_owned(), text: text.into() }] }
+}

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
+
+ALL_BROKERS=(kafka kafka-old kafka-3 redis redis-sentinel redis-cluster)
+
+source "$setup/packages.sh"
+source "$setup/tls.sh"
+source "$setup/kafka-conf.sh"
+source "$setup/kafka.sh"
+source "$setup/redis.sh"
+
+# In the order of their start. A node is its own list, so that one node can be named wherever a broker can.
+nodes_of() {
+    case $1 in
+    kafka | redis) echo "$1" ;;
+    kafka-old) echo zookeeper kafka-old ;;
+    kafka-3) echo kafka-3-{1..3} ;;
+    redis-sentinel) echo redis-master redis-replica sentinel-{1..3} ;;
+    redis-cluster) echo redis-cluster-{1..6} ;;
+    kafka-3-[1-3] | redis-master | redis-replica | sentinel-[1-3] | redis-cluster-[1-6]) echo "$1" ;;
+    *) die "no broker or node \`$1\`: ${ALL_BROKERS[*]}, or one node of them such as kafka-3-2" ;;
+    esac
+}
+
+start_broker() {
+    case $1 in
+    kafka-3-*) start_kraft "$1" 384m ;;
+    redis-master | redis-replica | sentinel-* | redis-cluster-*) start_redis_node "$1" ;;
+    *) "start_${1//-/_}" ;;
+    esac
+}
+
+# What must be there before any start, asked for once although the starts run side by side.
+prepare() {
+    local name
+    make_certificates
+    for name in "$@"; do
+        case $name in
+        kafka-old) need_java && classpath kafka-old >/dev/null ;;
+        kafka*) need_java && classpath kafka >/dev/null ;;
+        *) need_redis ;;
+        esac
+    done
+}
+
+# Only brokers that run are listed, so a test that needs another one can say so.
+write_env() {
+    local name lines=""
+    for name in "${ALL_BROKERS[@]}"; do
+        any_running "$name" && lines+=$(variables "$name")$'\n'
+    done
+    printf 'export PLIMSOLL_TEST_TLS_DIR=%s\n%s' "$TLS_DIR" "$lines" >"$BROKERS_DIR/env.new"
+    mv "$BROKERS_DIR/env.new" "$BROKERS_DIR/env"
+}
+
+any_running() {
+    local node
+    for node in $(nodes_of "$1"); do running "$node" && return 0; done
+    return 1
+}
+
+variables() {
+    case $1 in
+    kafka)
+        export_line KAFKA "$KAFKA_PORT"
+        export_line KAFKA_SASL "$KAFKA_SASL_PORT"
+        export_line KAFKA_SASL_SSL "$KAFKA_SASL_SSL_PORT"
+        export_line KAFKA_SSL "$KAFKA_SSL_PORT"
+        export_line KAFKA_MTLS "$KAFKA_MTLS_PORT"
+        ;;
+    kafka-old) export_line KAFKA_OLD "$KAFKA_OLD_PORT" ;;
+    kafka-3) export_line KAFKA_3 "${KAFKA_3_PORTS[@]}" ;;
+    redis)
+        export_line REDIS "$REDIS_PORT"
+        export_line REDIS_TLS "$REDIS_TLS_PORT"
+        ;;
+    redis-sentinel)
+        export_line REDIS_SENTINELS "${SENTINEL_PORTS[@]}"
+        printf 'export PLIMSOLL_TEST_REDIS_SENTINEL_MASTER=plimsoll\n'
+        ;;
+    redis-cluster) export_line REDIS_CLUSTER "${CLUSTER_PORTS[@]}" ;;
+    esac
+}
+
+export_line() {
+    local name=$1 port list=""
+    shift
+    for port in "$@"; do list+=",127.0.0.1:$port"; done
+    printf 'export PLIMSOLL_TEST_%s=%s\n' "$name" "${list#,}"
+}

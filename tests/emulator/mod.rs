@@ -1,0 +1,109 @@
+//! KEDA as a caller: what its operator does with an external-push trigger, call for call, over any channel.
+//!
+//! Not for: deciding what is right. Tests look at what comes back.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use plimsoll::grpc::externalscaler::{
+    GetMetricSpecResponse, GetMetricsRequest, IsActiveResponse, MetricSpec, MetricValue, ScaledObjectRef,
+    external_scaler_client::ExternalScalerClient,
+};
+use tonic::{Code, Request, Status, Streaming, transport::Channel};
+
+/// The HPA's requests carry the API server's own deadline; KEDA's polls carry none.
+const HPA_DEADLINE: Duration = Duration::from_secs(60);
+
+/// One trigger of one ScaledObject, as the operator holds it.
+#[derive(Debug, Clone)]
+pub struct Keda {
+    client: ExternalScalerClient<Channel>,
+    object: ScaledObjectRef,
+}
+
+/// What one poll found: the spec, the one value, and whether it is active.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poll {
+    pub spec: MetricSpec,
+    pub value: MetricValue,
+    pub active: bool,
+}
+
+impl Keda {
+    pub fn new(channel: Channel, name: &str, metadata: &[(&str, &str)]) -> Self {
+        let scaler_metadata: BTreeMap<_, _> =
+            metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let object = ScaledObjectRef { name: name.to_owned(), namespace: "shop".to_owned(), scaler_metadata };
+        Self { client: ExternalScalerClient::new(channel), object }
+    }
+
+    /// The reconciler, the scale loop and the HPA path all begin here: exactly one spec.
+    pub async fn spec(&mut self) -> Result<MetricSpec, Status> {
+        let GetMetricSpecResponse { mut metric_specs } =
+            self.client.get_metric_spec(self.object.clone()).await?.into_inner();
+        assert_eq!(metric_specs.len(), 1, "KEDA wants exactly one spec: {metric_specs:?}");
+        Ok(metric_specs.remove(0))
+    }
+
+    /// The value of a metric by name; KEDA sums whatever comes, so it must be one.
+    pub async fn value(&mut self, metric_name: &str, deadline: Option<Duration>) -> Result<MetricValue, Status> {
+        let object = Some(self.object.clone());
+        let mut request =
+            Request::new(GetMetricsRequest { scaled_object_ref: object, metric_name: metric_name.to_owned() });
+        if let Some(deadline) = deadline {
+            request.set_timeout(deadline);
+        }
+        let mut values = self.client.get_metrics(request).await?.into_inner().metric_values;
+        assert_eq!(values.len(), 1, "KEDA sums all values: {values:?}");
+        Ok(values.remove(0))
+    }
+
+    pub async fn active(&mut self) -> Result<bool, Status> {
+        let IsActiveResponse { result } = self.client.is_active(self.object.clone()).await?.into_inner();
+        Ok(result)
+    }
+
+    /// One tick of the scale loop: strictly one call after the other, none with a deadline. On an error KEDA
+    /// rebuilds the scaler and asks once more at once.
+    pub async fn poll(&mut self) -> Result<Poll, Status> {
+        let spec = match self.spec().await {
+            Ok(spec) => spec,
+            Err(_) => self.spec().await?,
+        };
+        let (value, active) = match self.value_and_activity(&spec, None).await {
+            Ok(both) => both,
+            Err(_) => self.value_and_activity(&spec, None).await?,
+        };
+        Ok(Poll { spec, value, active })
+    }
+
+    /// One sync of the HPA: through the operator, with the API server's deadline.
+    pub async fn hpa(&mut self) -> Result<MetricValue, Status> {
+        let spec = self.spec().await?;
+        Ok(self.value_and_activity(&spec, Some(HPA_DEADLINE)).await?.0)
+    }
+
+    async fn value_and_activity(
+        &mut self,
+        spec: &MetricSpec,
+        deadline: Option<Duration>,
+    ) -> Result<(MetricValue, bool), Status> {
+        let value = self.value(&spec.metric_name, deadline).await?;
+        Ok((value, self.active().await?))
+    }
+
+    /// The push goroutine's stream.
+    pub async fn stream(&mut self) -> Result<Streaming<IsActiveResponse>, Status> {
+        Ok(self.client.stream_is_active(self.object.clone()).await?.into_inner())
+    }
+
+    /// The spec stream of KEDA 2.21: `UNIMPLEMENTED` makes it fall back to polling for good.
+    pub async fn spec_stream_is_unimplemented(&mut self) -> bool {
+        let answer = self.client.stream_metric_spec(self.object.clone()).await;
+        answer.err().is_some_and(|status| status.code() == Code::Unimplemented)
+    }
+}
+
+/// What KEDA 2.17 and later makes of a value: the float if it is positive, else the integer.
+pub fn seen_by_keda(value: &MetricValue) -> f64 {
+    if value.metric_value_float > 0.0 { value.metric_value_float } else { value.metric_value as f64 }
+}

@@ -1,0 +1,20 @@
+//! Hermetic tests: no network, no broker, no waiting. Time is tokio's, paused.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod admin;
+mod grpc;
+mod keda;
+mod push;
+mod sampler;
+mod scripted;
+mod structure;
+
+#[path = "../emulator/mod.rs"]
+mod emulator;

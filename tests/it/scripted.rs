@@ -1,0 +1,240 @@
+//! A backend that does what a test says: `scalerType: scripted`, one script per `queue`, connections by `host`.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+use plimsoll::{
+    backend::{Backend, ConnectionId, Registry, Source, pool::Pool},
+    error::{ReadError, ReadErrorKind, SpecError},
+    metadata::{Metadata, Reader},
+    reading::{Metric, Reading},
+    sampler::{Clock, ObjectRef, Sampler, Settings},
+    telemetry::Metrics,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+
+/// What a read does.
+#[derive(Debug, Clone)]
+pub enum Act {
+    Value(f64),
+    Fail(ReadError),
+    Hang,
+    Panic,
+    /// The value, after a while.
+    Slow(Duration, f64),
+}
+
+pub fn down() -> Act {
+    Act::Fail(ReadError::new(ReadErrorKind::Unreachable, "host: connection refused"))
+}
+
+pub fn missing() -> Act {
+    Act::Fail(ReadError::new(ReadErrorKind::NotFound, "queue is not there: create it"))
+}
+
+/// One queue's script and record.
+#[derive(Debug)]
+pub struct Queue {
+    act: Mutex<Act>,
+    reads: Mutex<Vec<Instant>>,
+    wake: Notify,
+    /// Whether the next `wake` panics.
+    pub wake_panics: std::sync::atomic::AtomicBool,
+}
+
+impl Queue {
+    pub fn set(&self, act: Act) {
+        *self.act.lock() = act;
+    }
+
+    /// The broker's own signal.
+    pub fn signal(&self) {
+        self.wake.notify_one();
+    }
+
+    pub fn reads(&self) -> Vec<Instant> {
+        self.reads.lock().clone()
+    }
+}
+
+/// All queues, and what is alive of what they cost.
+#[derive(Debug, Default)]
+pub struct World {
+    queues: Mutex<HashMap<String, Arc<Queue>>>,
+    clients: Pool<String, Client>,
+    pub live_sources: AtomicUsize,
+    pub parses: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Client;
+
+impl World {
+    /// The queue of that name; empty and idle until a test says otherwise.
+    pub fn queue(&self, name: &str) -> Arc<Queue> {
+        let new = || Queue {
+            act: Mutex::new(Act::Value(0.0)),
+            reads: Mutex::default(),
+            wake: Notify::new(),
+            wake_panics: Default::default(),
+        };
+        Arc::clone(self.queues.lock().entry(name.to_owned()).or_insert_with(|| Arc::new(new())))
+    }
+
+    pub fn live_clients(&self) -> usize {
+        self.clients.len()
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Scripted(pub Arc<World>);
+
+impl Backend for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn requests(&self) -> u64 {
+        let queues = self.0.queues.lock();
+        queues.values().map(|queue| queue.reads.lock().len() as u64).sum()
+    }
+
+    fn scaler_types(&self) -> &'static [&'static str] {
+        &["scripted"]
+    }
+
+    fn parse(&self, _scaler_type: &str, keys: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+        self.0.parses.fetch_add(1, Ordering::Relaxed);
+        let queue = keys.required("queue").to_owned();
+        let host = keys.text("host").unwrap_or("host").to_owned();
+        let threshold = keys.int("threshold", 10);
+        let activation = keys.int("activation", 0);
+        keys.finish()?;
+        self.0.live_sources.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(ScriptedSource {
+            metric: Metric::new(&format!("scripted-{queue}"), threshold as f64),
+            connection: ConnectionId::new(&host, format!("scripted://{host}")),
+            activation: activation as f64,
+            script: self.0.queue(&queue),
+            queue,
+            host,
+            world: Arc::clone(&self.0),
+            client: Mutex::default(),
+        }))
+    }
+}
+
+struct ScriptedSource {
+    metric: Metric,
+    connection: ConnectionId,
+    activation: f64,
+    script: Arc<Queue>,
+    queue: String,
+    host: String,
+    world: Arc<World>,
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+impl fmt::Debug for ScriptedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.queue)
+    }
+}
+
+impl Drop for ScriptedSource {
+    fn drop(&mut self) {
+        self.world.live_sources.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[async_trait::async_trait]
+impl Source for ScriptedSource {
+    fn metric(&self) -> &Metric {
+        &self.metric
+    }
+
+    fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    fn describe(&self) -> String {
+        format!("queue `{}`", self.queue)
+    }
+
+    async fn read(&self) -> Result<Reading, ReadError> {
+        self.script.reads.lock().push(Instant::now());
+        self.client.lock().get_or_insert_with(|| self.world.clients.get(&self.host, || Client));
+        let act = self.script.act.lock().clone();
+        let value = match act {
+            Act::Value(value) => value,
+            Act::Fail(error) => return Err(error),
+            Act::Hang => std::future::pending().await,
+            Act::Panic => panic!("a script that panics"),
+            Act::Slow(time, value) => {
+                sleep(time).await;
+                value
+            }
+        };
+        Ok(Reading { value, active: value > self.activation })
+    }
+
+    async fn wake(&self) {
+        assert!(!self.script.wake_panics.load(Ordering::Relaxed), "a wake that panics");
+        self.script.wake.notified().await;
+    }
+}
+
+/// A sampler over a world, with the default settings and a wall clock that shows a round minute and a bit.
+pub struct Bench {
+    pub world: Arc<World>,
+    pub sampler: Sampler,
+    pub metrics: Arc<Metrics>,
+}
+
+/// 2026-01-01 00:00:00 UTC and 1.234 s: off the grid of every interval used in tests.
+pub const WALL: Duration = Duration::from_millis(1_767_225_601_234);
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::with(Settings::default(), SystemTime::UNIX_EPOCH + WALL)
+    }
+
+    pub fn with(settings: Settings, wall: SystemTime) -> Self {
+        let scripted = Scripted::default();
+        let world = Arc::clone(&scripted.0);
+        let registry = Registry::with(vec![Box::new(scripted)]);
+        let metrics = Arc::new(Metrics::new(registry.scaler_types()));
+        let sampler = Sampler::new(registry, settings, Clock::showing(wall), Arc::clone(&metrics));
+        Self { world, sampler, metrics }
+    }
+
+    /// The value of a trigger, asked as KEDA would.
+    pub async fn value(&self, metadata: &Metadata) -> Result<f64, String> {
+        let object = ObjectRef { namespace: "shop", name: "orders" };
+        let asked = self.sampler.sample(object, metadata).await;
+        asked.map(|(_, sample)| sample.reading.value).map_err(|error| error.to_string())
+    }
+}
+
+/// Metadata of a scripted trigger.
+pub fn trigger(pairs: &[(&str, &str)]) -> Metadata {
+    [("scalerType", "scripted"), ("scalerAddress", "plimsoll:6000")].iter().chain(pairs).copied().collect()
+}
+
+/// How long `work` took on the paused clock.
+pub async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work.await;
+    (result, start.elapsed())
+}

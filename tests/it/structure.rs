@@ -1,0 +1,132 @@
+//! Who may import whom: the table of docs/architecture.md, held against the code.
+
+use std::{fs, path::Path};
+
+/// Each module and what of ours it may use.
+const MAY_USE: [(&str, &[&str]); 13] = [
+    ("error", &[]),
+    ("metadata", &["error"]),
+    ("reading", &[]),
+    ("task", &[]),
+    ("telemetry", &["error"]),
+    ("backend", &["backend", "error", "metadata", "reading", "task"]),
+    ("trigger", &["backend", "error", "metadata"]),
+    ("sampler", &["backend", "error", "metadata", "reading", "task", "telemetry", "trigger"]),
+    ("watch", &["sampler"]),
+    ("grpc", &["error", "metadata", "sampler", "telemetry", "watch"]),
+    ("admin", &["sampler", "telemetry"]),
+    ("app", &["admin", "backend", "grpc", "sampler", "task", "telemetry"]),
+    ("cli", &["app", "backend", "grpc", "metadata", "sampler", "task", "telemetry", "cli"]),
+];
+
+/// Client libraries, and the only folder that may name them.
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("kafka_protocol", &["backend/kafka"]),
+    ("rsasl", &["backend/kafka"]),
+    ("redis", &["backend/redis"]),
+    ("rdkafka", &["cli/demo"]),
+    ("tonic", &["grpc", "app", "cli/demo"]),
+    ("axum", &["admin", "app"]),
+];
+
+fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix("src").unwrap().to_str().unwrap().to_owned();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    rust_files(Path::new("src"), &mut found);
+    assert!(found.len() > 20);
+    found
+}
+
+/// The modules of ours that `text` uses: `crate::x` and the heads of `use crate::{x, y::z}`.
+fn used(text: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for tail in text.split("crate::").skip(1) {
+        if let Some(list) = tail.strip_prefix('{') {
+            let mut depth = 0;
+            let mut head = String::new();
+            for c in list.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 && c != '}' {
+                    head.push(c);
+                }
+            }
+            used.extend(head.split(',').map(|part| part.trim().split("::").next().unwrap().trim().to_owned()));
+        } else {
+            used.push(tail.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
+        }
+    }
+    used.retain(|name| !name.is_empty());
+    used
+}
+
+fn module_of(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+#[test]
+fn nothing_points_up() {
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let (_, allowed) = MAY_USE
+            .iter()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("{file}: say in MAY_USE what it may use"));
+        for name in used(&text) {
+            assert!(name == module || allowed.contains(&name.as_str()), "{file} uses crate::{name}");
+        }
+    }
+}
+
+#[test]
+fn a_backend_never_uses_another_and_only_it_names_its_library() {
+    for (file, text) in sources() {
+        for backend in ["kafka", "redis"] {
+            let inside = file.starts_with(&format!("backend/{backend}/"));
+            assert!(inside || !text.contains(&format!("backend::{backend}::")), "{file} uses backend::{backend}");
+        }
+        for (library, folders) in LIBRARIES {
+            let names_it = text.lines().any(|line| {
+                let line = line.trim_start();
+                !line.starts_with("//")
+                    && (line.contains(&format!("use {library}::"))
+                        || line.contains(&format!(" {library}::"))
+                        || line.starts_with(&format!("{library}::")))
+            });
+            let allowed = folders.iter().any(|folder| file.starts_with(folder));
+            assert!(allowed || !names_it, "{file} names {library}");
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    for (file, text) in sources() {
+        assert!(text.lines().count() <= 400, "{file} has {} lines: split it by subject", text.lines().count());
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (file, text) in sources() {
+        assert!(text.starts_with("//!"), "{file} has no head comment");
+    }
+}
