@@ -18,9 +18,12 @@ use rdkafka::{
 use super::fixtures::{Cluster, address, unique};
 
 fn source(scaler_type: &str, keys: &[(&str, &str)]) -> Arc<dyn Source> {
+    source_of(&Registry::standard(), scaler_type, keys)
+}
+
+fn source_of(registry: &Registry, scaler_type: &str, keys: &[(&str, &str)]) -> Arc<dyn Source> {
     let servers = address("PLIMSOLL_TEST_KAFKA");
     let metadata: Metadata = [("bootstrapServers", servers.as_str())].into_iter().chain(keys.iter().copied()).collect();
-    let registry = Registry::standard();
     let backend = registry.find(scaler_type).expect("a backend of ours");
     backend.parse(scaler_type, &mut Reader::new(&metadata)).expect("a legal trigger")
 }
@@ -202,6 +205,26 @@ async fn the_first_record_wakes_an_idle_trigger() {
         () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nothing woke it"),
     }
     check("awake", source.read().await, 1.0, true);
+}
+
+#[tokio::test]
+async fn requests_of_clients_that_are_gone_stay_counted() {
+    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA"));
+    let topic = unique("counted");
+    cluster.create(&topic, 1).await;
+    let registry = Registry::standard();
+    let requests = || registry.requests().find(|(name, _)| *name == "kafka").map(|(_, requests)| requests);
+    assert_eq!(requests(), Some(0));
+    let mut before = 0;
+    for _ in 0..2 {
+        let source = source_of(&registry, "kafka", &[("consumerGroup", "nobody"), ("topic", &topic)]);
+        source.read().await.unwrap();
+        drop(source);
+        let now = requests().unwrap();
+        // Versions, metadata, the coordinator, commits, ends.
+        assert!(now >= before + 5, "{before} {now}");
+        before = now;
+    }
 }
 
 async fn delete_before(topic: &str, offset: i64) {

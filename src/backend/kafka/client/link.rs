@@ -213,7 +213,7 @@ impl Link {
             }
             state.waiting.insert(id, Waiting { since: Instant::now(), answer });
         }
-        R::count(&self.counts).fetch_add(1, Ordering::Relaxed);
+        self.counts.add::<R>();
         // If the pump has just ended, it has dropped our `answer` too.
         self.outbox.send(frame).ok();
         Ok(receiver)

@@ -30,7 +30,7 @@ mod wake;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -57,10 +57,16 @@ impl Client {
     /// A client of `connection`. Starts nothing: the first read does.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
+        Self::adding_to(Arc::default(), connection)
+    }
+
+    /// The same, which counts its requests in `requests` too.
+    #[must_use]
+    pub fn adding_to(requests: Arc<AtomicU64>, connection: Connection) -> Self {
         let label = connection.label();
         Self {
             label,
-            cluster: Arc::new(Cluster::new(connection)),
+            cluster: Arc::new(Cluster::new(connection, requests)),
             readers: OnceLock::new(),
             wakes: OnceLock::new(),
             fetch_wait: FETCH_WAIT,
