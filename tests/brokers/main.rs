@@ -11,5 +11,12 @@
 
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(all(feature = "kafka", feature = "redis"))]
+mod keda;
 #[cfg(feature = "redis")]
 mod redis;
+
+#[path = "../emulator/mod.rs"]
+mod emulator;
+#[path = "../emulator/process.rs"]
+mod process;
