@@ -43,7 +43,7 @@ fn since(client: &Client, before: Requests) -> Requests {
 }
 
 async fn check_costs(variable: &str, brokers: u64) {
-    let cluster = Cluster::new(address(variable));
+    let cluster = Cluster::at(variable).await;
     let queries = thousand_triggers(&cluster).await;
     let client = cluster.client();
     read_all(&client, &queries).await;
@@ -67,7 +67,7 @@ async fn a_thousand_triggers_cost_two_requests_per_broker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_idle_triggers_cost_two_fetches_a_second_per_broker_and_one_more_connection() {
-    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA_3"));
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA_3").await;
     let queries = thousand_triggers(&cluster).await;
     let client = Arc::new(cluster.client());
     let seen = join_all(queries.iter().map(|query| read(&client, query))).await;

@@ -1,6 +1,7 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
 mod costs;
+mod faults;
 pub mod fixtures;
 mod logins;
 mod reads;

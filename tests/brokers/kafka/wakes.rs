@@ -40,7 +40,7 @@ async fn parked(client: &Arc<Client>, query: &Query) -> tokio::task::JoinHandle<
 #[tokio::test]
 async fn a_record_ends_a_parked_fetch_at_once_on_every_kafka() {
     for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD", "PLIMSOLL_TEST_KAFKA_3"] {
-        let cluster = Cluster::new(address(variable));
+        let cluster = Cluster::at(variable).await;
         let (topic, group) = (unique("wake"), unique("wake"));
         cluster.create(&topic, 3).await;
         cluster.produce(&topic, 1, 2).await;
@@ -84,7 +84,7 @@ async fn a_partition_that_joins_while_a_fetch_is_parked_is_looked_at() {
 
 #[tokio::test]
 async fn a_wake_concerns_only_those_who_wait_for_that_partition() {
-    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA_3"));
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA_3").await;
     let (busy, idle) = (unique("busy"), unique("idle"));
     cluster.create_many(&[&busy, &idle], 3, 1).await;
     let client = Arc::new(cluster.client());
