@@ -3,8 +3,11 @@
 //! Tests that only read and write use the shared servers, under keys of their own. Those that stop, freeze or
 //! configure a server start one for themselves.
 
+mod access;
+mod fallback;
 mod fixtures;
 mod relay;
 mod server;
+mod tls;
 mod values;
 mod waking;
