@@ -4,10 +4,13 @@
 //! configure a server start one for themselves.
 
 mod access;
+mod cluster;
 mod fallback;
 mod fixtures;
 mod relay;
+mod sentinel;
 mod server;
 mod tls;
+mod trouble;
 mod values;
 mod waking;

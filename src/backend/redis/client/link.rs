@@ -221,7 +221,7 @@ impl Keeper {
         }
         // The state first: those whose replies are cut off by what follows look there for the reason.
         self.tell.send_replace(match end {
-            End::Lost if self.backoff.is_fresh() => State::Connecting,
+            End::Lost if self.backoff.is_brief() => State::Connecting,
             End::Lost => State::Down(trouble::lost(&place)),
             End::Unfit(error) => State::Down(error),
         });
