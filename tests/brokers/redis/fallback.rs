@@ -3,11 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use plimsoll::backend::Source;
 use tokio::time::Instant;
 
 use super::{
-    fixtures::{Pairs, Writer, eventually, list_at, sleeps, source, unique, until_active, value, variable, wakes},
+    fixtures::{
+        Pairs, Plimsoll, Writer, eventually, list_at, sleeps, source, unique, until_active, value, variable, wakes,
+    },
+    relay::Relay,
     server::Server,
 };
 
@@ -63,6 +67,28 @@ async fn is_notified(list: &Arc<dyn Source>, server: &Server) {
 async fn a_user_without_the_right_to_track_is_served_by_the_clock() {
     let server = Server::start(&[UNTOLD]).await;
     is_looked_at(&as_user(&server, "untold", &[]), &server, Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn looks_by_the_clock_come_together() {
+    let server = Server::start(&[UNTOLD]).await;
+    let relay = Relay::to(&server.address()).await;
+    let plimsoll = Plimsoll::new();
+    let login = [("address", relay.address()), ("username", "untold"), ("password", "secret")];
+    let lists: Vec<_> =
+        (0..300).map(|n| plimsoll.source("redis", &[&login, &[("listName", &format!("q-{n}"))]])).collect();
+    join_all(lists.iter().map(value)).await;
+    let (before, start) = (relay.round_trips(), Instant::now());
+    let looking = lists.iter().map(async |list| {
+        for _ in 0..10 {
+            list.wake().await;
+            value(list).await;
+        }
+    });
+    join_all(looking).await;
+    // Ten looks of each, so ten batches; some keys may fall behind by a tick, and there is a beat.
+    let (trips, ticks) = (relay.round_trips() - before, start.elapsed().as_millis() / 100);
+    assert!(trips as u128 <= 2 * ticks + 5, "{trips} round trips in {ticks} ticks");
 }
 
 #[tokio::test]

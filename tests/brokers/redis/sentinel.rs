@@ -23,9 +23,13 @@ struct Group {
 
 impl Group {
     async fn start() -> Self {
-        let master = Server::start(&[]).await;
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(lines: &[&str]) -> Self {
+        let master = Server::start(lines).await;
         let replica_of = format!("replicaof 127.0.0.1 {}", master.port());
-        let replica = Server::start(&[&replica_of]).await;
+        let replica = Server::start(&[lines, &[&replica_of]].concat()).await;
         replicated(&replica).await;
         let monitor = format!("sentinel monitor m 127.0.0.1 {} 2", master.port());
         let lines = [&monitor, "sentinel down-after-milliseconds m 1000", "sentinel failover-timeout m 3000"];
@@ -48,8 +52,13 @@ impl Group {
     }
 
     fn list(&self, key: &str) -> Arc<dyn Source> {
+        self.list_as(key, &[])
+    }
+
+    fn list_as(&self, key: &str, login: Pairs<'_>) -> Arc<dyn Source> {
         let addresses: Vec<String> = self.sentinels.iter().map(Server::address).collect();
-        source("redis-sentinel", &[&[("addresses", &addresses.join(",")), ("sentinelMaster", "m"), ("listName", key)]])
+        let reach = [("addresses", &*addresses.join(",")), ("sentinelMaster", "m"), ("listName", key)];
+        source("redis-sentinel", &[&reach, login])
     }
 
     /// The master that all sentinels name.
@@ -159,13 +168,26 @@ async fn a_demotion_that_cuts_no_connection_is_found_by_the_beat() {
     let group = Group::start().await;
     let list = group.list("q");
     assert_eq!(value(&list).await, 0.0);
-    let replica = &group.data[1];
-    // By hand, behind the sentinels' back: they will put it right, until then there is no master to be believed.
+    // By hand, behind the sentinels' back: until it is undone there is no master to be believed.
     let mut old = group.data[0].writer().await;
-    old.does(&format!("REPLICAOF 127.0.0.1 {}", replica.port())).await;
+    old.does(&format!("REPLICAOF 127.0.0.1 {}", group.data[1].port())).await;
     let refused = async || list.read().await.err().map(|error| error.kind);
     eventually(Duration::from_secs(5), Some(Unreachable), refused).await;
+    old.does("REPLICAOF NO ONE").await;
     eventually(FAILOVER, Some(0.0), async || list.read().await.ok().map(|reading| reading.value)).await;
+}
+
+#[tokio::test]
+async fn without_the_right_to_roles_a_failover_is_followed_all_the_same() {
+    let user = "user u on >secret ~* -@all +llen +client|tracking +ping";
+    let group = Group::start_with(&[user]).await;
+    let login = [("username", "u"), ("password", "secret")];
+    let list = group.list_as("q", &login);
+    assert_eq!(value(&list).await, 0.0);
+    group.sentinels[0].writer().await.does("SENTINEL FAILOVER m").await;
+    let mut writer = group.promoted().await;
+    writer.does("RPUSH q a").await;
+    until_active(&list, FAILOVER).await;
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn what_is_no_redis_is_told_so() {
         loop {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let (mut socket, _) = server.accept().await.unwrap();
-            socket.read(&mut [0; 1024]).await.ok();
+            let _half_a_hello = socket.read(&mut [0; 1024]).await;
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.ok();
         }
     };
