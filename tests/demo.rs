@@ -1,4 +1,5 @@
 //! The demo, as `make demo` runs it: the real binary, one cycle. Needs nothing but itself.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::{
     process::{Output, Stdio},
@@ -36,8 +37,7 @@ async fn one_cycle_goes_from_zero_by_a_push_to_many_and_back_to_zero() {
     assert!(output.status.success(), "{output:#?}");
     assert!(output.stderr.is_empty(), "{output:#?}");
     let story = ["idle: nothing to do, 0 replicas", "burst of 200 messages", ": 0 → 1 replica", " → 10 replicas"];
-    let story =
-        story.into_iter().chain(["drained, cooling down", ": 10 → 0 replicas", "1 cycle of 0 → 10 → 0 replicas"]);
+    let story = story.into_iter().chain(["drained, cooling down", ": 10 → 0 replicas", "1 full cycle 0 → N → 0"]);
     let positions: Vec<usize> = story.map(|text| position(&lines, text)).collect();
     assert!(positions.is_sorted(), "{positions:?} in {lines:#?}");
     position(&lines, "pushed after ");
@@ -61,7 +61,7 @@ async fn an_interrupt_ends_it_with_a_summary_and_success() {
     }
     let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("the demo ends").unwrap();
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:#?}");
-    position(&rest, "0 cycles of 0 → ");
+    position(&rest, "0 full cycles ");
     position(&rest, "Next: `plimsoll serve`");
 }
 

@@ -28,6 +28,14 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
+/// What the server said to KEDA or the HPA, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    pub(super) value: f64,
+    pub(super) active: bool,
+    pub(super) at: Instant,
+}
+
 /// Everything that is known, by whoever knows it.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
@@ -44,9 +52,8 @@ pub(super) struct Facts {
     pub(super) at_work: u32,
     /// The most replicas that there were at once.
     pub(super) peak: u32,
-    /// What the server answered last, and what the spec says.
-    pub(super) value: Option<f64>,
-    pub(super) active: Option<bool>,
+    /// What the server answered last, and the target that the spec says.
+    pub(super) answer: Option<Answer>,
     pub(super) target: f64,
     /// When the first message of the burst was handed to the producer; taken by the push that it causes.
     pub(super) burst_at: Option<Instant>,
@@ -72,8 +79,7 @@ impl Facts {
             replicas: 0,
             at_work: 0,
             peak: 0,
-            value: None,
-            active: None,
+            answer: None,
             target: 0.0,
             burst_at: None,
             pushes: VecDeque::new(),
@@ -145,12 +151,12 @@ impl Board {
     }
 }
 
-/// A duration as people read it here: milliseconds below a second.
+/// A duration as people read it here: milliseconds below a second, else at most one decimal.
 pub(super) fn in_words(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "less than 1 ms".to_owned(),
         ms @ 1..1000 => format!("{ms} ms"),
-        _ => format!("{:.1} s", duration.as_secs_f64()),
+        _ => format!("{} s", format!("{:.1}", duration.as_secs_f64()).trim_end_matches(".0")),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use futures::future::try_join_all;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer, StreamConsumer},
@@ -75,12 +76,10 @@ impl Fleet {
 
     /// Takes all partitions back, changes the number of consumers and deals the partitions out again.
     async fn scale(&mut self, replicas: usize) -> Result<()> {
-        for replica in &mut self.replicas {
-            replica.stop().await?;
-        }
+        try_join_all(self.replicas.iter_mut().map(Replica::stop)).await?;
         let surplus = self.replicas.split_off(replicas.min(self.replicas.len()));
         // A consumer's end blocks until the broker has heard of it.
-        spawn_blocking(move || drop(surplus)).await?;
+        try_join_all(surplus.into_iter().map(|replica| spawn_blocking(move || drop(replica)))).await?;
         while self.replicas.len() < replicas {
             self.replicas.push(Replica::start(&self.servers, self.replicas.len())?);
         }

@@ -13,7 +13,7 @@ use tokio::{
 use tonic::{Code, Response, Status, transport::Channel};
 
 use super::{
-    board::{Board, Topic, count, in_words},
+    board::{Answer, Board, Topic, count, in_words},
     hpa::Hpa,
 };
 use crate::grpc::externalscaler::{
@@ -161,7 +161,7 @@ impl Keda {
         let value = asked.metric_values.first().map(|value| value.metric_value_float);
         let value = value.ok_or_else(|| Status::internal("the server answered without a value"))?;
         let active = self.call(|mut client, object| async move { client.is_active(object).await }).await?.result;
-        self.board.note(|facts| (facts.value, facts.active) = (Some(value), Some(active)));
+        self.board.note(|facts| facts.answer = Some(Answer { value, active, at: Instant::now() }));
         Ok((value, active))
     }
 
@@ -196,7 +196,8 @@ impl Keda {
         }
         let cooldown = self.waits.cooldown;
         if was_active {
-            self.board.say(Topic::Quiet, format!("drained, cooling down for {}", in_words(cooldown)));
+            self.board
+                .say(Topic::Quiet, format!("drained, cooling down: {} since it was last active", in_words(cooldown)));
         }
         if self.last_active.lock().is_none_or(|at| at.elapsed() > cooldown) {
             self.scale(Topic::Scale, "idle for the whole cool-down", |_| 0);
@@ -221,9 +222,14 @@ impl Keda {
         });
     }
 
+    /// An error leaves the replicas as they are. KEDA makes an event of each one; the story tells changes only.
     fn trouble(&self, status: &Status) {
-        let (code, text) = (status.code(), status.message());
-        self.board.say(Topic::Trouble, format!("{code:?}: {text}; replicas stay"));
+        let text = format!("{:?}: {}: replicas stay", status.code(), status.message());
+        self.board.note(|facts| {
+            if facts.lines.back().is_none_or(|line| line.text != text) {
+                facts.say(Topic::Trouble, text);
+            }
+        });
     }
 }
 

@@ -197,13 +197,15 @@ fn options() -> Options {
 fn notes(waits: &Waits, admin: SocketAddr) -> Vec<String> {
     let (poll, hpa, cooldown) = (in_words(waits.poll), in_words(waits.hpa), in_words(waits.cooldown));
     vec![
-        format!(" Shortened: KEDA's poll {poll} (30 s), the HPA's {hpa} (15 s), cool-down {cooldown} (300 s)."),
+        format!(" Shortened: poll {poll} (usually 30 s), HPA {hpa} (15 s), cool-down {cooldown} (300 s)."),
+        " The HPA adds at most 4 replicas or doubles them at a time, as it does by default.".to_owned(),
         format!(" Look closer: curl http://{admin}/api/triggers"),
     ]
 }
 
 fn summary(facts: &Facts) -> Vec<String> {
-    let cycles = count(u64::from(facts.cycles), "cycle", "cycles");
+    let cycles = count(u64::from(facts.cycles), "full cycle", "full cycles");
+    let peak = count(u64::from(facts.peak), "replica", "replicas");
     let messages = count(facts.worked_off, "message", "messages");
     let pushes = count(facts.pushes.len() as u64, "push", "pushes");
     let times = facts.push_times().map_or_else(String::new, |(median, longest)| {
@@ -211,16 +213,12 @@ fn summary(facts: &Facts) -> Vec<String> {
     });
     vec![
         String::new(),
-        format!(
-            "{cycles} of 0 → {} → 0 replicas in {}, {messages} worked off.",
-            facts.peak,
-            in_words(facts.began.elapsed())
-        ),
+        format!("{cycles} 0 → N → 0 in {}, at most {peak}, {messages} worked off.", in_words(facts.began.elapsed())),
         format!("{pushes}{times}."),
         format!("{} calls of KEDA and the HPA were answered from {} reads of the broker.", facts.calls, facts.reads),
         String::new(),
-        "Next: `plimsoll serve` (from here `cargo run --release -- serve`) and a ScaledObject from README.md."
-            .to_owned(),
+        "Next: `plimsoll serve` runs the server for your own KEDA (from here: `cargo run".to_owned(),
+        "--release -- serve`); README.md has a ScaledObject to start from.".to_owned(),
     ]
 }
 

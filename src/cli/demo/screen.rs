@@ -4,20 +4,20 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     board::{Facts, Line, Topic, count, in_words},
-    cluster::{GROUP, TOPIC},
+    cluster::TOPIC,
 };
 
 /// What one sees, told before anything moves.
 pub(super) const INTRODUCTION: [&str; 3] = [
     "A producer writes bursts to a Kafka topic; a group of consumers works them off.",
-    "Plimsoll, the real server, reads the group's lag. A stand-in for KEDA and the HPA",
-    "asks it over gRPC, as they do, and scales the consumers: 0, as many as it takes, 0.",
+    "Plimsoll, the real server, reads the group's lag. A stand-in for KEDA and the",
+    "HPA asks it over gRPC, as they do, and scales the consumers from 0 to N to 0.",
 ];
 
 /// How much of the past the small curves show.
 const PAST: usize = 240;
 /// Rows of the picture besides the story.
-const FIXED_ROWS: usize = 18;
+const FIXED_ROWS: usize = 16;
 const LABEL: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Style {
 type Row = Vec<(Style, String)>;
 
 /// How the picture is drawn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Canvas {
     pub(super) columns: usize,
     pub(super) rows: usize,
@@ -80,7 +80,7 @@ impl Screen {
         let blank = Vec::new;
         let story_rows = canvas.rows.saturating_sub(FIXED_ROWS + self.notes.len()).clamp(3, 16);
         let mut rows = vec![title(facts), blank()];
-        rows.extend(INTRODUCTION.map(|line| vec![(Style::Dim, line.to_owned())]));
+        rows.extend(INTRODUCTION.map(|line| vec![(Style::Plain, format!(" {line}"))]));
         rows.push(blank());
         rows.extend(self.gauges(facts, canvas.columns));
         rows.push(blank());
@@ -103,19 +103,11 @@ impl Screen {
         let (wanted, at_work) = (u64::from(facts.replicas), u64::from(facts.at_work.min(facts.replicas)));
         let mut replicas = label("replicas");
         replicas.extend(bar(Topic::Scale, [at_work, wanted], u64::from(self.max_replicas), bar_width));
+        let consumers = count(wanted, "consumer", "consumers");
         let starting = wanted.saturating_sub(at_work);
-        let starting = if starting > 0 { format!(", {starting} starting") } else { String::new() };
-        replicas.push((Style::Plain, format!("  {wanted} of `{GROUP}`{starting}")));
-
-        let mut answer = label("plimsoll");
-        let value = facts.value.map_or_else(|| "?".to_owned(), |value| format!("{value:.0}"));
-        answer.push((Style::Plain, format!("lag {value} · target {:.0} per replica · ", facts.target)));
-        answer.push(match facts.active {
-            Some(true) => (Style::Of(Topic::Scale), "active".to_owned()),
-            Some(false) => (Style::Dim, "not active".to_owned()),
-            None => (Style::Dim, "not asked yet".to_owned()),
-        });
-        vec![messages, replicas, answer, push_times(facts), calls(facts)]
+        let starting = if starting > 0 { format!(", {starting} still starting") } else { String::new() };
+        replicas.push((Style::Plain, format!("  {consumers}{starting}")));
+        vec![messages, replicas, answer(facts), push_times(facts), calls(facts)]
     }
 
     fn curves(&self, columns: usize) -> Vec<Row> {
@@ -145,6 +137,22 @@ fn title(facts: &Facts) -> Row {
     let cycle = facts.cycles + 1;
     let title = (Style::Bold, " plimsoll demo".to_owned());
     vec![title, (Style::Dim, format!(" · cycle {cycle} · {minutes}:{seconds:02} · Ctrl-C ends it"))]
+}
+
+fn answer(facts: &Facts) -> Row {
+    let mut row = label("plimsoll");
+    let Some(answer) = facts.answer else {
+        row.push((Style::Dim, "not asked yet".to_owned()));
+        return row;
+    };
+    row.push((Style::Plain, format!("lag {:.0} · target {:.0} per replica · ", answer.value, facts.target)));
+    row.push(if answer.active {
+        (Style::Of(Topic::Scale), "active".to_owned())
+    } else {
+        (Style::Dim, "idle".to_owned())
+    });
+    row.push((Style::Dim, format!(" · asked {:.1} s ago", answer.at.elapsed().as_secs_f64())));
+    row
 }
 
 fn push_times(facts: &Facts) -> Row {
@@ -221,4 +229,61 @@ fn paint(row: Row, canvas: Canvas) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(columns: usize, rows: usize) -> Canvas {
+        Canvas { columns, rows, colours: false }
+    }
+
+    fn busy() -> (Screen, Facts) {
+        let mut facts = Facts::new();
+        (facts.produced, facts.burst, facts.worked_off) = (200, 200, 50);
+        (facts.replicas, facts.at_work) = (5, 1);
+        (0..30).for_each(|number| facts.say(Topic::Work, format!("line {number}")));
+        let mut screen = Screen::new(10, vec!["a note".to_owned()]);
+        (0..300).for_each(|_| screen.remember(&facts));
+        (screen, facts)
+    }
+
+    #[tokio::test]
+    async fn a_picture_fits_its_canvas_whatever_the_size() {
+        let (screen, facts) = busy();
+        for (columns, rows) in [(80, 23), (200, 60), (20, 8), (1, 1), (0, 0)] {
+            let drawn = screen.draw(&facts, plain(columns, rows));
+            assert!(drawn.len() <= rows, "{} rows of {rows}", drawn.len());
+            assert!(drawn.iter().all(|row| row.chars().count() <= columns), "{columns} columns: {drawn:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn on_eighty_by_twenty_four_nothing_that_must_be_seen_is_cut() {
+        let (screen, facts) = busy();
+        let drawn = screen.draw(&facts, plain(80, 23)).join("\n");
+        for text in
+            INTRODUCTION.into_iter().chain(["150 of 200 wait", "5 consumers, 4 still starting", "line 29", "a note"])
+        {
+            assert!(drawn.contains(text), "no `{text}` in\n{drawn}");
+        }
+    }
+
+    #[tokio::test]
+    async fn colours_are_escape_codes_and_only_where_wanted() {
+        let (screen, facts) = busy();
+        let escapes = |colours| screen.draw(&facts, Canvas { colours, ..plain(80, 23) }).concat().contains('\x1b');
+        assert_eq!((escapes(true), escapes(false)), (true, false));
+    }
+
+    #[test]
+    fn bars_and_blocks_show_something_for_anything_above_nothing() {
+        let text = |row: Row| row.into_iter().map(|(_, piece)| piece).collect::<String>();
+        assert_eq!(text(bar(Topic::Work, [0, 0], 10, 4)), "░░░░");
+        assert_eq!(text(bar(Topic::Work, [1, 1], 1000, 4)), "█░░░");
+        assert_eq!(text(bar(Topic::Work, [5, 10], 10, 4)), "██▒▒");
+        assert_eq!(text(bar(Topic::Work, [99, 99], 10, 4)), "████");
+        assert_eq!([0, 1, 50, 100].map(|value| block(value, 100)), [' ', '▁', '▄', '█']);
+    }
 }

@@ -21,6 +21,7 @@ const FRAME: Duration = Duration::from_millis(100);
 const FRAMES_PER_POINT: u32 = 4;
 const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
+const CLEAR_ALL: &str = "\x1b[2J\x1b[H";
 const CLEAR_TO_END: &str = "\x1b[J";
 const CLEAR_LINE: &str = "\x1b[K";
 
@@ -58,14 +59,15 @@ struct Live {
     screen: Screen,
     facts: watch::Receiver<Facts>,
     colours: bool,
-    /// Rows drawn last time: the cursor stands below them.
+    /// Rows drawn last time, below which the cursor stands, and the canvas they were drawn for.
     drawn: usize,
+    canvas: Option<Canvas>,
 }
 
 impl Live {
     fn new(screen: Screen, facts: watch::Receiver<Facts>) -> Self {
         let colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { screen, facts, colours, drawn: 0 }
+        Self { screen, facts, colours, drawn: 0, canvas: None }
     }
 
     async fn run(mut self) -> io::Result<()> {
@@ -78,18 +80,21 @@ impl Live {
             if frame % FRAMES_PER_POINT == 0 {
                 self.screen.remember(&facts);
             }
-            let rows = self.screen.draw(&facts, canvas(self.colours));
-            self.write(&rows, io::stdout().lock())?;
+            self.write(&facts, io::stdout().lock())?;
         }
         Ok(())
     }
 
-    fn write(&mut self, rows: &[String], mut out: StdoutLock<'static>) -> io::Result<()> {
-        let mut frame = String::new();
-        if self.drawn > 0 {
-            frame.push_str(&format!("\x1b[{}A\r", self.drawn));
-        }
-        for row in rows {
+    fn write(&mut self, facts: &Facts, mut out: StdoutLock<'static>) -> io::Result<()> {
+        let canvas = canvas(self.colours);
+        let rows = self.screen.draw(facts, canvas);
+        let mut frame = match self.canvas.replace(canvas) {
+            // What was drawn for another size may have been folded: nobody knows where it begins.
+            Some(before) if before != canvas => CLEAR_ALL.to_owned(),
+            Some(_) => format!("\x1b[{}A\r", self.drawn),
+            None => String::new(),
+        };
+        for row in &rows {
             frame.extend([row.as_str(), CLEAR_LINE, "\n"]);
         }
         frame.push_str(CLEAR_TO_END);
