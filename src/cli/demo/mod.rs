@@ -152,7 +152,7 @@ impl Stage {
                 return workload.run(None).await;
             }
             let ended = timeout(ONCE_WITHIN, workload.run(Some(1))).await;
-            ended.with_context(|| format!("the cycle was not over after {}", in_words(ONCE_WITHIN)))?
+            ended.unwrap_or_else(|_| bail!("the cycle was not over after {}", in_words(ONCE_WITHIN)))
         };
         let ended = tokio::select! {
             ended = cycles => ended,
