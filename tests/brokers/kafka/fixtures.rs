@@ -2,6 +2,8 @@
 //!
 //! Records and commits come from librdkafka, so that our client is checked against another one.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use plimsoll::backend::kafka::{
@@ -15,6 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
     producer::{FutureProducer, FutureRecord},
 };
+use tokio::net::{TcpListener, TcpStream};
 
 /// The address in `variable`.
 pub fn address(variable: &str) -> String {
@@ -151,4 +154,20 @@ pub async fn read(client: &Client, query: &Query) -> Arc<[PartitionOffsets]> {
 /// The ends by topic and partition.
 pub fn ends(offsets: &[PartitionOffsets]) -> HashMap<(String, i32), Option<i64>> {
     offsets.iter().map(|known| ((known.topic.to_string(), known.partition), known.end)).collect()
+}
+
+/// Listens on `on` and passes all it hears to `to`. Returns where it listens.
+pub async fn forward(on: &str, to: String) -> String {
+    let listener = TcpListener::bind(on).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+            });
+        }
+    });
+    address
 }

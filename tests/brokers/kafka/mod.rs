@@ -1,4 +1,8 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
+mod costs;
 mod fixtures;
+mod logins;
 mod reads;
+mod triggers;
+mod wakes;

@@ -160,7 +160,8 @@ fn address(host: &str, port: i32) -> Arc<str> {
     Arc::from(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
-fn gone(id: i32) -> ReadError {
+/// The error for a broker that the cluster does not list.
+pub(super) fn gone(id: i32) -> ReadError {
     ReadError::new(ReadErrorKind::Unreachable, format!("the cluster has no broker {id} now: is it down?")).of_source()
 }
 
