@@ -39,7 +39,7 @@ use self::{
 };
 use crate::{
     app::{App, Options, Shutdown},
-    backend::Registry,
+    backend::{Registry, kafka::Kafka},
     grpc::{Transport, externalscaler::ScaledObjectRef, externalscaler::external_scaler_client::ExternalScalerClient},
     sampler::Settings,
     telemetry::{LogFormat, init_log},
@@ -49,6 +49,8 @@ use crate::{
 const ONCE_WITHIN: Duration = Duration::from_secs(60);
 /// How long the server may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long the embedded broker holds a Fetch back, whatever comes meanwhile: part of each push's time.
+const FETCH_WAIT: Duration = Duration::from_millis(20);
 /// What one replica can carry: `lagThreshold`.
 const TARGET: u32 = 20;
 
@@ -96,7 +98,7 @@ impl Demo {
             }
         };
         let cluster = Cluster::start()?;
-        let app = App::bind(options(), Registry::standard()).await?;
+        let app = App::bind(options(), registry()).await?;
         let stage = Stage::set(&cluster, &app, Pace::new(self.once))?;
         let stop = CancellationToken::new();
         let server = app.run(stop.clone().cancelled_owned());
@@ -183,6 +185,11 @@ fn trigger(scaler: SocketAddr, servers: &str) -> ScaledObjectRef {
     ScaledObjectRef { name: GROUP.into(), namespace: "demo".into(), scaler_metadata: BTreeMap::from(pairs) }
 }
 
+/// The real backend. Only its patience is shorter, since the embedded broker answers no Fetch before its time.
+fn registry() -> Registry {
+    Registry::with(vec![Box::new(Kafka::with_fetch_wait(FETCH_WAIT))])
+}
+
 fn options() -> Options {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Options {
@@ -198,7 +205,10 @@ fn notes(waits: &Waits, admin: SocketAddr) -> Vec<String> {
     let (poll, hpa, cooldown) = (in_words(waits.poll), in_words(waits.hpa), in_words(waits.cooldown));
     vec![
         format!(" Shortened: poll {poll} (usually 30 s), HPA {hpa} (15 s), cool-down {cooldown} (300 s)."),
-        " The HPA adds at most 4 replicas or doubles them at a time, as it does by default.".to_owned(),
+        format!(
+            " Of a push's time, up to {} are the embedded Kafka's: it wakes no reader early.",
+            in_words(FETCH_WAIT)
+        ),
         format!(" Look closer: curl http://{admin}/api/triggers"),
     ]
 }
