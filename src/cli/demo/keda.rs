@@ -70,6 +70,13 @@ impl Keda {
     /// Reconciles, then polls, listens and scales for ever.
     pub(super) async fn run(&self) -> Result<()> {
         let spec = self.spec().await.context("the server did not say what it measures")?;
+        // KEDA asks for targets that change, too, and is content when there are none.
+        let targets = self.call(|mut client, object| async move { client.stream_metric_spec(object).await }).await;
+        if let Err(status) = targets.map(drop)
+            && status.code() != Code::Unimplemented
+        {
+            self.trouble(&status);
+        }
         self.board.note(|facts| facts.target = spec.target_size_float);
         tokio::join!(self.listen(), self.poll(), self.autoscale(spec.target_size_float));
         Ok(())
@@ -79,12 +86,12 @@ impl Keda {
     async fn listen(&self) {
         let mut pause = REOPEN.0;
         loop {
-            let ended = self.listen_once().await;
-            pause = if ended.is_ok() { REOPEN.0 } else { (pause * 2).min(REOPEN.1) };
-            if let Err(status) = ended {
-                self.board.say(Topic::Trouble, format!("the stream broke: {}", status.message()));
+            match self.listen_once().await {
+                Ok(()) => pause = REOPEN.0,
+                Err(status) => self.board.say(Topic::Trouble, format!("the stream broke: {}", status.message())),
             }
             sleep(pause).await;
+            pause = (pause * 2).min(REOPEN.1);
         }
     }
 
@@ -93,8 +100,10 @@ impl Keda {
         while let Some(answer) = stream.message().await? {
             if answer.result {
                 let took = self.board.note(|facts| facts.pushed());
-                let took = took.map_or_else(String::new, |took| format!(" after {}", in_words(took)));
-                self.is_active(Topic::Push, &format!("pushed{took}"));
+                let why = took.map_or_else(|| "pushed".to_owned(), |took| format!("pushed after {}", in_words(took)));
+                if !self.is_active(Topic::Push, &why) && took.is_some() {
+                    self.board.say(Topic::Push, format!("{why}, the poll was first"));
+                }
             }
         }
         Ok(())
@@ -183,10 +192,10 @@ impl Keda {
         answer.map_err(|_| Status::new(Code::DeadlineExceeded, "the server did not answer"))?.map(Response::into_inner)
     }
 
-    /// Active: the cool-down begins anew, and a workload of 0 gets its first replica at once.
-    fn is_active(&self, topic: Topic, why: &str) {
+    /// Active: the cool-down begins anew, and a workload of 0 gets its first replica at once: true if it did.
+    fn is_active(&self, topic: Topic, why: &str) -> bool {
         *self.last_active.lock() = Some(Instant::now());
-        self.scale(topic, why, |now| now.max(1));
+        self.scale(topic, why, |now| now.max(1))
     }
 
     /// Idle: replicas stay until it has been so for the cool-down.
@@ -204,8 +213,8 @@ impl Keda {
         }
     }
 
-    /// Changes the number of replicas and says so.
-    fn scale(&self, topic: Topic, why: &str, change: impl FnOnce(u32) -> u32) {
+    /// Changes the number of replicas and says so. False if it stays.
+    fn scale(&self, topic: Topic, why: &str, change: impl FnOnce(u32) -> u32) -> bool {
         self.replicas.send_if_modified(|replicas| {
             let before = *replicas;
             *replicas = change(before);
@@ -219,7 +228,7 @@ impl Keda {
                 });
             }
             before != after
-        });
+        })
     }
 
     /// An error leaves the replicas as they are. KEDA makes an event of each one; the story tells changes only.

@@ -162,15 +162,18 @@ fn push_times(facts: &Facts) -> Row {
         return row;
     };
     row.push((Style::Of(Topic::Push), in_words(*last)));
-    let known = count(facts.pushes.len() as u64, "push", "pushes");
+    let known = facts.pushes.len();
     let (median, longest) = (in_words(median), in_words(longest));
-    row.push((Style::Plain, format!(" from produce to push · {known}: p50 {median}, max {longest}")));
+    row.push((Style::Plain, format!(" from produce to push · {known} so far: p50 {median}, max {longest}")));
     row
 }
 
 fn calls(facts: &Facts) -> Row {
     let mut row = label("calls");
-    row.push((Style::Plain, format!("{} answered from {} reads of the broker", facts.calls, facts.reads)));
+    row.push((
+        Style::Plain,
+        format!("{} of KEDA and the HPA, answered from {} reads of the broker", facts.calls, facts.reads),
+    ));
     row
 }
 
