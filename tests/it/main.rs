@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod docs;
 mod grpc;
 mod keda;
 mod push;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use plimsoll::backend::kafka::client::{Client, Query, Requests};
 
-use super::fixtures::{Cluster, address, query, read, unique};
+use super::fixtures::{Cluster, query, read, unique};
 
 const GROUPS: usize = 100;
 const TOPICS: usize = 10;
