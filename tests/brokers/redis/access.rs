@@ -1,11 +1,11 @@
 //! Logins and rights: what is enough, and what an operator is told when it is not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use plimsoll::{backend::Source, error::ReadErrorKind::Denied};
 
 use super::{
-    fixtures::{Pairs, fails, source, unique, value, variable},
+    fixtures::{Pairs, fails, source, value, variable, wakes},
     server::Server,
 };
 
@@ -13,31 +13,62 @@ fn list(address: &str, more: Pairs<'_>) -> Arc<dyn Source> {
     source("redis", &[&[("address", address), ("listName", "q")], more])
 }
 
+/// The lines of `docs/backends/redis.md` that make a user, as they stand there.
+fn documented_users() -> Vec<String> {
+    let page = include_str!("../../../docs/backends/redis.md");
+    page.lines().filter(|line| line.starts_with("ACL SETUSER ")).map(str::to_owned).collect()
+}
+
 #[tokio::test]
 async fn the_documented_rights_are_enough_for_everything() {
-    let address = variable("PLIMSOLL_TEST_REDIS");
-    let mut writer = super::fixtures::Writer::new(&address).await;
-    let reader = [("username", "reader"), ("password", "reader-secret"), ("databaseIndex", "1")];
-    for write in ["RPUSH KEY a", "SADD KEY a", "ZADD KEY 1 a", "HSET KEY a 1"] {
-        let key = unique("rights");
-        writer.does("SELECT 1").await;
-        writer.does(&write.replace("KEY", &key)).await;
-        assert_eq!(value(&source("redis", &[&[("address", &address), ("listName", &key)], &reader])).await, 1.0);
-        writer.does(&format!("DEL {key}")).await;
+    let server = Server::start(&[]).await;
+    let (mut writer, address) = (server.writer().await, server.address());
+    writer.does(&documented_users()[0]).await;
+    writer.does("SELECT 1").await;
+    let reader =
+        [("address", address.as_str()), ("username", "plimsoll"), ("password", "change-me"), ("databaseIndex", "1")];
+    for write in ["RPUSH orders a", "SADD orders a", "ZADD orders 1 a", "HSET orders a 1"] {
+        writer.does(write).await;
+        let list = source("redis", &[&reader, &[("listName", "orders")]]);
+        assert_eq!(value(&list).await, 1.0, "{write}");
+        writer.does("DEL orders").await;
+        wakes(&list, Duration::from_secs(3)).await;
     }
-    let key = unique("rights");
-    writer.does(&format!("XGROUP CREATE {key} g 0 MKSTREAM")).await;
-    writer.does(&format!("XADD {key} * a b")).await;
+    for n in 1..=3 {
+        writer.does(&format!("XADD orders {n}-1 a b")).await;
+    }
+    writer.does("XGROUP CREATE orders start 0").await;
+    writer.does("XREADGROUP GROUP start me COUNT 1 STREAMS orders >").await;
+    writer.does("XDEL orders 2-1").await;
+    writer.does("XGROUP CREATE orders middle 2-0").await;
     for (mode, expected) in [
-        (&[] as Pairs<'_>, 1.0),
-        (&[("consumerGroup", "g")], 0.0),
-        (&[("consumerGroup", "g"), ("lagCount", "1")], 1.0),
-        (&[("consumerGroup", "other"), ("lagCount", "1")], 1.0),
+        (&[] as Pairs<'_>, 2.0),
+        (&[("consumerGroup", "start")], 1.0),
+        // The lag of both is not known to Redis, and that of the third is the whole stream.
+        (&[("consumerGroup", "start"), ("lagCount", "1")], 2.0),
+        (&[("consumerGroup", "middle"), ("lagCount", "1")], 1.0),
+        (&[("consumerGroup", "other"), ("lagCount", "1")], 2.0),
     ] {
-        let stream = source("redis-streams", &[&[("address", &address), ("stream", &key)], &reader, mode]);
+        let stream = source("redis-streams", &[&reader, &[("stream", "orders")], mode]);
         assert_eq!(value(&stream).await, expected, "{mode:?}");
     }
-    writer.does(&format!("DEL {key}")).await;
+    let denied: Vec<redis::Value> = writer.run("ACL LOG").await;
+    assert_eq!(denied, [], "nothing was asked for that was denied");
+}
+
+#[tokio::test]
+async fn the_documented_rights_are_enough_at_a_sentinel() {
+    let master = Server::start(&[]).await;
+    let monitor = format!("sentinel monitor m 127.0.0.1 {} 1", master.port());
+    let sentinel = Server::start_sentinel(&[&monitor]).await;
+    let mut writer = sentinel.writer().await;
+    writer.does(&documented_users()[1]).await;
+    let address = sentinel.address();
+    let login = [("sentinelUsername", "plimsoll"), ("sentinelPassword", "change-me")];
+    let reach = [("address", address.as_str()), ("sentinelMaster", "m"), ("listName", "q")];
+    assert_eq!(value(&source("redis-sentinel", &[&reach, &login])).await, 0.0);
+    let denied: Vec<redis::Value> = writer.run("ACL LOG").await;
+    assert_eq!(denied, [], "nothing was asked for that was denied");
 }
 
 #[tokio::test]
