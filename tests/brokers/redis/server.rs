@@ -109,8 +109,10 @@ impl Server {
         eventually(SOON, true, async || {
             let Ok(mut writer) = Writer::try_new(&address).await else { return false };
             // A refusal is an answer, too.
-            writer.try_run::<redis::Value>("PING").await.is_ok_and(|_| true)
-                || writer.try_run::<redis::Value>("PING").await.is_err_and(|error| error.code() == Some("NOAUTH"))
+            match writer.try_run::<redis::Value>("PING").await {
+                Ok(_) => true,
+                Err(error) => matches!(error.code(), Some("NOAUTH" | "MASTERDOWN")),
+            }
         })
         .await;
     }

@@ -64,6 +64,25 @@ async fn a_broken_connection_is_healed_inside_the_read() {
 }
 
 #[tokio::test]
+async fn a_read_whose_connection_breaks_before_the_answer_is_healed() {
+    let server = Server::start(&[]).await;
+    let relay = Relay::to(&server.address()).await;
+    let key = "a-name-longer-than-a-ping";
+    let list = list_at(relay.address(), key);
+    server.writer().await.does(&format!("RPUSH {key} a b")).await;
+    assert_eq!(value(&list).await, 2.0);
+    server.freeze();
+    let before = relay.bytes();
+    let cutting = async {
+        eventually(BACK, true, async || relay.bytes() > before + key.len()).await;
+        relay.cut();
+        server.thaw();
+    };
+    let (seen, ()) = tokio::join!(value(&list), cutting);
+    assert_eq!(seen, 2.0);
+}
+
+#[tokio::test]
 async fn a_change_while_the_line_is_cut_wakes_when_it_is_back() {
     let server = Server::start(&[]).await;
     let relay = Relay::to(&server.address()).await;
@@ -159,6 +178,18 @@ async fn a_server_held_up_by_a_script_is_an_error_until_it_is_free() {
         until_active(&list, BACK).await;
     };
     tokio::join!(holding, watching);
+}
+
+#[tokio::test]
+async fn a_replica_cut_off_from_its_master_is_not_believed() {
+    let master = format!("replicaof 127.0.0.1 {}", free_port());
+    let server = Server::start(&["replica-serve-stale-data no", &master]).await;
+    let list = list_at(&server.address(), "q");
+    fails(&list, Unreachable, &["cut off from its master"]).await;
+    let mut writer = server.writer().await;
+    writer.does("REPLICAOF NO ONE").await;
+    writer.does("RPUSH q a").await;
+    until_active(&list, BACK).await;
 }
 
 #[tokio::test]
