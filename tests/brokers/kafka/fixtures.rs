@@ -19,7 +19,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -144,6 +144,11 @@ impl Cluster {
         futures::future::try_join_all(sends).await.unwrap();
     }
 
+    /// The end of a partition as librdkafka sees it.
+    pub fn end(&self, topic: &str, partition: i32) -> i64 {
+        self.producer.client().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap().1
+    }
+
     /// Commits `offsets` (topic, partition, offset) for `group`.
     pub async fn commit(&self, group: &str, offsets: &[(&str, i32, i64)]) {
         let mut list = TopicPartitionList::new();
@@ -182,7 +187,7 @@ pub async fn read(client: &Client, query: &Query) -> Arc<[PartitionOffsets]> {
 }
 
 /// Where the brokers keep their files.
-fn brokers_dir() -> PathBuf {
+pub fn brokers_dir() -> PathBuf {
     Path::new(&address("PLIMSOLL_TEST_TLS_DIR")).parent().unwrap().to_owned()
 }
 

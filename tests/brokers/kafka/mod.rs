@@ -4,6 +4,7 @@ mod costs;
 mod faults;
 mod fixtures;
 mod logins;
+mod others;
 mod reads;
 mod triggers;
 mod wakes;
