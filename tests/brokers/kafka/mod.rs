@@ -6,5 +6,7 @@ mod fixtures;
 mod logins;
 mod others;
 mod reads;
+mod stand_in;
+mod tokens;
 mod triggers;
 mod wakes;
