@@ -10,9 +10,12 @@ use std::{
     time::Duration,
 };
 
-use plimsoll::backend::kafka::{
-    client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
-    connection::Connection,
+use plimsoll::{
+    backend::kafka::{
+        client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
+        connection::{Connection, Login, Sasl},
+    },
+    metadata::Secret,
 };
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -144,6 +147,22 @@ impl Cluster {
         futures::future::try_join_all(sends).await.unwrap();
     }
 
+    /// Writes one record within a transaction and leaves that open.
+    pub async fn begin(&self, topic: &str) -> Transaction {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers).set("transactional.id", unique("transaction"));
+        let producer: FutureProducer = config.create().unwrap();
+        let beginning = producer.clone();
+        let begin = move || {
+            beginning.init_transactions(Duration::from_secs(20)).unwrap();
+            beginning.begin_transaction().unwrap();
+        };
+        tokio::task::spawn_blocking(begin).await.unwrap();
+        let record = FutureRecord::<(), str>::to(topic).partition(0).payload("record");
+        producer.send(record, Duration::from_secs(20)).await.unwrap();
+        Transaction(producer)
+    }
+
     /// The end of a partition as librdkafka sees it.
     pub fn end(&self, topic: &str, partition: i32) -> i64 {
         self.producer.client().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap().1
@@ -175,6 +194,26 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// An open transaction.
+pub struct Transaction(FutureProducer);
+
+impl Transaction {
+    /// Commits it or aborts it.
+    pub async fn end(self, commits: bool) {
+        let end = move || match commits {
+            true => self.0.commit_transaction(Duration::from_secs(20)).unwrap(),
+            false => self.0.abort_transaction(Duration::from_secs(20)).unwrap(),
+        };
+        tokio::task::spawn_blocking(end).await.unwrap();
+    }
+}
+
+/// The login of one of the test users.
+pub fn login_as(user: &str) -> Connection {
+    let login = Login { username: user.into(), password: Secret::new(format!("{user}-secret")) };
+    Connection { sasl: Some(Sasl::Scram256(login)), ..plain(&address("PLIMSOLL_TEST_KAFKA_SASL")) }
 }
 
 fn options() -> AdminOptions {
