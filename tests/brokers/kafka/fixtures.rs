@@ -10,16 +10,19 @@ use std::{
     time::Duration,
 };
 
-use plimsoll::backend::kafka::{
-    client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
-    connection::Connection,
+use plimsoll::{
+    backend::kafka::{
+        client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
+        connection::{Connection, Login, Sasl},
+    },
+    metadata::Secret,
 };
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -144,6 +147,27 @@ impl Cluster {
         futures::future::try_join_all(sends).await.unwrap();
     }
 
+    /// Writes one record within a transaction and leaves that open.
+    pub async fn begin(&self, topic: &str) -> Transaction {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers).set("transactional.id", unique("transaction"));
+        let producer: FutureProducer = config.create().unwrap();
+        let beginning = producer.clone();
+        let begin = move || {
+            beginning.init_transactions(Duration::from_secs(20)).unwrap();
+            beginning.begin_transaction().unwrap();
+        };
+        tokio::task::spawn_blocking(begin).await.unwrap();
+        let record = FutureRecord::<(), str>::to(topic).partition(0).payload("record");
+        producer.send(record, Duration::from_secs(20)).await.unwrap();
+        Transaction(producer)
+    }
+
+    /// The end of a partition as librdkafka sees it.
+    pub fn end(&self, topic: &str, partition: i32) -> i64 {
+        self.producer.client().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap().1
+    }
+
     /// Commits `offsets` (topic, partition, offset) for `group`.
     pub async fn commit(&self, group: &str, offsets: &[(&str, i32, i64)]) {
         let mut list = TopicPartitionList::new();
@@ -172,6 +196,26 @@ impl Cluster {
     }
 }
 
+/// An open transaction.
+pub struct Transaction(FutureProducer);
+
+impl Transaction {
+    /// Commits it or aborts it.
+    pub async fn end(self, commits: bool) {
+        let end = move || match commits {
+            true => self.0.commit_transaction(Duration::from_secs(20)).unwrap(),
+            false => self.0.abort_transaction(Duration::from_secs(20)).unwrap(),
+        };
+        tokio::task::spawn_blocking(end).await.unwrap();
+    }
+}
+
+/// The login of one of the test users.
+pub fn login_as(user: &str) -> Connection {
+    let login = Login { username: user.into(), password: Secret::new(format!("{user}-secret")) };
+    Connection { sasl: Some(Sasl::Scram256(login)), ..plain(&address("PLIMSOLL_TEST_KAFKA_SASL")) }
+}
+
 fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
 }
@@ -182,7 +226,7 @@ pub async fn read(client: &Client, query: &Query) -> Arc<[PartitionOffsets]> {
 }
 
 /// Where the brokers keep their files.
-fn brokers_dir() -> PathBuf {
+pub fn brokers_dir() -> PathBuf {
     Path::new(&address("PLIMSOLL_TEST_TLS_DIR")).parent().unwrap().to_owned()
 }
 

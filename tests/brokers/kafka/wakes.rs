@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use plimsoll::backend::kafka::client::{Client, Isolation, PartitionOffsets, Query};
 use tokio::time::timeout;
 
-use super::fixtures::{Cluster, address, query, read, unique};
+use super::fixtures::{Cluster, login_as, query, read, restart, three_to_break, unique};
 
 /// A Fetch that is parked for so long is not what a wake in a test waits for.
 const LONG: Duration = Duration::from_secs(20);
@@ -24,7 +24,14 @@ async fn is_quiet(client: &Client, isolation: Isolation, seen: &[PartitionOffset
 
 /// Waits in the background, until the Fetch is parked.
 async fn parked(client: &Arc<Client>, query: &Query) -> tokio::task::JoinHandle<bool> {
-    let seen = read(client, query).await;
+    parked_at(client, query, read(client, query).await).await
+}
+
+async fn parked_at(
+    client: &Arc<Client>,
+    query: &Query,
+    seen: Arc<[PartitionOffsets]>,
+) -> tokio::task::JoinHandle<bool> {
     let before = client.requests().fetch;
     let (waiting, isolation) = (Arc::clone(client), query.isolation);
     #[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
@@ -53,7 +60,7 @@ async fn a_record_ends_a_parked_fetch_at_once_on_every_kafka() {
 
 #[tokio::test]
 async fn what_came_between_the_read_and_the_wait_wakes_too() {
-    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA"));
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
     let (topic, group) = (unique("between"), unique("between"));
     cluster.create(&topic, 1).await;
     let client = cluster.client().with_fetch_wait(LONG);
@@ -68,7 +75,7 @@ async fn what_came_between_the_read_and_the_wait_wakes_too() {
 
 #[tokio::test]
 async fn a_partition_that_joins_while_a_fetch_is_parked_is_looked_at() {
-    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA"));
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
     let (first, second) = (unique("first"), unique("second"));
     cluster.create_many(&[&first, &second], 1, 1).await;
     let client = Arc::new(cluster.client().with_fetch_wait(LONG));
@@ -102,7 +109,7 @@ async fn a_wake_concerns_only_those_who_wait_for_that_partition() {
 
 #[tokio::test]
 async fn a_topic_made_anew_wakes_although_its_end_went_back() {
-    let cluster = Cluster::new(address("PLIMSOLL_TEST_KAFKA"));
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
     let topic = unique("anew");
     cluster.create(&topic, 1).await;
     cluster.produce(&topic, 0, 5).await;
@@ -116,4 +123,79 @@ async fn a_topic_made_anew_wakes_although_its_end_went_back() {
     assert!(is_quiet(&client, Isolation::ReadUncommitted, &seen).await);
     cluster.produce(&topic, 0, 1).await;
     assert!(wakes(&client, Isolation::ReadUncommitted, &seen).await);
+}
+
+#[tokio::test]
+async fn committed_records_wake_at_the_commit_and_an_abort_wakes_too() {
+    for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD"] {
+        let cluster = Cluster::at(variable).await;
+        let topic = unique("committed");
+        cluster.create(&topic, 1).await;
+        let client = Arc::new(cluster.client().with_fetch_wait(LONG));
+        let query = Query { isolation: Isolation::ReadCommitted, ..query("group", &[&topic]) };
+        let mut end = 0;
+        for commits in [true, false] {
+            let transaction = cluster.begin(&topic).await;
+            let seen = read(&client, &query).await;
+            assert_eq!(seen[0].end, Some(end), "{variable}");
+            let mut waiter = parked_at(&client, &query, seen).await;
+            // The record is there, but not to be read.
+            assert!(timeout(QUIET, &mut waiter).await.is_err(), "{variable}");
+            transaction.end(commits).await;
+            // The last stable offset moves on either way, past the marker: a look tells that there is nothing after an abort.
+            assert!(waiter.await.unwrap(), "{variable}, commits: {commits}");
+            end += 2;
+            assert_eq!(read(&client, &query).await[0].end, Some(end), "{variable}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_describe_but_not_read_is_woken_by_looking() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let topic = format!("described-{}", unique("wake"));
+    let group = format!("described-{}", unique("wake"));
+    cluster.create(&topic, 1).await;
+    let client = Client::new(login_as("describer"));
+    let seen = read(&client, &query(&group, &[&topic])).await;
+    assert!(is_quiet(&client, Isolation::ReadUncommitted, &seen).await);
+    let fetches = client.requests().fetch;
+    let producing = async {
+        tokio::time::sleep(QUIET).await;
+        cluster.produce(&topic, 0, 1).await;
+    };
+    let (woken, ()) = tokio::join!(wakes(&client, Isolation::ReadUncommitted, &seen), producing);
+    assert!(woken);
+    // What is refused is not asked for again and again.
+    assert!(client.requests().fetch <= fetches + 2, "{:?}", client.requests());
+}
+
+#[tokio::test]
+async fn a_wake_is_not_lost_when_the_leader_moves() {
+    let (cluster, _guard) = three_to_break().await;
+    let topic = unique("moves");
+    cluster.create_replicated(&topic, 1, 3).await;
+    let client = Arc::new(cluster.client());
+    let query = query("group", &[&topic]);
+    for round in 0..3 {
+        let waiter = parked(&client, &query).await;
+        let leader = cluster.leaders(&topic)[0];
+        let node = format!("kafka-3-{leader}");
+        let restarting = restart(&node);
+        tokio::pin!(restarting);
+        // Written to whoever leads now, as soon as the former leader is gone.
+        let producing = async {
+            while cluster.leaders(&topic) == [leader] {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            cluster.produce(&topic, 0, 1).await;
+        };
+        tokio::select! {
+            () = producing => {}
+            () = &mut restarting => panic!("{node} led all the time"),
+        }
+        let woken = waiter.await.unwrap();
+        restarting.await;
+        assert!(woken, "round {round}");
+    }
 }

@@ -32,6 +32,9 @@ use crate::{
 /// Between two rounds of looking where partitions have gone.
 const FOLLOW_FLOOR: Duration = Duration::from_millis(300);
 
+/// One partition wakes no more often than this from one and the same end.
+const REPEAT: Duration = Duration::from_millis(500);
+
 /// A broker, and what counts as a record.
 pub(super) type PostKey = (i32, Isolation);
 
@@ -74,6 +77,9 @@ struct Wait {
 /// What one broker is listened to for.
 struct Post {
     armed: HashMap<Arc<str>, HashMap<i32, Armed>>,
+    /// The ends from which somebody was woken lately. Who comes back with the same end has looked and found nothing:
+    /// there are brokers whose Fetch knows more than their ListOffsets, and that must not turn in circles.
+    woken_from: HashMap<(Arc<str>, i32), (i64, Instant)>,
     changed: Arc<Notify>,
     /// Grows with each change.
     version: u64,
@@ -153,6 +159,10 @@ impl Wakes {
                 resting: None,
             });
             let before = (armed.from(), armed.epoch);
+            let woken_from = post.woken_from.get(&(Arc::clone(&wait.topic), wait.partition));
+            if woken_from.is_some_and(|(end, at)| *end == wait.end && at.elapsed() < REPEAT) {
+                armed.resting = Some(Instant::now() + REPEAT);
+            }
             armed.waiters.insert(id, wait.end);
             armed.epoch = epoch;
             if armed.epoch != before.1 {
@@ -168,7 +178,7 @@ impl Wakes {
     fn open(self: &Arc<Self>, key: PostKey) -> Post {
         let changed = Arc::new(Notify::new());
         let task = task::spawn(post::run(Arc::downgrade(self), key, Arc::clone(&changed)));
-        Post { armed: HashMap::new(), changed, version: 1, _task: task }
+        Post { armed: HashMap::new(), woken_from: HashMap::new(), changed, version: 1, _task: task }
     }
 
     /// What a post has to listen for, if that has changed since `version`.
@@ -227,8 +237,12 @@ impl Wakes {
         let mut state = self.state.lock();
         let armed = state.posts.get(&key).and_then(|post| post.armed.get(topic)?.get(&partition));
         let Some(armed) = armed else { return 0 };
-        let waiters: Vec<u64> = armed.waiters.iter().filter(|(_, seen)| is_news(**seen)).map(|(id, _)| *id).collect();
-        for id in &waiters {
+        let waiters: Vec<(u64, i64)> =
+            armed.waiters.iter().filter(|(_, seen)| is_news(**seen)).map(|(id, seen)| (*id, *seen)).collect();
+        for (id, seen) in &waiters {
+            if let Some(post) = state.posts.get_mut(&key) {
+                post.woken_from.insert((Arc::from(topic), partition), (*seen, Instant::now()));
+            }
             state.wake(*id);
         }
         waiters.len()
@@ -250,6 +264,7 @@ impl Wakes {
         let mut state = self.state.lock();
         let Some(post) = state.posts.get_mut(&key) else { return };
         let now = Instant::now();
+        post.woken_from.retain(|_, (_, at)| at.elapsed() < REPEAT);
         for armed in post.armed.values_mut().flat_map(HashMap::values_mut) {
             if armed.resting.is_some_and(|until| until <= now) {
                 armed.resting = None;

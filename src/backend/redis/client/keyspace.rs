@@ -49,7 +49,7 @@ impl Keyspace {
         bells: &Arc<Bells>,
     ) -> Option<Self> {
         let question = [Command::new("CONFIG GET", [SETTING])];
-        let replies = timeout(WITHIN, ask(wire, &question)).await.ok()?.ok()?;
+        let replies = timeout(WITHIN, ask(dialer, wire, &question)).await.ok()?.ok()?;
         let classes: Arc<str> = replies.first()?.field(SETTING).and_then(Reply::text)?.into();
         if !classes.contains('K') {
             return None;

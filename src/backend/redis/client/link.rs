@@ -61,6 +61,7 @@ pub struct Setup {
 /// A link; dropping it closes the connection.
 #[derive(Debug)]
 pub struct Link {
+    dialer: Arc<Dialer>,
     state: watch::Receiver<State>,
     _keeper: Task,
 }
@@ -107,8 +108,9 @@ impl Link {
     /// A link to `target`; starts to connect.
     pub fn new(target: Target, setup: Setup) -> Self {
         let (tell, state) = watch::channel(State::Connecting);
+        let dialer = Arc::clone(&setup.dialer);
         let keeper = Keeper { target, setup, tell, backoff: Backoff::default(), number: 0 };
-        Self { state, _keeper: task::spawn(keeper.run()) }
+        Self { dialer, state, _keeper: task::spawn(keeper.run()) }
     }
 
     /// Sends `commands` in one go and waits for all replies. A connection that breaks meanwhile costs one more try
@@ -119,7 +121,7 @@ impl Link {
         let asking = async {
             loop {
                 let mut session = ready(&mut state, broken).await?;
-                match ask(&mut session.wire, commands).await {
+                match ask(&self.dialer, &mut session.wire, commands).await {
                     Ok(replies) => return Ok(Answer { replies, place: session.place, pushes: session.pushes }),
                     Err(_) if broken.is_none() => broken = Some(session.number),
                     Err(_) => return Err(trouble::lost(&session.place)),
@@ -260,7 +262,7 @@ impl Keeper {
         if matches!(self.target, Target::Master) && opened.tells_role {
             commands.push(Command::new("ROLE", []));
         }
-        let replies = match timeout(BEAT_WITHIN, ask(&mut opened.wire, &commands)).await {
+        let replies = match timeout(BEAT_WITHIN, ask(&self.setup.dialer, &mut opened.wire, &commands)).await {
             Ok(Ok(replies)) => replies,
             Ok(Err(_)) => return None,
             Err(_) => return Some(Err(trouble::silent(place, BEAT_WITHIN))),
