@@ -5,6 +5,10 @@
 
 # Each of these must build without the others.
 FEATURES := kafka redis demo
+# Tests on brokers wait more than they work.
+BROKER_TESTS := 6
+comma := ,
+SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose .ci/run
 
 help: ## this list
@@ -15,7 +19,8 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
 	cargo test --locked --no-run
-	tests/brokers/with -- cargo test --locked
+	cargo test --locked --lib --bins --test it --test demo
+	tests/brokers/with -- cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED)
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 

@@ -56,7 +56,7 @@ pub async fn against_constants(report: &mut Report) {
 
 async fn calls_per_second(channel: &Channel, redis: &str) -> f64 {
     let metadata = [
-        ("scalerAddress", "plimsoll.plimsoll:6000"),
+        ("scalerAddress", "plimsoll.keda.svc:6000"),
         ("scalerType", "redis"),
         ("address", redis),
         ("listName", "bench-calls"),
