@@ -47,12 +47,10 @@ async fn check_costs(variable: &str, brokers: u64) {
     let queries = thousand_triggers(&cluster).await;
     let client = cluster.client();
     read_all(&client, &queries).await;
-    println!("{variable}: {:?}", client.requests());
     for _ in 0..3 {
         let before = client.requests();
         read_all(&client, &queries).await;
         let round = since(&client, before);
-        println!("{variable}: {round:?}");
         assert!(round.of_reads() <= 2 * brokers + 2, "{variable}: {round:?}");
         assert_eq!(round.connections, 0, "{variable}: {round:?}");
     }
@@ -83,7 +81,6 @@ async fn a_thousand_idle_triggers_cost_two_fetches_a_second_per_broker_and_one_m
         _ = waiting => panic!("woken for nothing"),
         idle = counting => idle,
     };
-    println!("{idle:?}");
     // Two a second for three brokers, and the one that is under way at the start.
     assert!((3..=33).contains(&idle.fetch), "{idle:?}");
     assert_eq!((idle.of_reads(), idle.connections), (0, 0), "{idle:?}");

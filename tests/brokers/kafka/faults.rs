@@ -1,9 +1,6 @@
 //! Brokers that go, come back, move their leaders or hang: no wrong value, and only those who need them notice.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use plimsoll::{
@@ -99,11 +96,9 @@ async fn a_rolling_restart_shows_no_wrong_value_and_no_lasting_error() {
             longest = longest.max(since.elapsed());
             errors.sort();
             errors.dedup();
-            println!("round {rounds}, {:?} after {:?}: {errors:?}", SystemTime::now(), begun.elapsed());
         }
         assert!(longest < Duration::from_secs(15), "failing for {longest:?}");
     }
-    println!("{rounds} rounds, failing for {longest:?} at most, {:?}", client.requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

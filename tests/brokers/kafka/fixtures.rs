@@ -15,6 +15,7 @@ use plimsoll::{
         client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
         connection::{Connection, Login, Sasl},
     },
+    error::ReadErrorKind,
     metadata::Secret,
 };
 use rdkafka::{
@@ -86,7 +87,7 @@ impl Cluster {
     pub fn new(servers: impl Into<String>) -> Self {
         let servers = servers.into();
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &servers).set("message.timeout.ms", "20000").set("linger.ms", "0");
+        config.set("bootstrap.servers", &servers).set("message.timeout.ms", "60000").set("linger.ms", "0");
         Self { _calm: None, admin: config.create().unwrap(), producer: config.create().unwrap(), servers }
     }
 
@@ -110,7 +111,6 @@ impl Cluster {
         self.create_replicated(topic, partitions, 1).await;
     }
 
-    /// Creates it and waits until every broker knows its leaders.
     pub async fn create_replicated(&self, topic: &str, partitions: i32, replicas: i32) {
         self.create_many(&[topic], partitions, replicas).await;
     }
@@ -122,7 +122,7 @@ impl Cluster {
             result.unwrap();
         }
         for topic in topics {
-            self.until(topic, |count| count == usize::try_from(partitions).unwrap()).await;
+            self.until(topic, usize::try_from(partitions).unwrap()).await;
         }
     }
 
@@ -130,20 +130,20 @@ impl Cluster {
         for result in self.admin.delete_topics(&[topic], &options()).await.unwrap() {
             result.unwrap();
         }
-        self.until(topic, |count| count == 0).await;
+        self.until(topic, 0).await;
     }
 
     pub async fn add_partitions(&self, topic: &str, count: usize) {
         for result in self.admin.create_partitions(&[NewPartitions::new(topic, count)], &options()).await.unwrap() {
             result.unwrap();
         }
-        self.until(topic, |found| found == count).await;
+        self.until(topic, count).await;
     }
 
     /// Writes `count` records to one partition.
     pub async fn produce(&self, topic: &str, partition: i32, count: usize) {
         let record = || FutureRecord::<(), str>::to(topic).partition(partition).payload("record");
-        let sends = (0..count).map(|_| self.producer.send(record(), Duration::from_secs(20)));
+        let sends = (0..count).map(|_| self.producer.send(record(), Duration::from_secs(60)));
         futures::future::try_join_all(sends).await.unwrap();
     }
 
@@ -181,17 +181,23 @@ impl Cluster {
         tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync).unwrap()).await.unwrap();
     }
 
-    async fn until(&self, topic: &str, right: impl Fn(usize) -> bool) {
-        let client = self.admin.inner();
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        loop {
-            let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-            let led = metadata.topics()[0].partitions().iter().filter(|partition| partition.leader() >= 0).count();
-            if right(led) {
-                return;
+    /// Until every single broker knows so many partitions of `topic`: they do not learn in step.
+    async fn until(&self, topic: &str, count: usize) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        for server in self.servers.split(',') {
+            loop {
+                // A fresh client knows this broker only.
+                let found = match Client::new(plain(server)).read(query("nobody", &[topic]).into()).await {
+                    Ok(offsets) => Ok(offsets.len()),
+                    Err(error) if error.kind == ReadErrorKind::NotFound => Ok(0),
+                    Err(error) => Err(error),
+                };
+                if found.as_ref().is_ok_and(|found| *found == count) {
+                    break;
+                }
+                assert!(tokio::time::Instant::now() < deadline, "{server} knows {found:?} partitions of {topic}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            assert!(tokio::time::Instant::now() < deadline, "topic {topic} has {led} partitions with a leader");
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -95,7 +95,6 @@ async fn tls_takes_a_ca_a_client_certificate_an_encrypted_key_or_no_verification
 async fn a_wrong_password_is_told_with_the_brokers_words_and_its_mechanisms() {
     for sasl in [Sasl::Plain, Sasl::Scram256, Sasl::Scram512] {
         let error = error(to("PLIMSOLL_TEST_KAFKA_SASL", None, Some(sasl(login("user", "wrong-secret"))))).await;
-        println!("{error}");
         assert_eq!(error.kind, ReadErrorKind::Denied);
         assert!(error.whole_connection);
         let text = error.to_string();
@@ -108,7 +107,6 @@ async fn a_wrong_password_is_told_with_the_brokers_words_and_its_mechanisms() {
 
 #[track_caller]
 fn check_text(error: &ReadError, kind: ReadErrorKind, parts: &[&str]) {
-    println!("{:?} {error}", error.kind);
     assert_eq!(error.kind, kind, "{error}");
     for part in parts {
         assert!(error.to_string().contains(part), "`{part}` is not in: {error}");

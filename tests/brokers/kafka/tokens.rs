@@ -175,7 +175,6 @@ async fn what_is_wrong_with_a_token_or_its_endpoint_is_said() {
     let (endpoint, url) = Endpoint { life: 600, claimed_life: Some(-100), ..Endpoint::default() }.start().await;
     let client = Client::new(at(oidc(&url)));
     let expired = client.read(query("group", &["topic"]).into()).await.unwrap_err();
-    println!("{expired}");
     assert_eq!((expired.kind, expired.whole_connection), (ReadErrorKind::Denied, true), "{expired}");
     assert!(expired.to_string().contains("OAUTHBEARER login"), "{expired}");
     // A token that the broker refuses is not tried again.

@@ -18,30 +18,32 @@ async fn wakes(client: &Client, isolation: Isolation, seen: &[PartitionOffsets])
     timeout(SOON, client.wake(isolation, seen)).await.is_ok()
 }
 
-async fn is_quiet(client: &Client, isolation: Isolation, seen: &[PartitionOffsets]) -> bool {
-    timeout(QUIET, client.wake(isolation, seen)).await.is_err()
-}
-
-/// Waits in the background, until the Fetch is parked.
-async fn parked(client: &Arc<Client>, query: &Query) -> tokio::task::JoinHandle<bool> {
-    parked_at(client, query, read(client, query).await).await
-}
-
-async fn parked_at(
+/// Waits in the background, until the Fetch is parked, and then for as long as the test likes.
+async fn parked_for(
     client: &Arc<Client>,
-    query: &Query,
+    isolation: Isolation,
     seen: Arc<[PartitionOffsets]>,
+    span: Duration,
 ) -> tokio::task::JoinHandle<bool> {
     let before = client.requests().fetch;
-    let (waiting, isolation) = (Arc::clone(client), query.isolation);
+    let waiting = Arc::clone(client);
     #[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
-    let waiter = tokio::spawn(async move { wakes(&waiting, isolation, &seen).await });
+    let waiter = tokio::spawn(async move { timeout(span, waiting.wake(isolation, &seen)).await.is_ok() });
     while client.requests().fetch == before {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // The request is on its way.
     tokio::time::sleep(Duration::from_millis(200)).await;
     waiter
+}
+
+async fn is_quiet(client: &Client, isolation: Isolation, seen: &[PartitionOffsets]) -> bool {
+    timeout(QUIET, client.wake(isolation, seen)).await.is_err()
+}
+
+/// The same, from what a read tells.
+async fn parked(client: &Arc<Client>, query: &Query) -> tokio::task::JoinHandle<bool> {
+    parked_for(client, query.isolation, read(client, query).await, SOON).await
 }
 
 #[tokio::test]
@@ -138,7 +140,7 @@ async fn committed_records_wake_at_the_commit_and_an_abort_wakes_too() {
             let transaction = cluster.begin(&topic).await;
             let seen = read(&client, &query).await;
             assert_eq!(seen[0].end, Some(end), "{variable}");
-            let mut waiter = parked_at(&client, &query, seen).await;
+            let mut waiter = parked_for(&client, query.isolation, seen, LONG).await;
             // The record is there, but not to be read.
             assert!(timeout(QUIET, &mut waiter).await.is_err(), "{variable}");
             transaction.end(commits).await;
@@ -178,7 +180,9 @@ async fn a_wake_is_not_lost_when_the_leader_moves() {
     let client = Arc::new(cluster.client());
     let query = query("group", &[&topic]);
     for round in 0..3 {
-        let waiter = parked(&client, &query).await;
+        // A broker may take its time to leave.
+        let seen = read(&client, &query).await;
+        let waiter = parked_for(&client, query.isolation, seen, Duration::from_secs(120)).await;
         let leader = cluster.leaders(&topic)[0];
         let node = format!("kafka-3-{leader}");
         let restarting = restart(&node);
@@ -194,8 +198,8 @@ async fn a_wake_is_not_lost_when_the_leader_moves() {
             () = producing => {}
             () = &mut restarting => panic!("{node} led all the time"),
         }
-        let woken = waiter.await.unwrap();
+        let woken = timeout(SOON, waiter).await;
         restarting.await;
-        assert!(woken, "round {round}");
+        assert!(matches!(woken, Ok(Ok(true))), "round {round}: {woken:?}");
     }
 }

@@ -2,33 +2,24 @@
 //!
 //! A coordinator that has moved is followed inside the batch. Each group is answered as soon as it is known.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, join},
     stream::FuturesUnordered,
 };
-use kafka_protocol::{
-    messages::{
-        GroupId, OffsetFetchRequest,
-        offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics},
-    },
-    protocol::StrBytes,
-};
+use kafka_protocol::messages::OffsetFetchRequest;
 
 use super::{
-    cluster::{Cluster, REQUEST},
+    cluster::Cluster,
     codes,
     coordinators::{Coordinator, Coordinators},
     heal::Heal,
     link::Link,
+    offset_fetch::{self, Answer, Partitions, Terms, Wanted},
     query::Commit,
-    topics::{Topic, topic_name},
+    topics::Topic,
 };
 use crate::{
     backend::batch::{Ask, Batcher},
@@ -39,18 +30,14 @@ use crate::{
 const WINDOW: Duration = Duration::from_millis(2);
 /// So many groups go into one request: a broker answers it as a whole, and one slow group must not hold up a thousand.
 const GROUPS: usize = 200;
-/// Since this version a request holds many groups.
-const MANY_GROUPS: i16 = 8;
-/// Since this version "all topics" can be asked.
-const ALL_TOPICS: i16 = 2;
-/// Since this version a broker can hold back commits of open transactions.
-const STABLE: i16 = 7;
 
-/// One group's commits.
+/// Ascending by partition; −1 is no commit.
+type TopicCommits = Result<Vec<(i32, i64)>, ReadError>;
+
+/// One group's commits, by topic.
 #[derive(Debug, Default)]
 pub(super) struct GroupCommits {
-    /// By topic, then ascending by partition; −1 is no commit.
-    topics: HashMap<Arc<str>, Result<Vec<(i32, i64)>, ReadError>>,
+    topics: HashMap<Arc<str>, TopicCommits>,
     /// All topics were asked for, so that one which is not here has no commit.
     all: bool,
 }
@@ -71,7 +58,7 @@ impl GroupCommits {
 
     /// The topics with a commit, by name.
     pub fn topics(&self) -> Vec<Arc<str>> {
-        let committed = |commits: &Result<Vec<(i32, i64)>, ReadError>| {
+        let committed = |commits: &TopicCommits| {
             commits.as_ref().map_or(true, |commits| commits.iter().any(|(_, offset)| *offset >= 0))
         };
         let mut names: Vec<_> =
@@ -117,10 +104,8 @@ struct Asker {
 
 /// All that is asked of one group.
 struct Gather {
-    group: Arc<str>,
+    wanted: Wanted,
     stable: bool,
-    /// Partitions by topic; `None` is all.
-    topics: Option<BTreeMap<Arc<str>, BTreeSet<i32>>>,
     asks: Vec<CommitsAsk>,
 }
 
@@ -139,12 +124,11 @@ fn merge(asks: Vec<CommitsAsk>) -> Vec<Gather> {
     for ask in asks {
         let Question { group, stable, topics } = &ask.question;
         let gather = gathers.entry((Arc::clone(group), *stable)).or_insert_with(|| Gather {
-            group: Arc::clone(group),
+            wanted: Wanted { group: Arc::clone(group), topics: Some(Partitions::new()) },
             stable: *stable,
-            topics: Some(BTreeMap::new()),
             asks: Vec::new(),
         });
-        match (topics, &mut gather.topics) {
+        match (topics, &mut gather.wanted.topics) {
             (None, all) => *all = None,
             (Some(_), None) => {}
             (Some(topics), Some(wanted)) => {
@@ -162,12 +146,12 @@ impl Asker {
     /// Asks all coordinators side by side, each followed by its own healing. Boxed, since healing asks again.
     fn ask(&self, gathers: Vec<Gather>, heal: Heal) -> BoxFuture<'_, ()> {
         async move {
-            let groups: Vec<Arc<str>> = gathers.iter().map(|gather| Arc::clone(&gather.group)).collect();
+            let groups: Vec<Arc<str>> = gathers.iter().map(|gather| Arc::clone(&gather.wanted.group)).collect();
             let coordinators = self.coordinators.of(&groups).await;
             let mut by_coordinator: HashMap<i32, Vec<(Gather, Option<u64>)>> = HashMap::new();
             let mut failed = Vec::new();
             for gather in gathers {
-                match coordinators.get(&gather.group) {
+                match coordinators.get(&gather.wanted.group) {
                     Some(Ok(Coordinator { broker, proven_on })) => {
                         by_coordinator.entry(*broker).or_default().push((gather, *proven_on));
                     }
@@ -206,9 +190,9 @@ impl Asker {
         let asked = async {
             let link = self.cluster.broker(broker).await?;
             let version = link.version::<OffsetFetchRequest>(i16::MAX)?;
-            if version < ALL_TOPICS {
-                let at = &link.peer().address;
-                let text = format!("`{at}` speaks no OffsetFetch of version {ALL_TOPICS}: it is too old a Kafka");
+            if version < offset_fetch::LEAST {
+                let (at, least) = (&link.peer().address, offset_fetch::LEAST);
+                let text = format!("`{at}` speaks no OffsetFetch of version {least}: it is too old a Kafka");
                 return Err(ReadError::new(ReadErrorKind::BadReply, text));
             }
             Ok((link, version))
@@ -233,20 +217,17 @@ impl Asker {
         if gathers.is_empty() {
             return Vec::new();
         }
-        let answers = match terms.version {
-            MANY_GROUPS.. => many(link, terms, &gathers).await,
-            _ => Ok(one_by_one(link, terms, &gathers).await),
-        };
-        let mut answers = match answers {
+        let wanted: Vec<&Wanted> = gathers.iter().map(|gather| &gather.wanted).collect();
+        let mut answers = match offset_fetch::ask(link, terms, &wanted).await {
             Ok(answers) => answers,
             Err(error) => return self.lost(gathers, &error),
         };
         let mut failed = Vec::new();
         for gather in gathers {
-            match answers.remove(&gather.group) {
+            match answers.remove(&gather.wanted.group) {
                 Some(Ok(answer)) => {
                     if terms.stable && answer.code == 0 {
-                        self.coordinators.proven(&gather.group, broker, link.serial);
+                        self.coordinators.proven(&gather.wanted.group, broker, link.serial);
                     }
                     self.settle(gather, answer, &mut failed);
                 }
@@ -259,19 +240,19 @@ impl Asker {
 
     /// The coordinator of these could not be asked.
     fn lost(&self, gathers: Vec<Gather>, error: &ReadError) -> Vec<Failed> {
-        self.coordinators.forget(gathers.iter().map(|gather| &gather.group));
+        self.coordinators.forget(gathers.iter().map(|gather| &gather.wanted.group));
         let error = self.cluster.scoped(error.clone());
         gathers.into_iter().map(|gather| (gather, error.clone())).collect()
     }
 
     fn settle(&self, gather: Gather, answer: Answer, failed: &mut Vec<Failed>) {
-        let all = gather.topics.is_none();
+        let all = gather.wanted.topics.is_none();
         match answer.code {
             0 => {}
             codes::GROUP_ID_NOT_FOUND => return gather.answer(Ok(GroupCommits { topics: HashMap::new(), all: true })),
             code => {
                 if matches!(code, codes::NOT_COORDINATOR | codes::COORDINATOR_NOT_AVAILABLE) {
-                    self.coordinators.forget([&gather.group].into_iter());
+                    self.coordinators.forget([&gather.wanted.group].into_iter());
                 }
                 return failed.push(with_code(gather, code));
             }
@@ -297,85 +278,9 @@ impl Asker {
 }
 
 fn with_code(gather: Gather, code: i16) -> Failed {
-    let error = codes::error(code, &format!("group `{}`", gather.group));
+    let error = codes::error(code, &format!("group `{}`", gather.wanted.group));
     (gather, error)
 }
 
 /// What did not work, and why.
 type Failed = (Gather, ReadError);
-
-/// How to ask.
-#[derive(Clone, Copy)]
-struct Terms {
-    version: i16,
-    /// Wait until the commits are beyond doubt.
-    stable: bool,
-}
-
-/// What a coordinator says of one group.
-struct Answer {
-    code: i16,
-    /// Partition, offset and error code, by topic.
-    topics: Vec<(Arc<str>, Vec<(i32, i64, i16)>)>,
-}
-
-/// One request for all groups.
-async fn many(
-    link: &Link,
-    terms: Terms,
-    gathers: &[Gather],
-) -> Result<HashMap<Arc<str>, Result<Answer, ReadError>>, ReadError> {
-    let topic = |(name, partitions): (&Arc<str>, &BTreeSet<i32>)| {
-        let partitions = partitions.iter().copied().collect();
-        OffsetFetchRequestTopics::default().with_name(topic_name(name)).with_partition_indexes(partitions)
-    };
-    let group = |gather: &Gather| {
-        OffsetFetchRequestGroup::default()
-            .with_group_id(group_id(&gather.group))
-            .with_topics(gather.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
-    };
-    let request = OffsetFetchRequest::default()
-        .with_groups(gathers.iter().map(group).collect())
-        .with_require_stable(terms.stable);
-    let response = link.call(&request, terms.version, REQUEST).await?;
-    let answers = response.groups.into_iter().map(|group| {
-        let topics = group.topics.into_iter().map(|topic| {
-            let partitions = topic.partitions.iter();
-            let partitions = partitions.map(|p| (p.partition_index, p.committed_offset, p.error_code)).collect();
-            (Arc::from(topic.name.as_str()), partitions)
-        });
-        (Arc::from(group.group_id.as_str()), Ok(Answer { code: group.error_code, topics: topics.collect() }))
-    });
-    Ok(answers.collect())
-}
-
-/// A request for each group, one behind the other without waiting.
-async fn one_by_one(link: &Link, terms: Terms, gathers: &[Gather]) -> HashMap<Arc<str>, Result<Answer, ReadError>> {
-    let asking: FuturesUnordered<_> = gathers
-        .iter()
-        .map(|gather| async move { (Arc::clone(&gather.group), one(link, terms, gather).await) })
-        .collect();
-    asking.collect().await
-}
-
-async fn one(link: &Link, terms: Terms, gather: &Gather) -> Result<Answer, ReadError> {
-    let topic = |(name, partitions): (&Arc<str>, &BTreeSet<i32>)| {
-        let partitions = partitions.iter().copied().collect();
-        OffsetFetchRequestTopic::default().with_name(topic_name(name)).with_partition_indexes(partitions)
-    };
-    let request = OffsetFetchRequest::default()
-        .with_group_id(group_id(&gather.group))
-        .with_topics(gather.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
-        .with_require_stable(terms.stable && terms.version >= STABLE);
-    let response = link.call(&request, terms.version, REQUEST).await?;
-    let topics = response.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter();
-        let partitions = partitions.map(|p| (p.partition_index, p.committed_offset, p.error_code)).collect();
-        (Arc::from(topic.name.as_str()), partitions)
-    });
-    Ok(Answer { code: response.error_code, topics: topics.collect() })
-}
-
-fn group_id(group: &str) -> GroupId {
-    GroupId(StrBytes::from_string(group.to_owned()))
-}

@@ -174,3 +174,63 @@ fn tls(peer: &Peer, stage: Stage, error: &rustls::Error) -> ReadError {
         other => ReadError::new(ReadErrorKind::Unreachable, format!("TLS with `{address}` does not work: {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(tls: bool, sasl: Option<&'static str>) -> Peer {
+        Peer { address: "b1:9092".into(), advertised: false, tls, sasl }
+    }
+
+    #[track_caller]
+    fn check(peer: &Peer, stage: Stage, broke: &Broke, kind: ReadErrorKind, says: &str) {
+        let error = explain(peer, stage, broke);
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.to_string().contains(says), "`{says}` is not in: {error}");
+        assert!(error.to_string().contains("`b1:9092`"), "{error}");
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_is_understood_by_what_we_were_doing() {
+        use ReadErrorKind::{Denied, Unreachable};
+        let (plain, tls) = (peer(false, None), peer(true, None));
+        check(&plain, Stage::Hello, &Broke::Closed, Unreachable, "`tls: enable`");
+        check(&tls, Stage::TlsHandshake, &Broke::Closed, Unreachable, "`tls: disable`");
+        check(&plain, Stage::FirstRequest, &Broke::Closed, Denied, "set `sasl`");
+        check(&peer(true, Some("PLAIN")), Stage::Login, &Broke::Closed, Denied, "PLAIN login");
+        check(&plain, Stage::Working, &Broke::Closed, Unreachable, "closed the connection");
+    }
+
+    #[test]
+    fn silence_is_told_with_how_far_we_came() {
+        let late = Broke::Late("Metadata", Duration::from_secs(3));
+        for (stage, says) in [
+            (Stage::Connect, "does not accept connections within 3s"),
+            (Stage::TlsHandshake, "does not answer a TLS handshake within 3s"),
+            (Stage::Hello, "does not answer within 3s"),
+            (Stage::Working, "does not answer Metadata within 3s"),
+        ] {
+            check(&peer(true, None), stage, &late, ReadErrorKind::Timeout, says);
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_cluster_gave_us_is_said_to_be_that() {
+        let advertised = Peer { advertised: true, ..peer(false, None) };
+        let refused = Broke::Io(io::ErrorKind::ConnectionRefused);
+        for broke in [Broke::Dns, refused] {
+            check(&advertised, Stage::Connect, &broke, ReadErrorKind::Unreachable, "that the cluster advertises");
+        }
+    }
+
+    #[test]
+    fn a_refused_login_or_certificate_concerns_the_whole_connection() {
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        for (stage, error) in [(Stage::TlsHandshake, expired), (Stage::Hello, alert)] {
+            let error = explain(&peer(true, None), stage, &Broke::Tls(error));
+            assert_eq!((error.kind, error.whole_connection), (ReadErrorKind::Denied, true), "{error}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! One connection to one broker: frames, correlation ids, deadlines, throttling.
+//! One connection to one broker: correlation ids, deadlines, throttling.
 //!
 //! Requests are pipelined and may be asked from many tasks at once. The first failure (the broker hangs up, an answer
 //! is late) ends the link for good; whoever needs another dials it (`broker.rs`). Not for: what is asked.
@@ -12,11 +12,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::{
-    messages::{RequestHeader, ResponseHeader},
-    protocol::{Decodable, Encodable, HeaderVersion, Message, StrBytes},
-};
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::protocol::Message;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -27,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     explain::{Broke, Peer, Stage, explain},
+    frames::{self, CLIENT_ID},
     requests::{Ask, Counts},
     versions::Versions,
 };
@@ -35,10 +33,6 @@ use crate::{
     task::{self, Task},
 };
 
-/// What we call ourselves, in the broker's logs and quotas.
-const CLIENT_ID: &str = "plimsoll";
-/// No answer of ours comes near; what claims to be longer is not Kafka.
-const LONGEST_FRAME: usize = 256 << 20;
 /// A broker that has owed us an answer for so long is not the one to ask for anything that others know too.
 const SLOW: Duration = Duration::from_millis(300);
 
@@ -206,7 +200,7 @@ impl Link {
 
     fn send<R: Ask>(&self, request: &R, version: i16) -> Result<oneshot::Receiver<Bytes>, ReadError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let frame = encode(request, version, id).map_err(|error| {
+        let frame = frames::encode(request, version, id).map_err(|error| {
             ReadError::new(ReadErrorKind::Internal, format!("cannot encode {} version {version}: {error}", R::NAME))
         })?;
         let (answer, receiver) = oneshot::channel();
@@ -239,7 +233,7 @@ impl Link {
         within: Duration,
     ) -> Result<R::Response, ReadError> {
         let bytes = self.wait::<R>(answer, within).await?;
-        let response = decode::<R>(bytes, version).map_err(|error| {
+        let response = frames::decode::<R>(bytes, version).map_err(|error| {
             let text = format!("`{}` sends a {} answer we cannot read: {error}", self.peer().address, R::NAME);
             ReadError::new(ReadErrorKind::BadReply, text)
         })?;
@@ -281,39 +275,17 @@ impl Shared {
     }
 }
 
-fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Result<Bytes> {
-    let header = RequestHeader::default()
-        .with_request_api_key(R::KEY)
-        .with_request_api_version(version)
-        .with_correlation_id(id)
-        .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
-    let mut body = BytesMut::new();
-    header.encode(&mut body, R::header_version(version))?;
-    request.encode(&mut body, version)?;
-    let mut frame = BytesMut::with_capacity(body.len() + 4);
-    frame.put_u32(u32::try_from(body.len())?);
-    frame.unsplit(body);
-    Ok(frame.freeze())
-}
-
-/// Decodes a whole frame, header and body.
-pub(super) fn decode<R: Ask>(mut frame: Bytes, version: i16) -> anyhow::Result<R::Response> {
-    ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version))?;
-    R::Response::decode(&mut frame, version)
-}
-
 /// Moves bytes until the link ends. Reads and writes side by side: a broker that is busy sending a long answer reads
 /// nothing, so writing first could wait for ever.
 async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, shared: Arc<Shared>) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let writing = async {
         while let Some(frame) = frames.recv().await {
-            if let Err(error) = async {
+            let sent = async {
                 writer.write_all(&frame).await?;
                 writer.flush().await
-            }
-            .await
-            {
+            };
+            if let Err(error) = sent.await {
                 return Broke::from(&error);
             }
         }
@@ -329,13 +301,13 @@ async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, s
                 Ok(_) => {}
             }
             loop {
-                match next_frame(&mut buffer) {
+                let delivered = match frames::next(&mut buffer) {
                     Ok(None) => break,
-                    Ok(Some(frame)) => match shared.deliver(frame) {
-                        Ok(()) => {}
-                        Err(broke) => return broke,
-                    },
-                    Err(broke) => return broke,
+                    Ok(Some(frame)) => shared.deliver(frame),
+                    Err(broke) => Err(broke),
+                };
+                if let Err(broke) = delivered {
+                    return broke;
                 }
             }
         }
@@ -348,44 +320,4 @@ async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, s
         broke = writing => broke,
     };
     shared.fail(&broke);
-}
-
-/// Takes a whole frame off the front of `buffer`, if there is one.
-fn next_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, Broke> {
-    let Some(mut prefix) = buffer.get(..4) else { return Ok(None) };
-    if prefix.starts_with(&[0x15, 0x03]) {
-        return Err(Broke::TlsRecord);
-    }
-    let length = usize::try_from(prefix.get_i32()).ok().filter(|length| *length <= LONGEST_FRAME);
-    let Some(length) = length else { return Err(Broke::Garbled("bytes that are no Kafka frame")) };
-    if buffer.len() < length + 4 {
-        buffer.reserve(length + 4 - buffer.len());
-        return Ok(None);
-    }
-    buffer.advance(4);
-    Ok(Some(buffer.split_to(length).freeze()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_are_cut_whatever_the_pieces_they_come_in() {
-        let mut buffer = BytesMut::new();
-        let mut frames = Vec::new();
-        for byte in [0, 0, 0, 2, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1, 9] {
-            buffer.put_u8(byte);
-            frames.extend(next_frame(&mut buffer).unwrap());
-        }
-        assert_eq!(frames, [&[7, 8][..], &[], &[9]]);
-    }
-
-    #[test]
-    fn what_is_no_frame_is_named() {
-        let of = |bytes: &[u8]| next_frame(&mut BytesMut::from(bytes));
-        assert!(matches!(of(&[0x15, 3, 3, 0, 2]), Err(Broke::TlsRecord)));
-        assert!(matches!(of(b"HTTP/1.1 400"), Err(Broke::Garbled(_))));
-        assert!(matches!(of(&[0xff; 4]), Err(Broke::Garbled(_))));
-    }
 }

@@ -4,8 +4,9 @@
 //! joins a group, never commits, never consumes. The types of `kafka-protocol` do not leave this folder.
 //!
 //! From the outside in: a read (`read`) asks `topics`, `commits` and `offsets`, each of which turns many questions into
-//! one request per broker. A wait (`wake`) is kept at a `post`, which parks a Fetch (`session`). All reach brokers by
-//! `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`. Not for: what the numbers mean (`lag.rs`).
+//! one request per broker. A wait (`wake`, `watchlist`) is kept at a `post`, which parks a Fetch (`session`). All reach
+//! brokers by `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`. Not for: what the numbers mean
+//! (`lag.rs`).
 
 mod broker;
 mod cluster;
@@ -14,8 +15,10 @@ mod commits;
 mod coordinators;
 mod dial;
 mod explain;
+mod frames;
 mod heal;
 mod link;
+mod offset_fetch;
 mod offsets;
 mod post;
 mod query;
@@ -27,6 +30,7 @@ mod token;
 mod topics;
 mod versions;
 mod wake;
+mod watchlist;
 
 use std::{
     fmt,

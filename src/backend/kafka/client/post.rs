@@ -25,6 +25,7 @@ use super::{
     offsets::At,
     session::{Heard, Places, Session, TOPIC_IDS, is_void},
     wake::{PostKey, Wakes},
+    watchlist::Watchlist,
 };
 use crate::error::ReadError;
 
@@ -49,10 +50,15 @@ pub(super) async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) 
     let mut retry = FIRST_RETRY;
     loop {
         let Some(strong) = wakes.upgrade() else { return };
-        if let Some(places) = strong.places(key, &mut post.version) {
+        let id_of = |name: &str| strong.topics.peek(name).map(|topic| topic.id).unwrap_or_default();
+        let Some((places, idle)) = strong.list(key, |list| (list.places(&mut post.version, id_of), list.is_empty()))
+        else {
+            return;
+        };
+        if let Some(places) = places {
             post.places = places;
         }
-        if post.places.is_empty() && strong.armed_topics(key).is_empty() {
+        if idle {
             drop(strong);
             if timeout(LINGER, changed.notified()).await.is_err() && wakes.upgrade().is_none_or(|w| w.close_idle(key)) {
                 return;
@@ -65,7 +71,7 @@ pub(super) async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) 
                 // A read of the same partitions reports it, and only to those who have asked. Here we find out whether
                 // the broker still leads anything. Nothing is lost meanwhile: we go on from where we were.
                 post.hang_up();
-                strong.is_stale(strong.armed_topics(key).into_iter());
+                strong.is_stale(strong.list(key, |list| list.topics().cloned().collect()).unwrap_or_default());
                 drop(strong);
                 sleep(jittered(retry, 0.5..1.0)).await;
                 retry = (retry * 2).min(LONGEST_RETRY);
@@ -82,7 +88,7 @@ struct Post {
     /// What the current Fetch waits for.
     places: Places,
     /// Of the places.
-    version: u64,
+    version: Option<u64>,
     /// In a row: Fetches that came back at once and woke nobody.
     idle_returns: u32,
 }
@@ -90,7 +96,7 @@ struct Post {
 impl Post {
     fn new(key: PostKey) -> Self {
         let (places, session) = (Places::new(), Session::default());
-        Self { key, broker: None, link: None, session, places, version: 0, idle_returns: 0 }
+        Self { key, broker: None, link: None, session, places, version: None, idle_returns: 0 }
     }
 
     fn hang_up(&mut self) {
@@ -106,7 +112,7 @@ impl Post {
         if self.places.is_empty() {
             // Nothing that could be fetched: a broker would answer at once.
             self.meanwhile(wakes, changed, sleep(wakes.wait)).await;
-            wakes.rested(self.key);
+            wakes.list(self.key, Watchlist::wake_rested);
             return Ok(());
         }
         let link = self.link(wakes).await?;
@@ -121,7 +127,7 @@ impl Post {
             Err(code) if is_void(code) => {}
             Err(code) => return Err(codes::error(code, &format!("`{}`", link.peer().address))),
         }
-        wakes.rested(self.key);
+        wakes.list(self.key, Watchlist::wake_rested);
         // Some broker may answer at once whatever we ask: that must not turn in circles.
         if woken > 0 || started.elapsed() > wakes.wait / 4 {
             self.idle_returns = 0;
@@ -146,7 +152,7 @@ impl Post {
                 Some(()) = looking.next(), if !looking.is_empty() => {}
                 () = changed.notified(), if look_at.is_none() => look_at = Some(Instant::now() + LOOK),
                 () = sleep_until(look_at.unwrap_or(started)), if look_at.is_some() && looking.is_empty() => {
-                    let unparked = wakes.unparked(self.key, &self.places, resting_too);
+                    let unparked = wakes.list(self.key, |list| list.unparked(&self.places, resting_too)).unwrap_or_default();
                     resting_too = false;
                     look_at = None;
                     if !unparked.is_empty() {
@@ -176,14 +182,15 @@ impl Post {
     /// Passes on what the broker said of one partition. Returns how many it has woken.
     fn tell(&self, wakes: &Wakes, heard: &Heard) -> usize {
         let Heard { topic, partition, code, end } = heard;
-        match *code {
+        let rest = match *code {
             0 => return wakes.reached(self.key, topic, *partition, |seen| seen < *end),
-            codes::TOPIC_AUTHORIZATION_FAILED => wakes.rest(self.key, topic, *partition, DENIED_REST),
+            codes::TOPIC_AUTHORIZATION_FAILED => DENIED_REST,
             // Out of range too: made anew, or cut short by an unclean election. Resting, it is looked at.
-            _ => wakes.rest(self.key, topic, *partition, REST),
-        }
+            _ => REST,
+        };
+        wakes.list(self.key, |list| list.rest(topic, *partition, rest));
         if codes::heals(*code) {
-            wakes.is_stale([Arc::clone(topic)].into_iter());
+            wakes.is_stale(vec![Arc::clone(topic)]);
         }
         0
     }

@@ -156,10 +156,12 @@ impl Known {
                 let answer = self.learn(&name, described);
                 let settled = match &answer {
                     Ok(_) => true,
-                    // Unknown is final, unless we knew it a moment ago.
-                    Err(codes::UNKNOWN_TOPIC_OR_PARTITION) => !self.forget(&name) || last,
+                    // Unknown too: brokers do not learn of a new topic in step.
                     Err(code) => last || !codes::heals(*code),
                 };
+                if matches!(answer, Err(codes::UNKNOWN_TOPIC_OR_PARTITION)) {
+                    self.topics.lock().remove(&name);
+                }
                 if settled && let Some(asks) = waiting.remove(&name) {
                     let answer = answer.map_err(|code| codes::error(code, &format!("topic `{name}`")));
                     self.land(&name, asks, &answer);
@@ -250,11 +252,6 @@ impl Known {
             self.moves.send_modify(|moves| *moves += 1);
         }
         Ok(topic)
-    }
-
-    /// Whether it was known.
-    fn forget(&self, name: &str) -> bool {
-        self.topics.lock().remove(name).is_some()
     }
 }
 

@@ -8,11 +8,7 @@ use kafka_protocol::{
     protocol::{StrBytes, VersionRange},
 };
 
-use super::{
-    codes,
-    link::{Link, decode},
-    requests::Ask,
-};
+use super::{codes, frames, link::Link, requests::Ask};
 use crate::error::{ReadError, ReadErrorKind};
 
 /// What we ask first. A broker that does not know it answers in version 0, with what it does know.
@@ -70,7 +66,7 @@ async fn ask(link: &Link, version: i16, within: Duration) -> Result<(i16, Result
 }
 
 fn read(frame: Bytes, version: i16, link: &Link) -> Result<ApiVersionsResponse, ReadError> {
-    decode::<ApiVersionsRequest>(frame, version).map_err(|_| {
+    frames::decode::<ApiVersionsRequest>(frame, version).map_err(|_| {
         let text = format!("`{}` answers our greeting in no way we know: is it a Kafka broker?", link.peer().address);
         ReadError::new(ReadErrorKind::BadReply, text)
     })

@@ -12,7 +12,7 @@ use std::{
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, oneshot, watch},
     time::{Instant, sleep},
 };
 
@@ -21,8 +21,8 @@ use super::{
     offsets::Offsets,
     post,
     query::{Isolation, PartitionOffsets},
-    session::{Place, Places},
     topics::Topics,
+    watchlist::Watchlist,
 };
 use crate::{
     error::ReadErrorKind,
@@ -32,8 +32,8 @@ use crate::{
 /// Between two rounds of looking where partitions have gone.
 const FOLLOW_FLOOR: Duration = Duration::from_millis(300);
 
-/// One partition wakes no more often than this from one and the same end.
-const REPEAT: Duration = Duration::from_millis(500);
+/// Between two rounds of asking for partitions that have no leader.
+const UNPLACED_PAUSE: Duration = Duration::from_secs(2);
 
 /// A broker, and what counts as a record.
 pub(super) type PostKey = (i32, Isolation);
@@ -47,7 +47,7 @@ pub(super) struct Wakes {
     pub wait: Duration,
     state: Mutex<State>,
     /// Partitions whose leader is not where we thought.
-    astray: Notify,
+    astray: Arc<Notify>,
     follower: OnceLock<Task>,
 }
 
@@ -74,30 +74,11 @@ struct Wait {
     with: Option<i32>,
 }
 
-/// What one broker is listened to for.
+/// One broker that is listened to.
 struct Post {
-    armed: HashMap<Arc<str>, HashMap<i32, Armed>>,
-    /// The ends from which somebody was woken lately. Who comes back with the same end has looked and found nothing:
-    /// there are brokers whose Fetch knows more than their ListOffsets, and that must not turn in circles.
-    woken_from: HashMap<(Arc<str>, i32), (i64, Instant)>,
+    list: Watchlist,
     changed: Arc<Notify>,
-    /// Grows with each change.
-    version: u64,
     _task: Task,
-}
-
-struct Armed {
-    /// The end that each waiter has seen.
-    waiters: HashMap<u64, i64>,
-    epoch: i32,
-    /// Not to be fetched before: the broker answers with an error at once, so it would turn in circles.
-    resting: Option<Instant>,
-}
-
-impl Armed {
-    fn from(&self) -> i64 {
-        self.waiters.values().copied().min().unwrap_or(i64::MAX)
-    }
 }
 
 impl Wakes {
@@ -108,14 +89,15 @@ impl Wakes {
             offsets: Arc::clone(offsets),
             wait,
             state: Mutex::default(),
-            astray: Notify::new(),
+            astray: Arc::default(),
             follower: OnceLock::new(),
         })
     }
 
     /// Resolves when a partition of `seen` has got a record beyond its end.
     pub async fn wait(self: &Arc<Self>, isolation: Isolation, seen: &[PartitionOffsets]) {
-        self.follower.get_or_init(|| task::spawn(follow(Arc::downgrade(self))));
+        self.follower
+            .get_or_init(|| task::spawn(follow(Arc::downgrade(self), self.topics.moves(), Arc::clone(&self.astray))));
         let waits = seen.iter().filter_map(|known| {
             let (topic, partition) = (Arc::clone(&known.topic), known.partition);
             Some(Wait { topic, partition, end: known.end?, with: None })
@@ -127,6 +109,10 @@ impl Wakes {
             let id = state.next_waiter;
             state.waiters.insert(id, Waiter { isolation, waits: waits.collect(), wake });
             self.place(&mut state, id);
+            let waits = state.waiters.get(&id).map(|waiter| waiter.waits.as_slice()).unwrap_or_default();
+            if waits.iter().any(|wait| wait.with.is_none()) {
+                self.astray.notify_one();
+            }
             id
         };
         let _leave = Leave { wakes: self, id };
@@ -144,32 +130,14 @@ impl Wakes {
             let topic = self.topics.peek(&wait.topic);
             let leader = topic.and_then(|topic| topic.partition(wait.partition)?.leader);
             let broker = leader.map(|(broker, _)| broker);
-            let moved = wait.with != broker;
-            if moved && let Some(before) = wait.with {
-                disarm(posts, (before, waiter.isolation), wait, id);
+            if wait.with != broker {
+                wait.leave(posts, waiter.isolation, id);
             }
             wait.with = broker;
             let Some((broker, epoch)) = leader else { continue };
             let key = (broker, waiter.isolation);
             let post = posts.entry(key).or_insert_with(|| self.open(key));
-            let of_topic = post.armed.entry(Arc::clone(&wait.topic)).or_default();
-            let armed = of_topic.entry(wait.partition).or_insert_with(|| Armed {
-                waiters: HashMap::new(),
-                epoch,
-                resting: None,
-            });
-            let before = (armed.from(), armed.epoch);
-            let woken_from = post.woken_from.get(&(Arc::clone(&wait.topic), wait.partition));
-            if woken_from.is_some_and(|(end, at)| *end == wait.end && at.elapsed() < REPEAT) {
-                armed.resting = Some(Instant::now() + REPEAT);
-            }
-            armed.waiters.insert(id, wait.end);
-            armed.epoch = epoch;
-            if armed.epoch != before.1 {
-                armed.resting = None;
-            }
-            if (armed.from(), armed.epoch) != before {
-                post.version += 1;
+            if post.list.arm(&wait.topic, wait.partition, id, wait.end, epoch) {
                 post.changed.notify_one();
             }
         }
@@ -178,118 +146,61 @@ impl Wakes {
     fn open(self: &Arc<Self>, key: PostKey) -> Post {
         let changed = Arc::new(Notify::new());
         let task = task::spawn(post::run(Arc::downgrade(self), key, Arc::clone(&changed)));
-        Post { armed: HashMap::new(), woken_from: HashMap::new(), changed, version: 1, _task: task }
+        Post { list: Watchlist::default(), changed, _task: task }
     }
 
-    /// What a post has to listen for, if that has changed since `version`.
-    pub fn places(&self, key: PostKey, version: &mut u64) -> Option<Places> {
-        let state = self.state.lock();
-        let post = state.posts.get(&key)?;
-        if post.version == *version {
-            return None;
-        }
-        *version = post.version;
-        let now = Instant::now();
-        let mut places = Places::new();
-        for (name, partitions) in &post.armed {
-            let awake = partitions.iter().filter(|(_, armed)| armed.resting.is_none_or(|until| until <= now));
-            let places_of: HashMap<i32, Place> =
-                awake.map(|(id, armed)| (*id, Place { from: armed.from(), epoch: armed.epoch })).collect();
-            if !places_of.is_empty() {
-                let topic = places.entry(Arc::clone(name)).or_default();
-                topic.partitions = places_of;
-                topic.id = self.topics.peek(name).map_or_else(uuid::Uuid::nil, |topic| topic.id);
-            }
-        }
-        Some(places)
+    /// Looks at a post's list, or changes it; `None` if the post is closed.
+    pub fn list<T>(&self, key: PostKey, look: impl FnOnce(&mut Watchlist) -> T) -> Option<T> {
+        self.state.lock().posts.get_mut(&key).map(|post| look(&mut post.list))
     }
 
     /// Closes the post if nobody needs it any more; its task ends with it.
     pub fn close_idle(&self, key: PostKey) -> bool {
         let mut state = self.state.lock();
-        let idle = state.posts.get(&key).is_none_or(|post| post.armed.is_empty());
+        let idle = state.posts.get(&key).is_none_or(|post| post.list.is_empty());
         if idle {
             state.posts.remove(&key);
         }
         idle
     }
 
-    /// What is armed at a post beyond `parked`: new since its Fetch went out and, if asked for, what rests.
-    pub fn unparked(&self, key: PostKey, parked: &Places, resting_too: bool) -> Vec<(Arc<str>, Vec<i32>)> {
-        let state = self.state.lock();
-        let Some(post) = state.posts.get(&key) else { return Vec::new() };
-        let topics = post.armed.iter().filter_map(|(name, partitions)| {
-            let parked = parked.get(name);
-            let is_parked = |id: &i32, from: i64| {
-                parked.and_then(|topic| topic.partitions.get(id)).is_some_and(|place| place.from == from)
-            };
-            let counts = |(id, armed): &(&i32, &Armed)| {
-                if armed.resting.is_some() { resting_too } else { !is_parked(id, armed.from()) }
-            };
-            let rest: Vec<i32> = partitions.iter().filter(counts).map(|(id, _)| *id).collect();
-            (!rest.is_empty()).then(|| (Arc::clone(name), rest))
-        });
-        topics.collect()
-    }
-
     /// News of a partition: wakes whoever has seen an end for which `is_news` holds. Returns how many.
     pub fn reached(&self, key: PostKey, topic: &str, partition: i32, is_news: impl Fn(i64) -> bool) -> usize {
         let mut state = self.state.lock();
-        let armed = state.posts.get(&key).and_then(|post| post.armed.get(topic)?.get(&partition));
-        let Some(armed) = armed else { return 0 };
-        let waiters: Vec<(u64, i64)> =
-            armed.waiters.iter().filter(|(_, seen)| is_news(**seen)).map(|(id, seen)| (*id, *seen)).collect();
-        for (id, seen) in &waiters {
-            if let Some(post) = state.posts.get_mut(&key) {
-                post.woken_from.insert((Arc::from(topic), partition), (*seen, Instant::now()));
-            }
+        let Some(post) = state.posts.get_mut(&key) else { return 0 };
+        let waiters = post.list.news(topic, partition, is_news);
+        for id in &waiters {
             state.wake(*id);
         }
         waiters.len()
     }
 
-    /// Leaves a partition out of the Fetch for a while.
-    pub fn rest(&self, key: PostKey, topic: &str, partition: i32, span: Duration) {
-        let mut state = self.state.lock();
-        let Some(post) = state.posts.get_mut(&key) else { return };
-        post.version += 1;
-        let armed = post.armed.get_mut(topic).and_then(|partitions| partitions.get_mut(&partition));
-        if let Some(armed) = armed {
-            armed.resting = Some(Instant::now() + span);
-        }
-    }
-
-    /// Rested partitions are to be fetched again.
-    pub fn rested(&self, key: PostKey) {
-        let mut state = self.state.lock();
-        let Some(post) = state.posts.get_mut(&key) else { return };
-        let now = Instant::now();
-        post.woken_from.retain(|_, (_, at)| at.elapsed() < REPEAT);
-        for armed in post.armed.values_mut().flat_map(HashMap::values_mut) {
-            if armed.resting.is_some_and(|until| until <= now) {
-                armed.resting = None;
-                post.version += 1;
-            }
-        }
-    }
-
     /// These topics are not led by whom we thought.
-    pub fn is_stale(&self, topics: impl Iterator<Item = Arc<str>>) {
+    pub fn is_stale(&self, topics: Vec<Arc<str>>) {
         self.state.lock().stale.extend(topics);
         self.astray.notify_one();
     }
 
-    /// The topics armed at a post.
-    pub fn armed_topics(&self, key: PostKey) -> Vec<Arc<str>> {
-        let state = self.state.lock();
-        state.posts.get(&key).map(|post| post.armed.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    fn place_all(self: &Arc<Self>) {
+    /// Returns the topics that could not be placed.
+    fn place_all(self: &Arc<Self>) -> Vec<Arc<str>> {
         let mut state = self.state.lock();
         let ids: Vec<u64> = state.waiters.keys().copied().collect();
         for id in ids {
             self.place(&mut state, id);
+        }
+        let waits = state.waiters.values().flat_map(|waiter| &waiter.waits);
+        let unplaced: HashSet<_> = waits.filter(|wait| wait.with.is_none()).map(|w| Arc::clone(&w.topic)).collect();
+        unplaced.into_iter().collect()
+    }
+
+    /// Asks where these topics are now.
+    async fn ask_again(&self, topics: Vec<Arc<str>>) {
+        let now = Instant::now();
+        let asked = join_all(topics.iter().map(|name| self.topics.newer(name, Some(now)))).await;
+        for (name, answer) in topics.iter().zip(asked) {
+            if answer.is_err_and(|error| error.kind == ReadErrorKind::NotFound) {
+                self.wake_all_of(name);
+            }
         }
     }
 
@@ -319,27 +230,16 @@ impl State {
     fn remove(&mut self, id: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&id)?;
         for wait in &waiter.waits {
-            if let Some(broker) = wait.with {
-                disarm(&mut self.posts, (broker, waiter.isolation), wait, id);
-            }
+            wait.leave(&mut self.posts, waiter.isolation, id);
         }
         Some(waiter)
     }
 }
 
-fn disarm(posts: &mut HashMap<PostKey, Post>, key: PostKey, wait: &Wait, id: u64) {
-    let Some(post) = posts.get_mut(&key) else { return };
-    let Some(partitions) = post.armed.get_mut(&wait.topic) else { return };
-    let Some(armed) = partitions.get_mut(&wait.partition) else { return };
-    let before = armed.from();
-    armed.waiters.remove(&id);
-    if armed.from() != before {
-        post.version += 1;
-    }
-    if armed.waiters.is_empty() {
-        partitions.remove(&wait.partition);
-        if partitions.is_empty() {
-            post.armed.remove(&wait.topic);
+impl Wait {
+    fn leave(&self, posts: &mut HashMap<PostKey, Post>, isolation: Isolation, id: u64) {
+        if let Some(post) = self.with.and_then(|broker| posts.get_mut(&(broker, isolation))) {
+            post.list.disarm(&self.topic, self.partition, id);
         }
     }
 }
@@ -356,32 +256,46 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// Moves partitions to the posts of their leaders, as these move.
-async fn follow(wakes: Weak<Wakes>) {
-    let mut moves = match wakes.upgrade() {
-        Some(wakes) => wakes.topics.moves(),
-        None => return,
-    };
+/// Moves partitions to the posts of their leaders, as these move. Holds on to nothing while it waits.
+async fn follow(wakes: Weak<Wakes>, mut moves: watch::Receiver<u64>, astray: Arc<Notify>) {
+    let mut unplaced = Vec::new();
     loop {
-        let Some(strong) = wakes.upgrade() else { return };
+        let mut stale = Vec::new();
         tokio::select! {
             moved = moves.changed() => if moved.is_err() { return },
-            () = strong.astray.notified() => {
-                let stale: Vec<Arc<str>> = strong.state.lock().stale.drain().collect();
-                let now = Instant::now();
-                let looked = join_all(stale.into_iter().map(|name| {
-                    let topics = &strong.topics;
-                    async move { (topics.newer(&name, Some(now)).await.map(drop), name) }
-                })).await;
-                for (looked, name) in looked {
-                    if looked.is_err_and(|error| error.kind == ReadErrorKind::NotFound) {
-                        strong.wake_all_of(&name);
-                    }
-                }
-            }
+            () = astray.notified() => {}
+            // No leader, or a topic that a broker did not know: nobody else may ask again.
+            () = sleep(UNPLACED_PAUSE), if !unplaced.is_empty() => stale = unplaced,
         }
-        strong.place_all();
+        let Some(strong) = wakes.upgrade() else { return };
+        stale.extend(strong.state.lock().stale.drain());
+        strong.ask_again(stale).await;
+        unplaced = strong.place_all();
         drop(strong);
         sleep(FOLLOW_FLOOR).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::kafka::{client::Commit, connection::Connection};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_gone_leaves_nothing_behind() {
+        let connection = Connection { servers: vec!["127.0.0.1:1".into()], tls: None, sasl: None };
+        let cluster = Arc::new(Cluster::new(connection, Arc::default()));
+        let topics = Arc::new(Topics::new(Arc::clone(&cluster)));
+        let offsets = Arc::new(Offsets::new(&cluster, &topics));
+        let wakes = Wakes::new(&cluster, &topics, &offsets, Duration::from_millis(500));
+        let seen =
+            PartitionOffsets { topic: "t".into(), partition: 0, committed: Commit::None, start: None, end: Some(1) };
+        let waiting = wakes.wait(Isolation::ReadUncommitted, std::slice::from_ref(&seen));
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_err();
+        let (gone, left) = (Arc::downgrade(&wakes), Arc::downgrade(&cluster));
+        wakes.close();
+        drop((wakes, topics, offsets, cluster));
+        sleep(Duration::from_secs(20)).await;
+        assert!(gone.upgrade().is_none() && left.upgrade().is_none());
     }
 }
