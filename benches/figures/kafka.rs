@@ -116,7 +116,7 @@ struct Sent(Arc<AtomicU64>);
 
 impl ClientContext for Sent {
     fn stats(&self, statistics: Statistics) {
-        let sent = statistics.brokers.values().map(|broker| u64::try_from(broker.tx).unwrap_or(0)).sum();
+        let sent = statistics.brokers.values().map(|broker| broker.tx).sum();
         self.0.store(sent, Ordering::Relaxed);
     }
 }

@@ -100,7 +100,7 @@ impl Drop for Process {
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
-            eprintln!("the server's log:\n{}", self.log());
+            std::io::stderr().write_all(self.log().as_bytes()).ok();
         }
     }
 }
