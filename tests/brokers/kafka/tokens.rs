@@ -31,10 +31,13 @@ use super::{
     stand_in::StandIn,
 };
 
+/// The `Authorization` header and the body of each request.
+type Asked = Vec<(Option<String>, String)>;
+
 /// A token endpoint that keeps what it was asked.
 #[derive(Clone, Default)]
 struct Endpoint {
-    asked: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    asked: Arc<Mutex<Asked>>,
     /// How long its tokens hold, in seconds; the broker is told the same.
     life: u64,
     /// What tokens say of their own end, if other than that.
