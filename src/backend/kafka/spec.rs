@@ -4,7 +4,7 @@
 //! Fields are read first, then checked against each other in KEDA's order, so that the first problem is KEDA's
 //! first. Not for: who logs in and how (`auth.rs`).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     auth::Auth,
@@ -26,10 +26,6 @@ const VERSION: &str = "version";
 const SERVERS: &str = "bootstrapServers";
 const GROUP: &str = "consumerGroup";
 const TOPIC: &str = "topic";
-
-/// How long a commit must stand still for the lag behind it to be persistent, unless `persistentLagAfter` says
-/// otherwise. KEDA takes two evaluations, and evaluates three times in 30 s: once itself, twice for the HPA.
-const PERSISTENT_LAG_AFTER: Duration = Duration::from_secs(10);
 
 /// Which of KEDA's two Kafka scalers a trigger was written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,7 +219,8 @@ fn settings(keys: &mut Reader<'_>) -> Settings {
     let reset_policy = keys.choice("offsetResetPolicy", &policies, ResetPolicy::Latest);
     let allow_idle_consumers = keys.boolean(ALLOW_IDLE, false);
     let exclude = keys.boolean("excludePersistentLag", false);
-    let after = keys.duration("persistentLagAfter").unwrap_or(PERSISTENT_LAG_AFTER);
+    // As KEDA: at the second look, of which there is one per refresh whoever asks.
+    let after = keys.duration("persistentLagAfter").unwrap_or_default();
     Settings {
         lag_threshold,
         activation_lag_threshold,

@@ -98,7 +98,7 @@ fn versions_are_checked_as_sarama_does() {
 fn our_own_keys_have_kedas_behaviour_as_default() {
     let plain = spec(Dialect::Kafka, &[("excludePersistentLag", "true")]).expect("legal");
     assert_eq!(plain.query.isolation, Isolation::ReadUncommitted);
-    assert_eq!(plain.settings.exclude_persistent_after, Some(Duration::from_secs(10)));
+    assert_eq!(plain.settings.exclude_persistent_after, Some(Duration::ZERO));
     let ours = [("excludePersistentLag", "true"), ("persistentLagAfter", "2m"), ("isolationLevel", "read_committed")];
     let ours = spec(Dialect::ApacheKafka, &ours).expect("legal");
     assert_eq!(ours.query.isolation, Isolation::ReadCommitted);
