@@ -97,6 +97,7 @@ pub async fn wakes_and_idle_cost(report: &mut Report) {
     let lists: Vec<String> = (0..IDLE_KEYS).map(|n| format!("bench-wake-{n}")).collect();
     redis::delete(&mut writer, &lists).await;
     let topics = Topics::create(&servers, "bench-wake", IDLE_PARTITIONS, 1).await;
+    topics.commit(&servers, "bench-wake", IDLE_PARTITIONS).await;
     let server = Process::start(&[]);
     let mut keys = Fleet::open(&server, lists.iter().map(|list| redis_trigger(&address, list)).collect()).await;
     let triggers = topics.names.iter().map(|topic| kafka::trigger(&servers, "bench-wake", topic)).collect();

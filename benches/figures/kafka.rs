@@ -135,7 +135,7 @@ async fn consumers(servers: &str, topics: &Topics, groups: &[String]) -> f64 {
                 .set("statistics.interval.ms", "50")
                 .create_with_context(Sent(Arc::clone(&sent)))
                 .expect("a consumer");
-            let list = partitions(&topics, Offset::End);
+            let list = partitions(&topics, PARTITIONS, Offset::End);
             let ask = || {
                 consumer.committed_offsets(list.clone(), PATIENCE).expect("commits");
                 consumer.offsets_for_times(list.clone(), PATIENCE).expect("ends");
@@ -178,15 +178,13 @@ pub fn trigger(servers: &str, group: &str, topic: &str) -> Metadata {
         ("bootstrapServers", servers.to_owned()),
         ("consumerGroup", group.to_owned()),
         ("topic", topic.to_owned()),
-        // Idle without a commit: what has not been read counts from the start, and there is nothing.
-        ("offsetResetPolicy", "earliest".to_owned()),
     ]
 }
 
-fn partitions(topics: &[String], offset: Offset) -> TopicPartitionList {
+fn partitions(topics: &[String], count: i32, offset: Offset) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     for topic in topics {
-        for partition in 0..PARTITIONS {
+        for partition in 0..count {
             list.add_partition_offset(topic, partition, offset).expect("a valid offset");
         }
     }
@@ -196,6 +194,7 @@ fn partitions(topics: &[String], offset: Offset) -> TopicPartitionList {
 /// Topics of this run, named so that no other run meets them.
 pub struct Topics {
     pub names: Vec<String>,
+    partitions: i32,
 }
 
 impl Topics {
@@ -211,7 +210,7 @@ impl Topics {
                 created.expect("created");
             }
         }
-        Self { names }
+        Self { names, partitions }
     }
 
     pub async fn delete(self, servers: &str) {
@@ -221,11 +220,12 @@ impl Topics {
     }
 
     /// Commits offset 0 on every partition of the first `count` topics.
-    async fn commit(&self, servers: &str, group: &str, count: usize) {
+    pub async fn commit(&self, servers: &str, group: &str, count: usize) {
         let (topics, servers, group) = (self.names[..count].to_vec(), servers.to_owned(), group.to_owned());
+        let list = partitions(&topics, self.partitions, Offset::Offset(0));
         let commit = move || {
             let consumer: BaseConsumer = config(&servers).set("group.id", &group).create().expect("a consumer");
-            consumer.commit(&partitions(&topics, Offset::Offset(0)), CommitMode::Sync).expect("committed");
+            consumer.commit(&list, CommitMode::Sync).expect("committed");
         };
         tokio::task::spawn_blocking(commit).await.expect("no panic");
     }

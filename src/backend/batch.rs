@@ -4,18 +4,32 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
 };
 
+tokio::task_local! {
+    static AT_ONCE: ();
+}
+
+/// Runs `read` so that its questions wait for no company: the look after a wake, where each millisecond counts and
+/// nobody else is due.
+pub async fn at_once<T>(read: impl Future<Output = T>) -> T {
+    AT_ONCE.scope((), read).await
+}
+
 /// One question of a batch. Answer each as soon as it is known: a slow broker must not hold up the others.
 #[derive(Debug)]
 pub struct Ask<Q, A> {
     /// What is asked.
     pub question: Q,
+    at_once: bool,
     reply: oneshot::Sender<Result<A, ReadError>>,
 }
 
@@ -59,26 +73,31 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     pub async fn ask(&self, question: Q) -> Result<A, ReadError> {
         let lost = || ReadError::new(ReadErrorKind::Internal, "the read ended without an answer: see the server's log");
         let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask { question, reply }).map_err(|_| lost())?;
+        let at_once = AT_ONCE.try_with(|()| ()).is_ok();
+        self.asks.send(Ask { question, at_once, reply }).map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
 }
 
 const MOST_WINDOWS: u32 = 5;
 
-async fn gather<T>(first: T, inbox: &mut mpsc::UnboundedReceiver<T>, window: Duration) -> Vec<T> {
+async fn gather<Q, A>(
+    first: Ask<Q, A>,
+    inbox: &mut mpsc::UnboundedReceiver<Ask<Q, A>>,
+    window: Duration,
+) -> Vec<Ask<Q, A>> {
+    let mut in_a_hurry = window.is_zero() || first.at_once;
     let mut batch = vec![first];
-    if !window.is_zero() {
-        // A burst on a busy machine takes longer than one window: as long as more come in, wait on, within reason.
-        for _ in 0..MOST_WINDOWS {
-            let before = batch.len();
-            tokio::time::sleep(window).await;
-            while let Ok(next) = inbox.try_recv() {
-                batch.push(next);
-            }
-            if batch.len() == before {
-                break;
-            }
+    // A burst on a busy machine takes longer than one window: as long as more come in, wait on, within reason.
+    for _ in 0..MOST_WINDOWS {
+        let (before, window_ends) = (batch.len(), Instant::now() + window);
+        while !in_a_hurry {
+            let Ok(Some(next)) = timeout_at(window_ends, inbox.recv()).await else { break };
+            in_a_hurry = next.at_once;
+            batch.push(next);
+        }
+        if in_a_hurry || batch.len() == before {
+            break;
         }
     }
     // Questions of one tick come from many tasks: let those that are ready to run ask before we go.
@@ -124,6 +143,20 @@ mod tests {
         let answers = futures::future::join_all((0..1000).map(|n| batcher.ask(n))).await;
         assert_eq!(*sizes.lock(), [1000]);
         assert!(answers.into_iter().enumerate().all(|(n, answer)| answer.is_ok_and(|double| double as usize == 2 * n)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_in_a_hurry_waits_for_no_company_and_takes_along_who_waits() {
+        let sizes = Arc::default();
+        let batcher = doubling(Arc::clone(&sizes));
+        let start = Instant::now();
+        assert_eq!(at_once(batcher.ask(1)).await, Ok(2));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(futures::join!(batcher.ask(3), at_once(batcher.ask(4))), (Ok(6), Ok(8)));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(batcher.ask(5).await, Ok(10));
+        assert!(start.elapsed() >= Duration::from_millis(2));
+        assert_eq!(*sizes.lock(), [1, 2, 1]);
     }
 
     #[tokio::test(start_paused = true)]

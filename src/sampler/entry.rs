@@ -26,6 +26,7 @@ use super::{
     state::State,
 };
 use crate::{
+    backend::batch::at_once,
     error::{ReadError, ReadErrorKind},
     reading::{Reading, Sample},
     trigger::Trigger,
@@ -153,16 +154,19 @@ impl Entry {
             match next {
                 Next::Forget if core.forget(self) => return,
                 Next::Forget => continue,
-                Next::Look => {}
+                Next::Look => {
+                    plan.last_look = Some(Instant::now());
+                    self.look(&core, self.trigger.source.read()).await;
+                }
                 Next::Wake => {
                     core.metrics.wakes.inc();
                     if let Some(last) = plan.last_look {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
+                    plan.last_look = Some(Instant::now());
+                    self.look(&core, at_once(self.trigger.source.read())).await;
                 }
             }
-            plan.last_look = Some(Instant::now());
-            self.look(&core).await;
         }
     }
 
@@ -182,9 +186,9 @@ impl Entry {
     }
 
     /// One look, with deadline, whatever happens inside.
-    async fn look(&self, core: &Core) {
+    async fn look(&self, core: &Core, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
-        let outcome = self.read(started + core.read_deadline(&self.trigger)).await;
+        let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
         let ended = Instant::now();
         core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
         match outcome {
@@ -193,9 +197,13 @@ impl Entry {
         }
     }
 
-    async fn read(&self, deadline: Instant) -> Result<Reading, ReadError> {
+    async fn outcome(
+        &self,
+        read: impl Future<Output = Result<Reading, ReadError>>,
+        deadline: Instant,
+    ) -> Result<Reading, ReadError> {
         let source = &self.trigger.source;
-        let reading = match timeout_at(deadline, AssertUnwindSafe(source.read()).catch_unwind()).await {
+        let reading = match timeout_at(deadline, AssertUnwindSafe(read).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome?,
             Ok(Err(_panic)) => {
                 let text = format!("reading {} met a defect of this server: see its log", source.describe());
