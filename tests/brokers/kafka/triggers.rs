@@ -152,7 +152,11 @@ async fn records_of_an_open_transaction_count_only_if_uncommitted_ones_do() {
     check("open, committed ones only", measure("read_committed").await, 0.0, false);
     check("open, all", measure("read_uncommitted").await, 3.0, true);
     tokio::task::spawn_blocking(move || producer.commit_transaction(Duration::from_secs(20)).unwrap()).await.unwrap();
-    // The marker takes an offset of its own.
+    // The coordinator writes the marker after it has answered, and the marker takes an offset of its own.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while measure("read_committed").await.unwrap().value < 4.0 && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     check("done", measure("read_committed").await, 4.0, true);
 }
 
