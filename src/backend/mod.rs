@@ -9,6 +9,8 @@ pub mod tls;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -100,6 +102,8 @@ impl Registry {
         Self::with(vec![
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka::default()),
+            #[cfg(feature = "rabbitmq")]
+            Box::new(rabbitmq::RabbitMq),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis::default()),
         ])
