@@ -112,7 +112,7 @@ impl Registry {
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka::default()),
             #[cfg(feature = "rabbitmq")]
-            Box::new(rabbitmq::RabbitMq),
+            Box::new(rabbitmq::RabbitMq::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis::default()),
         ])

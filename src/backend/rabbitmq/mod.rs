@@ -1,16 +1,43 @@
-//! RabbitMq.
+//! RabbitMQ: how many messages wait in a queue, or how fast they come and go.
+//!
+//! `spec.rs` and `login.rs` read a trigger, `client` asks, `measure.rs` counts the answer; here they meet.
 
-use std::sync::Arc;
+mod address;
+mod client;
+mod connection;
+mod login;
+mod measure;
+mod spec;
 
-use crate::{
-    backend::{Backend, Source},
-    error::SpecError,
-    metadata::Reader,
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
 };
 
-/// RabbitMq.
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use self::{
+    client::{Client, Question},
+    connection::Connection,
+    measure::Stats,
+    spec::Spec,
+};
+use crate::{
+    backend::{Backend, ConnectionId, Source, pool::Pool},
+    error::{ReadError, ReadErrorKind, SpecError},
+    metadata::Reader,
+    reading::{Metric, Reading},
+};
+
+/// RabbitMQ, by AMQP or by its management API.
 #[derive(Debug, Default)]
-pub struct RabbitMq;
+pub struct RabbitMq {
+    clients: Arc<Pool<Connection, Client>>,
+}
 
 impl Backend for RabbitMq {
     fn scaler_types(&self) -> &'static [&'static str] {
@@ -18,7 +45,74 @@ impl Backend for RabbitMq {
     }
 
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        metadata.problem("scalerType", "not built yet");
-        Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+        let spec = Spec::read(metadata)?;
+        let id = spec.connection.id();
+        Ok(Arc::new(Queue { spec, id, clients: Arc::clone(&self.clients), client: OnceLock::new() }))
+    }
+}
+
+/// A queue, or all queues whose names match.
+struct Queue {
+    spec: Spec,
+    id: ConnectionId,
+    clients: Arc<Pool<Connection, Client>>,
+    /// Held from the first look on: to parse a trigger must not connect.
+    client: OnceLock<Arc<Client>>,
+}
+
+impl Queue {
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            let connection = &self.spec.connection;
+            self.clients.get(connection, || Client::new(connection.clone()))
+        })
+    }
+
+    fn count(&self, stats: &[Stats]) -> Result<Reading, ReadError> {
+        if self.spec.strict && stats.is_empty() {
+            let text = format!("{} does not match any queue: create one, or correct `queueName`", self.describe());
+            return Err(ReadError::new(ReadErrorKind::NotFound, text));
+        }
+        self.spec.measure.reading(stats)
+    }
+}
+
+#[async_trait]
+impl Source for Queue {
+    fn metric(&self) -> &Metric {
+        &self.spec.metric
+    }
+
+    fn connection(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    fn describe(&self) -> String {
+        let vhost = self.spec.connection.vhost();
+        match &self.spec.question {
+            Question::Queue { name, .. } => format!("queue `{name}` on vhost `{vhost}`"),
+            Question::Pattern { pattern, .. } => format!("pattern `{pattern}` on vhost `{vhost}`"),
+        }
+    }
+
+    async fn read(&self) -> Result<Reading, ReadError> {
+        let Spec { question, timeout: patience, .. } = &self.spec;
+        let stats = timeout(*patience, self.client().ask(question.clone())).await.map_err(|_| {
+            let (what, place) = (self.describe(), self.id.label());
+            let text = format!("{what} at {place} was not told within {patience:?}: check the broker's load and state");
+            ReadError::new(ReadErrorKind::Timeout, text)
+        })??;
+        self.count(&stats)
+    }
+
+    async fn wake(&self) {
+        let Spec { question, pace, measure, .. } = &self.spec;
+        self.client().wake(question, *pace, measure).await;
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.describe(), self.id.label())
     }
 }
