@@ -147,8 +147,8 @@ pub fn aggregate(operation: Operation, queues: &[Totals]) -> Totals {
 
 fn unknown(queue: &str, what: &str) -> ReadError {
     let text = format!(
-        "the management API does not say the {what} of queue `{queue}`: turn its statistics on \
-         (`management.rates_mode`, `management_agent.disable_metrics_collector`), or use `protocol: amqp`"
+        "the management API does not say the {what} of queue `{queue}`: check the queue's state, and that the broker \
+         keeps statistics (`management.rates_mode`, `management_agent.disable_metrics_collector`)"
     );
     ReadError::new(ReadErrorKind::BadReply, text)
 }

@@ -15,13 +15,15 @@ mod tests;
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
 
 use self::{
-    client::{Client, Question},
+    client::{Client, Found, Question},
     connection::Connection,
     measure::Stats,
     spec::Spec,
@@ -47,7 +49,13 @@ impl Backend for RabbitMq {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         let id = spec.connection.id();
-        Ok(Arc::new(Queue { spec, id, clients: Arc::clone(&self.clients), client: OnceLock::new() }))
+        Ok(Arc::new(Queue {
+            spec,
+            id,
+            clients: Arc::clone(&self.clients),
+            client: OnceLock::new(),
+            found: Mutex::default(),
+        }))
     }
 }
 
@@ -58,7 +66,12 @@ struct Queue {
     clients: Arc<Pool<Connection, Client>>,
     /// Held from the first look on: to parse a trigger must not connect.
     client: OnceLock<Arc<Client>>,
+    /// What a wake has just found: the look that follows need not ask the same again.
+    found: Mutex<Option<(Instant, Found)>>,
 }
+
+/// How long that is true enough.
+const JUST_NOW: Duration = Duration::from_millis(100);
 
 impl Queue {
     fn client(&self) -> &Client {
@@ -96,6 +109,10 @@ impl Source for Queue {
     }
 
     async fn read(&self) -> Result<Reading, ReadError> {
+        let just_now = self.found.lock().take().filter(|(at, _)| at.elapsed() < JUST_NOW);
+        if let Some((_, found)) = just_now {
+            return self.count(&found);
+        }
         let Spec { question, timeout: patience, .. } = &self.spec;
         let stats = timeout(*patience, self.client().ask(question.clone())).await.map_err(|_| {
             let (what, place) = (self.describe(), self.id.label());
@@ -107,7 +124,8 @@ impl Source for Queue {
 
     async fn wake(&self) {
         let Spec { question, pace, measure, .. } = &self.spec;
-        self.client().wake(question, *pace, measure).await;
+        let found = self.client().wake(question, *pace, measure).await;
+        *self.found.lock() = Some((Instant::now(), found));
     }
 }
 

@@ -32,6 +32,8 @@ const DEFAULT_LENGTH: f64 = 20.0;
 const LARGEST_PAGE: i64 = 500;
 /// How long a request may take where the trigger does not say: KEDA's 3 s.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Over AMQP the client knows sooner and better what is wrong.
+const AMQP_TIMEOUT: Duration = Duration::from_secs(6);
 /// How many queues a second are looked at while idle, over AMQP: 7 to 12 % of a broker's core.
 const DEFAULT_DECLARES: i64 = 2000;
 
@@ -94,7 +96,10 @@ impl Spec {
             false => Question::Queue { name, rates },
         };
         let measure = Measure { mode, activation, exclude_unacknowledged, operation };
-        let timeout = fields.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = match protocol {
+            Some(Protocol::Amqp) => AMQP_TIMEOUT,
+            _ => fields.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        };
         Ok(Self { connection, question, measure, timeout, pace: fields.pace, strict: fields.strict, metric })
     }
 }

@@ -1,6 +1,6 @@
 //! Who may read and who may not, with and without TLS, and what the refusals say.
 
-use plimsoll::error::ReadErrorKind::{self, Denied, NotFound, Unreachable};
+use plimsoll::error::ReadErrorKind::{self, Denied, NotFound, Timeout, Unreachable};
 
 use super::fixtures::{Broker, pem, read, shared, unique, variable};
 
@@ -72,7 +72,7 @@ async fn without_tls_a_user_needs_access_to_the_vhost_and_no_permission() {
         case(
             format!("amqp://watcher:watcher-secret@{http}"),
             &[],
-            Some((Unreachable, "check that it is up, and that the port is its plain AMQP port")),
+            Some((Timeout, "does not answer AMQP: check that it is up, and that the port is its plain AMQP port")),
         ),
         case(format!("http://watcher:wrong@{http}"), &[], Some((Denied, "refuses user `watcher` with 401"))),
         case(format!("http://{http}"), &[], Some((Denied, "wants a login"))),

@@ -15,8 +15,13 @@ async fn ready_messages_count_over_amqp_and_unacknowledged_ones_too_over_http() 
         broker.take(&queue, 2).await;
         let (amqp, http) = (amqp(), http());
         for (host, exclude, expected) in [(&amqp, "false", 3.0), (&http, "false", 5.0), (&http, "true", 3.0)] {
-            let reading = read(&[("host", host), ("queueName", &queue), ("excludeUnacknowledged", exclude)]).await;
-            let reading = reading.unwrap();
+            let pairs = [("host", host.as_str()), ("queueName", &queue), ("excludeUnacknowledged", exclude)];
+            let reading = if kind == "quorum" && host == &http {
+                // A quorum queue tells its totals every five seconds, to whatever API.
+                eventually(&pairs, |reading| reading.value == expected).await
+            } else {
+                read(&pairs).await.unwrap()
+            };
             assert_eq!((reading.value, reading.active), (expected, true), "{kind} by {host}");
         }
         broker.delete(&[queue]).await;

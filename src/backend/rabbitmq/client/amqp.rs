@@ -1,5 +1,6 @@
-//! Asking over AMQP: known queues in one burst on one connection; those that were refused before, or that a refusal
-//! has left unanswered, in small runs on a second one, so that they cannot disturb the others.
+//! Asking over AMQP: queues that are known to be there in one burst, which nothing disturbs; new ones in a burst of
+//! their own; those that were refused before, or that a refusal has left unanswered, in small runs on a second
+//! connection.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -9,8 +10,8 @@ use tokio::time::Instant;
 use super::super::{connection::Amqp, measure::Stats};
 use super::{
     Question, Tell,
+    census::{Census, Known},
     lane::Lane,
-    missing::{Known, Missing},
     trouble,
 };
 use crate::error::ReadError;
@@ -27,23 +28,25 @@ pub(super) struct AmqpClient {
     to: Arc<Amqp>,
     main: Lane,
     probe: Lane,
-    missing: Missing,
+    census: Census,
 }
 
 impl AmqpClient {
     pub fn new(to: Amqp) -> Self {
         let to = Arc::new(to);
-        Self { main: Lane::new(Arc::clone(&to)), probe: Lane::new(Arc::clone(&to)), to, missing: Missing::default() }
+        Self { main: Lane::new(Arc::clone(&to)), probe: Lane::new(Arc::clone(&to)), to, census: Census::default() }
     }
 
     pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
         let open = Open { client: self, waiting: Mutex::default(), tell };
         let mut known = Vec::with_capacity(questions.len());
+        let mut unknown = Vec::new();
         for question in questions {
             // `spec.rs` refuses patterns over AMQP.
             let (Question::Queue { name, .. } | Question::Pattern { pattern: name, .. }) = &question;
-            match self.missing.look_up(name) {
-                Known::Nothing => known.push(Arc::clone(name)),
+            match self.census.look_up(name) {
+                Known::There => known.push(Arc::clone(name)),
+                Known::Nothing => unknown.push(Arc::clone(name)),
                 Known::Due => {}
                 Known::Refused(error) => {
                     tell(&question, Err(error));
@@ -52,10 +55,12 @@ impl AmqpClient {
             }
             open.waiting.lock().insert(Arc::clone(name));
         }
-        if !known.is_empty()
-            && let Err(error) = open.burst(&self.main, known, usize::MAX).await
-        {
-            return open.give_up(&error);
+        for queues in [known, unknown] {
+            if !queues.is_empty()
+                && let Err(error) = open.burst(&self.main, queues, usize::MAX).await
+            {
+                return open.give_up(&error);
+            }
         }
         self.probe(&open).await;
         self.probe.close_unused(UNUSED);
@@ -90,9 +95,9 @@ struct Open<'o> {
 
 impl Open<'_> {
     async fn burst(&self, lane: &Lane, queues: Vec<Arc<str>>, at_once: usize) -> Result<(), ReadError> {
-        let missing = &self.client.missing;
+        let census = &self.client.census;
         let ready = |queue: &Arc<str>, ready: u32| {
-            missing.is_there(queue);
+            census.is_there(queue);
             let ready = Some(i64::from(ready));
             let stats = Stats { name: queue.to_string(), messages: ready, ready, ..Stats::default() };
             self.answer(queue, Ok(Arc::new([stats])));
@@ -100,7 +105,7 @@ impl Open<'_> {
         let burst = lane.burst(queues, at_once, &ready).await?;
         for (queue, refusal) in burst.refused {
             let error = trouble::refused(&self.client.to, &queue, &refusal);
-            missing.refuse(&queue, error.clone());
+            census.refuse(&queue, error.clone());
             self.answer(&queue, Err(error));
         }
         Ok(())

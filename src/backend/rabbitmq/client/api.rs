@@ -14,7 +14,19 @@ use crate::{
 
 /// Asks the queues themselves, not the statistics. A server that does not know this ignores it.
 const FRESH: &str = "disable_stats=true&enable_queue_totals=true&columns=name,messages,messages_ready,messages_details";
+const SAMPLED: &str = "columns=name,messages,messages_ready";
 const WITH_RATES: &str = "columns=name,messages,messages_ready,message_stats";
+
+/// Which numbers are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Numbers {
+    /// Counts as they are now.
+    Fresh,
+    /// Counts from the statistics, some seconds old.
+    Sampled,
+    /// Counts and rates from the statistics.
+    Rates,
+}
 
 /// What a request was about, for the words of its refusal.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +41,13 @@ pub(super) fn list(to: &Management) -> String {
 }
 
 /// One queue.
-pub(super) fn queue(to: &Management, name: &str, rates: bool) -> String {
-    format!("{}/{}?{}", queues(to), escape(name), columns(rates))
+pub(super) fn queue(to: &Management, name: &str, numbers: Numbers) -> String {
+    format!("{}/{}?{}", queues(to), escape(name), columns(numbers))
 }
 
 /// The `page`th page, from 1, of the queues whose names match.
-pub(super) fn page(to: &Management, pattern: &str, page_size: u16, page: u32, rates: bool) -> String {
-    let (queues, pattern, columns) = (queues(to), escape(pattern), columns(rates));
+pub(super) fn page(to: &Management, pattern: &str, page_size: u16, page: u32, numbers: Numbers) -> String {
+    let (queues, pattern, columns) = (queues(to), escape(pattern), columns(numbers));
     format!("{queues}?page={page}&use_regex=true&pagination=false&name={pattern}&page_size={page_size}&{columns}")
 }
 
@@ -43,8 +55,12 @@ fn queues(to: &Management) -> String {
     format!("{}/api/queues/{}", to.sub_path, escape(&to.vhost))
 }
 
-fn columns(rates: bool) -> &'static str {
-    if rates { WITH_RATES } else { FRESH }
+fn columns(numbers: Numbers) -> &'static str {
+    match numbers {
+        Numbers::Fresh => FRESH,
+        Numbers::Sampled => SAMPLED,
+        Numbers::Rates => WITH_RATES,
+    }
 }
 
 /// The queue is not there.
@@ -77,7 +93,7 @@ pub(super) fn refused(to: &Management, answer: &Answer, scope: Scope<'_>) -> Rea
             ReadError::new(Denied, not_authorised(to, &place, answer.status, reason)).of_connection()
         }
         // The API's own words are JSON; anything else is not the API.
-        (StatusCode::NOT_FOUND, _) if refusal.is_none() => {
+        (StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST, _) if refusal.is_none() => {
             let path = if to.sub_path.is_empty() { "/" } else { &to.sub_path };
             let text = format!("{place} has no management API below `{path}`: correct the path of `host`");
             ReadError::new(NotFound, text).of_connection()

@@ -25,9 +25,9 @@ use super::{
 use crate::{error::ReadError, metadata::Secret};
 
 /// For TCP and TLS, where the trigger's URL does not say.
-const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT: Duration = Duration::from_millis(2500);
 /// For the login and all that AMQP says before it.
-const HANDSHAKE: Duration = Duration::from_secs(3);
+const HANDSHAKE: Duration = Duration::from_secs(2);
 /// A broker that is silent for twice as long is gone.
 const HEARTBEAT: u16 = 5;
 

@@ -16,13 +16,13 @@ use std::{
 use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     super::{measure::Measure, spec::Pace},
-    Question, Wire,
+    Found, Question, Wire,
 };
 use crate::task::{self, Task};
 
@@ -53,12 +53,15 @@ struct Waiting {
     beat: Mutex<Option<Instant>>,
 }
 
+/// Rung once, with what was found.
+type Bell = Arc<Mutex<Option<oneshot::Sender<Found>>>>;
+
 struct Waiter {
     question: Question,
     pace: Pace,
     measure: Measure,
     looked: Instant,
-    bell: Arc<Notify>,
+    bell: Bell,
 }
 
 /// Takes the waiter away when nobody waits any more.
@@ -78,19 +81,24 @@ impl Idle {
     }
 
     /// Resolves when a look finds `question` active by `measure`.
-    pub async fn wait(&self, question: Question, pace: Pace, measure: Measure) {
+    pub async fn wait(&self, question: Question, pace: Pace, measure: Measure) -> Found {
         let waiting = &*self.waiting;
-        let bell = Arc::new(Notify::new());
+        let (bell, rung) = oneshot::channel();
+        let bell = Arc::new(Mutex::new(Some(bell)));
         let now = Instant::now();
         let id = waiting.next.fetch_add(1, Ordering::Relaxed);
         let soonest = now + pace.every.unwrap_or(SHORTEST);
-        let waiter = Waiter { question, pace, measure, looked: now, bell: Arc::clone(&bell) };
+        let waiter = Waiter { question, pace, measure, looked: now, bell };
         waiting.waiters.lock().insert(id, waiter);
         let _place = Place(waiting, id);
         if waiting.beat.lock().is_none_or(|beat| soonest < beat) {
             waiting.sooner.notify_one();
         }
-        bell.notified().await;
+        match rung.await {
+            Ok(found) => found,
+            // Only with the client itself; a wake without a reason would be worse than none.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -133,8 +141,10 @@ impl Waiting {
             Ok(found) => {
                 for (measure, bell) in due.get(question).into_iter().flatten() {
                     // What cannot be counted is for the sampler to report.
-                    if measure.reading(&found).is_ok_and(|reading| reading.active) {
-                        bell.notify_one();
+                    if measure.reading(&found).is_ok_and(|reading| reading.active)
+                        && let Some(bell) = bell.lock().take()
+                    {
+                        bell.send(Arc::clone(&found)).ok();
                     }
                 }
             }
@@ -145,7 +155,7 @@ impl Waiting {
         !failed.load(Ordering::Relaxed)
     }
 
-    fn due(&self, wire: &Wire, now: Instant) -> HashMap<Question, Vec<(Measure, Arc<Notify>)>> {
+    fn due(&self, wire: &Wire, now: Instant) -> HashMap<Question, Vec<(Measure, Bell)>> {
         let mut waiters = self.waiters.lock();
         let count = waiters.len();
         let beat = waiters.values().map(|waiter| waiter.interval(wire, count)).min().unwrap_or_default();

@@ -36,6 +36,11 @@ impl Item {
         self.messages_details.is_some()
     }
 
+    /// Whether it says how many messages there are.
+    pub fn is_told(&self) -> bool {
+        self.messages.is_some() || self.messages_ready.is_some()
+    }
+
     pub fn stats(&self, rates: bool) -> Stats {
         let rate = |total: &str, details: &str| if rates { self.rate(total, details) } else { None };
         Stats {

@@ -23,7 +23,7 @@ use super::{
         measure::Stats,
     },
     Found, Question, Tell,
-    api::{self, Scope},
+    api::{self, Numbers, Scope},
     items::{self, Item},
 };
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct ManagementClient {
     tokens: Option<Tokens>,
     /// Why there are no listings for now, and since when.
     unlisted: Mutex<Option<(Unlisted, Instant)>>,
+    /// Since when single requests go to the statistics: this server has fresh numbers in listings only.
+    sampled: Mutex<Option<Instant>>,
     /// How long the last look at totals took, in microseconds.
     took: AtomicU64,
 }
@@ -71,8 +73,8 @@ impl ManagementClient {
             Login::OAuth(oauth) => Some(Tokens::new(oauth.clone())),
             _ => None,
         };
-        let (http, unlisted, took) = (OnceCell::new(), Mutex::default(), AtomicU64::default());
-        Self { to, http, tokens, unlisted, took }
+        let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
+        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default() }
     }
 
     /// How long the last look at totals took.
@@ -139,17 +141,30 @@ impl ManagementClient {
     }
 
     async fn queue(&self, name: &str, rates: bool) -> Result<Found, ReadError> {
-        let answer = self.get(&api::queue(&self.to, name, rates), Scope::Queue(name)).await?;
-        let item: Item = items::parse(&answer, self.place())?;
-        Ok(Found::from([item.stats(rates)]))
+        let get = async |numbers| {
+            let answer = self.get(&api::queue(&self.to, name, numbers), Scope::Queue(name)).await?;
+            items::parse::<Item>(&answer, self.place())
+        };
+        if rates {
+            return Ok(Found::from([get(Numbers::Rates).await?.stats(true)]));
+        }
+        if self.sampled.lock().is_none_or(|learnt| learnt.elapsed() > LEARNT) {
+            let item = get(Numbers::Fresh).await?;
+            if item.is_told() {
+                return Ok(Found::from([item.stats(false)]));
+            }
+            *self.sampled.lock() = Some(Instant::now());
+        }
+        Ok(Found::from([get(Numbers::Sampled).await?.stats(false)]))
     }
 
     /// All pages. A queue that moves to the next page in between is counted once.
     async fn pattern(&self, pattern: &str, page_size: u16, rates: bool) -> Result<Found, ReadError> {
         let mut found: Vec<Stats> = Vec::new();
+        let numbers = if rates { Numbers::Rates } else { Numbers::Fresh };
         let mut page = 1;
         loop {
-            let answer = self.get(&api::page(&self.to, pattern, page_size, page, rates), Scope::Vhost).await?;
+            let answer = self.get(&api::page(&self.to, pattern, page_size, page, numbers), Scope::Vhost).await?;
             let items::Page { items, page_count } = items::parse(&answer, self.place())?;
             let seen: std::collections::HashSet<String> = found.iter().map(|queue| queue.name.clone()).collect();
             let fresh = items.into_iter().filter(|item| item.name.is_empty() || !seen.contains(&item.name));

@@ -6,13 +6,13 @@
 
 mod amqp;
 mod api;
+mod census;
 mod dial;
 mod idle;
 mod items;
 mod lane;
 mod link;
 mod management;
-mod missing;
 mod trouble;
 
 use std::{
@@ -94,9 +94,9 @@ impl Client {
         self.running().batcher.ask(question).await
     }
 
-    /// Resolves when a look at the idle queues finds what `measure` calls active.
-    pub async fn wake(&self, question: &Question, pace: Pace, measure: &Measure) {
-        self.running().idle.wait(question.clone(), pace, measure.clone()).await;
+    /// Resolves when a look at the idle queues finds what `measure` calls active, with what it found.
+    pub async fn wake(&self, question: &Question, pace: Pace, measure: &Measure) -> Found {
+        self.running().idle.wait(question.clone(), pace, measure.clone()).await
     }
 
     fn running(&self) -> &Running {

@@ -112,6 +112,9 @@ fn keda(expect: &Value) -> Parsed {
     if fields["protocol"] == "amqp" {
         fields.remove("timeoutMs");
     }
+    if let Some(activation) = fields.get_mut("activationValue") {
+        *activation = json!(activation.as_f64());
+    }
     Parsed::Accepted(text(&expect["metric"]), expect["target"].as_f64().expect("a number"), fields)
 }
 
@@ -135,10 +138,7 @@ fn fields(spec: &Spec, metadata: &Metadata) -> Map<String, Value> {
         Mode::ExpectedQueueConsumptionTime => "ExpectedQueueConsumptionTime",
     };
     insert("mode", json!(mode), json!("QueueLength"));
-    let activation = spec.measure.activation;
-    // As the recorder wrote it: whole numbers without a fraction.
-    let whole = activation.fract() == 0.0;
-    insert("activationValue", if whole { json!(activation as i64) } else { json!(activation) }, json!(0));
+    insert("activationValue", json!(spec.measure.activation), json!(0.0));
     insert("excludeUnacknowledged", json!(spec.measure.exclude_unacknowledged), json!(false));
     if let Question::Pattern { page_size, .. } = spec.question {
         insert("useRegex", json!(true), json!(false));
