@@ -4,7 +4,7 @@
 .PHONY: help demo test check bench brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka redis demo
+FEATURES := kafka rabbitmq redis demo
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose .ci/run
 
 help: ## this list

@@ -14,7 +14,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,9 +42,15 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct RabbitMq {
     clients: Arc<Pool<Connection, Client>>,
+    /// Declares and HTTP requests.
+    requests: Arc<AtomicU64>,
 }
 
 impl Backend for RabbitMq {
+    fn name(&self) -> &'static str {
+        "rabbitmq"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["rabbitmq"]
     }
@@ -49,13 +58,12 @@ impl Backend for RabbitMq {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         let id = spec.connection.id();
-        Ok(Arc::new(Queue {
-            spec,
-            id,
-            clients: Arc::clone(&self.clients),
-            client: OnceLock::new(),
-            found: Mutex::default(),
-        }))
+        let (clients, requests) = (Arc::clone(&self.clients), Arc::clone(&self.requests));
+        Ok(Arc::new(Queue { spec, id, clients, requests, client: OnceLock::new(), found: Mutex::default() }))
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
@@ -64,6 +72,7 @@ struct Queue {
     spec: Spec,
     id: ConnectionId,
     clients: Arc<Pool<Connection, Client>>,
+    requests: Arc<AtomicU64>,
     /// Held from the first look on: to parse a trigger must not connect.
     client: OnceLock<Arc<Client>>,
     /// What a wake has just found: the look that follows need not ask the same again.
@@ -77,7 +86,7 @@ impl Queue {
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
             let connection = &self.spec.connection;
-            self.clients.get(connection, || Client::new(connection.clone()))
+            self.clients.get(connection, || Client::new(connection.clone(), Arc::clone(&self.requests)))
         })
     }
 

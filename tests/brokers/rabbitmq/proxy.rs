@@ -12,8 +12,8 @@ use tokio::{
 
 /// `queue.declare`: class 50, method 10.
 const DECLARE: [u8; 4] = [0, 50, 0, 10];
-/// Frames further apart belong to different bursts.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Frames further apart belong to different bursts. Looks that a test tells apart are further apart still.
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Default)]
 struct Seen {

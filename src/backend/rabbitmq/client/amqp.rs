@@ -2,7 +2,14 @@
 //! their own; those that were refused before, or that a refusal has left unanswered, in small runs on a second
 //! connection.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -29,12 +36,14 @@ pub(super) struct AmqpClient {
     main: Lane,
     probe: Lane,
     census: Census,
+    requests: Arc<AtomicU64>,
 }
 
 impl AmqpClient {
-    pub fn new(to: Amqp) -> Self {
+    pub fn new(to: Amqp, requests: Arc<AtomicU64>) -> Self {
         let to = Arc::new(to);
-        Self { main: Lane::new(Arc::clone(&to)), probe: Lane::new(Arc::clone(&to)), to, census: Census::default() }
+        let (main, probe) = (Lane::new(Arc::clone(&to)), Lane::new(Arc::clone(&to)));
+        Self { to, main, probe, census: Census::default(), requests }
     }
 
     pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
@@ -102,6 +111,8 @@ impl Open<'_> {
             let stats = Stats { name: queue.to_string(), messages: ready, ready, ..Stats::default() };
             self.answer(queue, Ok(Arc::new([stats])));
         };
+        let count = u64::try_from(queues.len()).unwrap_or(u64::MAX);
+        self.client.requests.fetch_add(count, Ordering::Relaxed);
         let burst = lane.burst(queues, at_once, &ready).await?;
         for (queue, refusal) in burst.refused {
             let error = trouble::refused(&self.client.to, &queue, &refusal);

@@ -56,6 +56,7 @@ pub(super) struct ManagementClient {
     sampled: Mutex<Option<Instant>>,
     /// How long the last look at totals took, in microseconds.
     took: AtomicU64,
+    requests: Arc<AtomicU64>,
 }
 
 /// Why single requests are better.
@@ -68,13 +69,13 @@ enum Unlisted {
 }
 
 impl ManagementClient {
-    pub fn new(to: Management) -> Self {
+    pub fn new(to: Management, requests: Arc<AtomicU64>) -> Self {
         let tokens = match &to.login {
             Login::OAuth(oauth) => Some(Tokens::new(oauth.clone())),
             _ => None,
         };
         let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
-        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default() }
+        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default(), requests }
     }
 
     /// How long the last look at totals took.
@@ -232,6 +233,7 @@ impl ManagementClient {
             _ => request,
         };
         let request = request.build().map_err(|_| api::no_url(self.place()))?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = http.send(request, PATIENCE).await?;
         if answer.status == StatusCode::OK {
             return Ok(answer);

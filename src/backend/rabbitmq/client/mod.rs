@@ -18,7 +18,7 @@ mod trouble;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -80,11 +80,12 @@ enum Wire {
 
 impl Client {
     /// A client of `connection`. Starts nothing: the first question does.
-    pub fn new(connection: Connection) -> Self {
+    /// Adds what it sends to `requests`.
+    pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
         let label = connection.label();
         let wire = match connection {
-            Connection::Amqp(amqp) => Wire::Amqp(AmqpClient::new(amqp)),
-            Connection::Management(api) => Wire::Management(ManagementClient::new(api)),
+            Connection::Amqp(amqp) => Wire::Amqp(AmqpClient::new(amqp, requests)),
+            Connection::Management(api) => Wire::Management(ManagementClient::new(api, requests)),
         };
         Self { label, wire: Arc::new(wire), running: OnceLock::new() }
     }
