@@ -4,15 +4,21 @@
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
 pub mod batch;
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+pub mod http;
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+pub mod oauth;
 pub mod pool;
 pub mod tls;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-use std::{fmt, hash::Hash, sync::Arc};
+use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -53,6 +59,11 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// One look; no retry, no cache, no log. The caller sets the deadline by dropping the future.
     async fn read(&self) -> Result<Reading, ReadError>;
+
+    /// How long a read may take, where the trigger itself says so.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
 
     /// Resolves when the source may have become active: look now. Never resolves spuriously in a tight loop.
     /// Called again after each look for as long as the source is idle and somebody listens.
@@ -100,6 +111,8 @@ impl Registry {
         Self::with(vec![
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka::default()),
+            #[cfg(feature = "rabbitmq")]
+            Box::new(rabbitmq::RabbitMq::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis::default()),
         ])

@@ -3,7 +3,7 @@
 //! The rules are KEDA's: values are trimmed, a blank one is absent, `<name>FromEnv` (which arrives already
 //! resolved) comes after `<name>`. Beyond KEDA, every key may be given as `…FromEnv`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Metadata, Secret, values};
 use crate::error::{Problem, SpecError};
@@ -55,6 +55,11 @@ impl<'m> Reader<'m> {
         self.parsed(key, values::int, "a whole number such as `10`").unwrap_or(default)
     }
 
+    /// A number in KEDA's grammar; `None` when absent or wrong.
+    pub fn float(&mut self, key: &'static str) -> Option<f64> {
+        self.parsed(key, values::float, "a number such as `10` or `0.5`")
+    }
+
     /// A boolean in KEDA's grammar.
     pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.parsed(key, values::boolean, "`true` or `false`").unwrap_or(default)
@@ -63,6 +68,18 @@ impl<'m> Reader<'m> {
     /// A list in KEDA's grammar; `None` when absent.
     pub fn list(&mut self, key: &'static str) -> Option<Vec<&'m str>> {
         self.text(key).map(values::list)
+    }
+
+    /// Pairs in KEDA's grammar; `None` when absent or wrong.
+    pub fn map(&mut self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        self.parsed(key, values::map, "`name=value` pairs with commas between them")
+    }
+
+    /// How long to wait for an answer in KEDA's grammar, where a bare number is milliseconds; `None` when absent, 0
+    /// or wrong.
+    pub fn timeout(&mut self, key: &'static str) -> Option<Duration> {
+        let timeout = self.parsed(key, values::timeout, "milliseconds (`3000`) or a duration (`3s`)")?;
+        (!timeout.is_zero()).then_some(timeout)
     }
 
     /// A duration: seconds or Go's syntax.

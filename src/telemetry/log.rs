@@ -13,9 +13,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `RUST_LOG` wins over `info`; `NO_COLOR` is honoured.
+/// Starts logging. `RUST_LOG` wins over `info`; `NO_COLOR` is honoured. lapin calls each lost connection an error,
+/// several times over; the sampler says it once.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
     match format {

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
 
-ALL_BROKERS=(kafka kafka-old kafka-3 redis redis-sentinel redis-cluster)
+ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster)
 
 source "$setup/packages.sh"
 source "$setup/tls.sh"
 source "$setup/kafka-conf.sh"
 source "$setup/kafka.sh"
+source "$setup/rabbitmq.sh"
 source "$setup/redis.sh"
 
 # In the order of their start. A node is its own list, so that one node can be named wherever a broker can.
@@ -14,6 +15,7 @@ nodes_of() {
     case $1 in
     kafka | redis) echo "$1" ;;
     kafka-old) echo zookeeper kafka-old ;;
+    rabbitmq) echo epmd rabbitmq ;;
     kafka-3) echo kafka-3-{1..3} ;;
     redis-sentinel) echo redis-master redis-replica sentinel-{1..3} ;;
     redis-cluster) echo redis-cluster-{1..6} ;;
@@ -38,6 +40,7 @@ prepare() {
         case $name in
         kafka-old) need_java && classpath kafka-old >/dev/null ;;
         kafka*) need_java && classpath kafka >/dev/null ;;
+        rabbitmq) need_rabbitmq ;;
         *) need_redis ;;
         esac
     done
@@ -70,6 +73,13 @@ variables() {
         ;;
     kafka-old) export_line KAFKA_OLD "$KAFKA_OLD_PORT" ;;
     kafka-3) export_line KAFKA_3 "${KAFKA_3_PORTS[@]}" ;;
+    rabbitmq)
+        export_line RABBITMQ "$RABBITMQ_PORT"
+        export_line RABBITMQ_TLS "$RABBITMQ_TLS_PORT"
+        export_line RABBITMQ_HTTP "$RABBITMQ_HTTP_PORT"
+        export_line RABBITMQ_HTTPS "$RABBITMQ_HTTPS_PORT"
+        printf 'export PLIMSOLL_TEST_RABBITMQ_DIR=%s\n' "$(node_dir rabbitmq)"
+        ;;
     redis)
         export_line REDIS "$REDIS_PORT"
         export_line REDIS_TLS "$REDIS_TLS_PORT"

@@ -1,0 +1,124 @@
+//! The rules of a trigger's keys: what each problem says, and what makes a connection.
+
+use super::{
+    super::{
+        connection::{Connection, Login},
+        spec::Spec,
+    },
+    spec,
+};
+
+fn with(more: &[(&str, &str)]) -> Result<Spec, String> {
+    let mut pairs = vec![("queueName", "orders")];
+    pairs.extend_from_slice(more);
+    spec(&pairs).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(more: &[(&str, &str)], text: &str) {
+    assert_eq!(with(more).unwrap_err(), text);
+}
+
+const AMQP: (&str, &str) = ("host", "amqp://u:p@h:5672/");
+const HTTP: (&str, &str) = ("host", "http://u:p@h:15672/");
+
+#[test]
+fn each_problem_names_its_key_and_the_cure() {
+    refused(&[("host", "rabbit:5672")], "`host` has no scheme: give a URL such as `amqp://rabbitmq.svc:5672/vhost`");
+    refused(&[("host", "tcp://h")], "`host` must begin with `amqp://`, `amqps://`, `http://` or `https://`");
+    refused(&[AMQP, ("protocol", "http")], "`host` and `protocol` contradict each other: drop `protocol`");
+    refused(&[AMQP, ("useRegex", "true")], "`useRegex` needs the management API: give its `http://` URL as `host`");
+    refused(
+        &[AMQP, ("mode", "MessageRate"), ("value", "1")],
+        "`mode` must be `QueueLength` over AMQP: rates need the management API's URL as `host`",
+    );
+    refused(&[AMQP, ("tls", "enable")], "`tls: enable` needs a `host` that begins with `amqps://` or `https://`");
+    refused(&[HTTP, ("operation", "median")], "`operation` must be one of `sum`, `avg`, `max`");
+    refused(&[HTTP, ("mode", "QueueLength")], "`value` must be given with `mode`, and not 0");
+    refused(&[HTTP, ("value", "5")], "`mode` must be given with `value`: `QueueLength`, say");
+    refused(
+        &[HTTP, ("queueLength", "5"), ("value", "5")],
+        "`queueLength` is the old form of `mode` and `value`: drop it",
+    );
+    refused(&[HTTP, ("queueLength", "-5")], "`queueLength` must be greater than 0: the HPA refuses less");
+    refused(&[HTTP, ("username", "u")], "`username` and `password` go together: give both, or neither");
+    refused(
+        &[HTTP, ("workloadIdentityResource", "r")],
+        "`workloadIdentityResource` is not supported: use `oauthTokenURI`, `clientID` and `clientSecret`",
+    );
+    refused(
+        &[HTTP, ("oauthTokenURI", "https://t/"), ("clientID", "c")],
+        "`oauthTokenURI`, `clientID` and `clientSecret` go together: `clientSecret` is missing",
+    );
+    refused(
+        &[("host", "amqps://h/?cacertfile=/ca.pem")],
+        "`host` names a file as `cacertfile`: give PEM texts as `ca`, `cert` and `key` instead",
+    );
+    refused(&[("host", "http:///v")], "`host` names no host: give a URL such as `http://rabbitmq.svc:15672/vhost`");
+    refused(&[AMQP, ("idleDeclaresPerSecond", "0")], "`idleDeclaresPerSecond` must be at least 1");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    assert_eq!(
+        with(&[("value", "x"), ("useRegex", "maybe")]).unwrap_err(),
+        "`value` must be a number such as `10` or `0.5`; `host` is required: set it in the trigger's metadata; \
+         `useRegex` must be `true` or `false`"
+    );
+}
+
+#[test]
+fn equal_connections_are_one_whatever_is_measured_there() {
+    let connection = |more: &[(&str, &str)]| with(more).unwrap().connection;
+    assert_eq!(connection(&[AMQP]), connection(&[("host", "amqp://h/"), ("username", "u"), ("password", "p")]));
+    assert_eq!(connection(&[HTTP]), connection(&[HTTP, ("mode", "MessageRate"), ("value", "1"), ("timeout", "9s")]));
+    assert_eq!(connection(&[AMQP, ("vhostName", "v")]), connection(&[("host", "amqp://u:p@h:5672/v")]));
+    assert_ne!(connection(&[AMQP]), connection(&[AMQP, ("vhostName", "v")]));
+    assert_ne!(connection(&[AMQP]), connection(&[("host", "amqp://u:other@h:5672/")]));
+    let verified = connection(&[("host", "amqps://h/")]);
+    assert_ne!(verified, connection(&[("host", "amqps://h/"), ("skipTlsVerify", "true")]));
+}
+
+#[test]
+fn tls_material_counts_only_where_tls_is_enabled() {
+    let tls = |more: &[(&str, &str)]| {
+        let mut pairs = vec![("host", "amqps://h/"), ("ca", "CA"), ("skipTlsVerify", "true")];
+        pairs.extend_from_slice(more);
+        let Connection::Amqp(amqp) = with(&pairs).unwrap().connection else { panic!("not over AMQP") };
+        let tls = amqp.tls.unwrap();
+        (tls.ca.is_some(), tls.skip_verify)
+    };
+    assert_eq!(tls(&[]), (false, true));
+    assert_eq!(tls(&[("tls", "enable")]), (true, true));
+}
+
+#[test]
+fn a_token_beats_the_user_part_and_keys_beat_it_too() {
+    let login = |more: &[(&str, &str)]| {
+        let Connection::Management(api) = with(more).unwrap().connection else { panic!("not over HTTP") };
+        api.login
+    };
+    let oauth = [HTTP, ("oauthTokenURI", "https://t/"), ("clientID", "c"), ("clientSecret", "s")];
+    assert!(matches!(login(&oauth), Login::OAuth(_)));
+    let keys = [HTTP, ("username", "x"), ("password", "y")];
+    assert!(matches!(login(&keys), Login::Password { username, .. } if username == "x"));
+    assert_eq!(login(&[("host", "http://h/")]), Login::Anonymous);
+}
+
+#[test]
+fn nothing_that_can_be_printed_holds_a_secret() {
+    let secrets = [
+        ("host", "https://user:S3CRET@h/"),
+        ("tls", "enable"),
+        ("ca", "S3CRET"),
+        ("cert", "S3CRET"),
+        ("key", "S3CRET"),
+        ("keyPassword", "S3CRET"),
+        ("oauthTokenURI", "https://t/"),
+        ("clientID", "c"),
+        ("clientSecret", "S3CRET"),
+        ("endpointParams", "p=S3CRET"),
+    ];
+    let spec = with(&secrets).unwrap();
+    assert!(!format!("{spec:?} {}", spec.connection.label()).contains("S3CRET"), "{spec:?}");
+}

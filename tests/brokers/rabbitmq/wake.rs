@@ -1,0 +1,154 @@
+//! The wake: from a publish to `true` on an open stream, with many idle queues beside it.
+
+use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use plimsoll::{
+    backend::Registry,
+    sampler::{Clock, ObjectRef, Sampler, Settings},
+    telemetry::Metrics,
+    watch::activations,
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    fixtures::{Broker, amqp, http, registry, shared, source_of, trigger, unique, variable},
+    proxy::Proxy,
+};
+
+type Activations = Pin<Box<dyn Stream<Item = ()> + Send>>;
+
+fn sampler() -> Sampler {
+    let registry: Registry = registry();
+    let metrics = Arc::new(Metrics::new(registry.scaler_types()));
+    Sampler::new(registry, Settings::default(), Clock::system(), metrics)
+}
+
+fn open(sampler: &Sampler, pairs: &[(&str, &str)]) -> Activations {
+    let object = ObjectRef { namespace: "shop", name: "orders" };
+    let subscription = sampler.subscribe(object, &trigger(pairs)).unwrap();
+    Box::pin(activations(subscription, CancellationToken::new(), None))
+}
+
+/// Publishes to some of `count` idle queues, one after the other, and says how long `true` took.
+async fn latencies(host: &str, count: usize, trials: usize) -> Vec<Duration> {
+    let broker = Broker::new().await;
+    let names = broker.declare_many("wake", count).await;
+    let sampler = sampler();
+    // The clock shall not help: a sample lives long.
+    let mut streams: Vec<Activations> = names
+        .iter()
+        .map(|name| open(&sampler, &[("host", host), ("queueName", name), ("pollingInterval", "60")]))
+        .collect();
+    // All have been looked at once, and wait.
+    let first =
+        futures::future::join_all(streams.iter_mut().map(|stream| timeout(Duration::from_secs(5), stream.next())));
+    assert!(first.await.iter().all(Result::is_err), "nothing is active yet");
+    let mut took = Vec::new();
+    for trial in 0..trials {
+        let n = trial * count / trials;
+        // Not in step with the looks.
+        sleep(Duration::from_millis(7 * (trial as u64 % 11))).await;
+        let began = Instant::now();
+        broker.publish(&names[n], 1).await;
+        let woken = timeout(Duration::from_secs(10), streams[n].next()).await;
+        assert_eq!(woken, Ok(Some(())), "queue {n} of {count}");
+        took.push(began.elapsed());
+    }
+    drop(streams);
+    broker.delete(&names).await;
+    took.sort_unstable();
+    took
+}
+
+async fn show(host: &str, count: usize, trials: usize) {
+    let took = latencies(host, count, trials).await;
+    let (middle, last) = (took[took.len() / 2], took[took.len() - 1]);
+    let scheme = host.split(':').next().unwrap();
+    println!("wake by {scheme}, {count} idle queues, {trials} trials: p50 {middle:?}, max {last:?}");
+}
+
+#[tokio::test]
+async fn a_publish_wakes_one_of_a_hundred_idle_queues() {
+    let _broker_runs = shared().await;
+    show(&amqp(), 100, 60).await;
+}
+
+#[tokio::test]
+async fn a_publish_wakes_one_of_a_thousand_idle_queues() {
+    let _broker_runs = shared().await;
+    show(&amqp(), 1000, 40).await;
+}
+
+#[tokio::test]
+async fn a_publish_wakes_one_of_a_hundred_idle_queues_over_http() {
+    let _broker_runs = shared().await;
+    show(&http(), 100, 15).await;
+}
+
+#[tokio::test]
+async fn all_idle_queues_of_a_connection_are_looked_at_in_one_burst_within_the_budget() {
+    let _broker_runs = shared().await;
+    let broker = Broker::new().await;
+    let names = broker.declare_many("idle", 400).await;
+    let proxy = Proxy::before(variable("RABBITMQ")).await;
+    let host = format!("amqp://watcher:watcher-secret@{}", proxy.address);
+    let registry = registry();
+    let pairs = |name| [("host", host.as_str()), ("queueName", name), ("idleDeclaresPerSecond", "800")];
+    let sources: Vec<_> = names.iter().map(|name| source_of(&registry, &pairs(name))).collect();
+    futures::future::join_all(sources.iter().map(|source| source.read())).await;
+    proxy.take();
+    let waiting = futures::future::join_all(sources.iter().map(|source| source.wake()));
+    assert!(timeout(Duration::from_millis(2750), waiting).await.is_err(), "nothing is active");
+    let (declares, bursts) = proxy.take();
+    // 400 queues, 800 a second: every half second.
+    println!("idle: {declares} declares in {bursts} bursts in 2.75 s");
+    assert!((4..=6).contains(&bursts) && declares == 400 * bursts, "{declares} in {bursts}");
+    sleep(Duration::from_millis(700)).await;
+    assert_eq!(proxy.take(), (0, 0), "nobody waits, nobody looks");
+    assert_eq!(proxy.connections(), 1);
+    broker.delete(&names).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_not_active_by_its_own_threshold_does_not_wake() {
+    let _broker_runs = shared().await;
+    let broker = Broker::new().await;
+    let queue = unique("threshold");
+    broker.declare(&queue).await;
+    for host in [amqp(), http()] {
+        let registry = registry();
+        let more = [("mode", "QueueLength"), ("value", "10"), ("activationValue", "1")];
+        let mut pairs = vec![("host", host.as_str()), ("queueName", queue.as_str())];
+        pairs.extend(more);
+        let source = source_of(&registry, &pairs);
+        assert!(!source.read().await.unwrap().active);
+        broker.publish(&queue, 1).await;
+        assert!(timeout(Duration::from_millis(2500), source.wake()).await.is_err(), "{host}");
+        let (woken, ()) = tokio::join!(timeout(Duration::from_secs(5), source.wake()), broker.publish(&queue, 1));
+        assert!(woken.is_ok() && source.read().await.unwrap().active, "{host}");
+        broker.take_and_acknowledge(&queue, 2).await;
+    }
+    broker.delete(&[queue]).await;
+}
+
+#[tokio::test]
+async fn queues_are_woken_each_by_its_own_messages() {
+    let _broker_runs = shared().await;
+    let broker = Broker::new().await;
+    let names = broker.declare_many("own", 10).await;
+    let sampler = sampler();
+    let host = amqp();
+    let mut streams: Vec<_> =
+        names.iter().map(|name| open(&sampler, &[("host", &host), ("queueName", name)])).collect();
+    let some: HashSet<usize> = [1, 4, 7].into();
+    for n in &some {
+        broker.publish(&names[*n], 1).await;
+    }
+    let woken = streams.iter_mut().map(|stream| timeout(Duration::from_secs(2), stream.next()));
+    let woken = futures::future::join_all(woken).await;
+    let woken: HashSet<usize> = (0..names.len()).filter(|n| woken[*n].is_ok()).collect();
+    assert_eq!(woken, some);
+    broker.delete(&names).await;
+}
