@@ -9,8 +9,14 @@ pub mod tls;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 use std::{fmt, hash::Hash, sync::Arc};
 
@@ -94,8 +100,14 @@ impl Registry {
         Self::with(vec![
             #[cfg(feature = "kafka")]
             Box::new(kafka::Kafka),
+            #[cfg(feature = "rabbitmq")]
+            Box::new(rabbitmq::RabbitMq),
+            #[cfg(feature = "sqs")]
+            Box::new(sqs::Sqs),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis),
+            #[cfg(feature = "prometheus")]
+            Box::new(prometheus::Prometheus),
         ])
     }
 
