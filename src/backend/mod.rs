@@ -105,7 +105,7 @@ impl Registry {
             #[cfg(feature = "rabbitmq")]
             Box::new(rabbitmq::RabbitMq),
             #[cfg(feature = "sqs")]
-            Box::new(sqs::Sqs),
+            Box::new(sqs::Sqs::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis),
             #[cfg(feature = "prometheus")]

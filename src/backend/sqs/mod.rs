@@ -1,16 +1,43 @@
-//! Sqs.
+//! Amazon SQS: how many messages a queue holds, by `GetQueueAttributes`. A message is never received.
+//!
+//! `spec.rs` reads a trigger, `client` asks, `count.rs` adds up the answer, `queue.rs` is where they meet.
+
+mod address;
+mod client;
+mod connection;
+mod count;
+mod queue;
+mod spec;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use self::{
+    client::{Budgets, Client},
+    connection::Connection,
+    queue::Queue,
+    spec::Spec,
+};
 use crate::{
-    backend::{Backend, Source},
+    backend::{Backend, Source, pool::Pool},
     error::SpecError,
     metadata::Reader,
 };
 
-/// Sqs.
+/// Amazon SQS and what speaks its protocol.
 #[derive(Debug, Default)]
-pub struct Sqs;
+pub struct Sqs {
+    shared: Arc<Shared>,
+}
+
+/// What triggers share.
+#[derive(Debug, Default)]
+struct Shared {
+    clients: Pool<Connection, Client>,
+    budgets: Budgets,
+}
 
 impl Backend for Sqs {
     fn scaler_types(&self) -> &'static [&'static str] {
@@ -18,7 +45,7 @@ impl Backend for Sqs {
     }
 
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        metadata.problem("scalerType", "not built yet");
-        Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+        let spec = Spec::read(metadata)?;
+        Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
     }
 }
