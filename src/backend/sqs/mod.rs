@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::{
-    client::{Budgets, Client},
+    client::{Budgets, Client, Requests},
     connection::Connection,
     queue::Queue,
     spec::Spec,
@@ -37,9 +37,14 @@ pub struct Sqs {
 struct Shared {
     clients: Pool<Connection, Client>,
     budgets: Budgets,
+    requests: Requests,
 }
 
 impl Backend for Sqs {
+    fn name(&self) -> &'static str {
+        "sqs"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["aws-sqs-queue"]
     }
@@ -47,5 +52,9 @@ impl Backend for Sqs {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
+    }
+
+    fn requests(&self) -> u64 {
+        self.shared.requests.so_far()
     }
 }

@@ -48,7 +48,8 @@ impl Queue {
     fn held(&self) -> &(Arc<Client>, Arc<Budget>) {
         self.held.get_or_init(|| {
             let connection = &self.spec.connection;
-            let client = self.shared.clients.get(connection, || Client::new(connection.clone()));
+            let client =
+                self.shared.clients.get(connection, || Client::new(connection.clone(), self.shared.requests.clone()));
             (client, self.shared.budgets.of(connection, &self.spec.queue))
         })
     }

@@ -46,6 +46,10 @@ impl Spec {
         let endpoint = endpoint(keys);
         let credentials = Credentials::read(keys);
         let idle_every = idle(keys);
+        if let Some(of_url) = queue.region().filter(|of_url| *of_url != region && endpoint.is_none()) {
+            let text = format!("`{QUEUE}` is of region `{of_url}`, `{REGION}` is `{region}`: make them equal");
+            keys.warn(text);
+        }
         keys.finish()?;
 
         let metric = Metric::new(&format!("aws-sqs-{}", queue.name), target as f64);

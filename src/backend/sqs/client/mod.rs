@@ -4,6 +4,7 @@
 
 mod budget;
 mod explain;
+mod requests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,10 @@ use tokio::{
     time::timeout,
 };
 
-pub use self::budget::{Budget, Budgets};
+pub use self::{
+    budget::{Budget, Budgets},
+    requests::Requests,
+};
 use super::{address::Address, connection::Connection, count::Attribute};
 use crate::{
     backend::{
@@ -58,11 +62,12 @@ pub struct Client(Batcher<Question, Answer>);
 impl Client {
     /// Starts no request.
     #[must_use]
-    pub fn new(connection: Connection) -> Self {
+    pub fn new(connection: Connection, requests: Requests) -> Self {
         let identity = Identity::of(&connection.credentials, &connection.region);
         let link = Arc::new(Link {
             connection,
             identity,
+            requests,
             sdk: OnceCell::new(),
             turns: Semaphore::new(AT_ONCE),
             resolved: Mutex::default(),
@@ -82,6 +87,7 @@ impl Client {
 struct Link {
     connection: Connection,
     identity: Arc<Identity>,
+    requests: Requests,
     sdk: OnceCell<aws_sdk_sqs::Client>,
     turns: Semaphore,
     /// URLs of queues that SQS did not know by their bare name.
@@ -179,7 +185,7 @@ impl Link {
         self.sdk
             .get_or_init(|| async {
                 let config = self.identity.sdk_config().await;
-                let mut builder = aws_sdk_sqs::config::Builder::from(&config);
+                let mut builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(self.requests.clone());
                 // Without one, the server's `AWS_ENDPOINT_URL_SQS` counts.
                 if let Some(endpoint) = &self.connection.endpoint {
                     builder = builder.endpoint_url(endpoint);
