@@ -102,14 +102,16 @@ impl Source for Queue {
 }
 
 /// The first multiple of `every` on the wall clock after `now`, and a little.
-fn next_look(now: Instant, every: Duration) -> Instant {
+pub(super) fn next_look(now: Instant, every: Duration) -> Instant {
     // Read once, as the sampler does: a step of the wall clock must not part the two.
     static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         (Instant::now(), wall)
     });
     let (origin, wall) = *ORIGIN;
-    let since_epoch = wall + now.saturating_duration_since(origin);
+    // The first time, `now` is from just before.
+    let since_epoch =
+        (wall + now.saturating_duration_since(origin)).saturating_sub(origin.saturating_duration_since(now));
     let every_ns = every.as_nanos().max(1);
     let into = since_epoch.saturating_sub(AFTER_REFRESH).as_nanos() % every_ns;
     now + Duration::from_nanos(u64::try_from(every_ns - into).unwrap_or(u64::MAX))

@@ -59,6 +59,22 @@ pub fn failed<E: ProvideErrorMetadata>(connection: &Connection, queue: &Address,
     }
 }
 
+/// The URL of a queue given by its bare name was asked for, in vain.
+pub fn unresolved<E: ProvideErrorMetadata>(connection: &Connection, queue: &Address, error: &SdkError<E>) -> ReadError {
+    let denied = error.code().is_some_and(|code| code.starts_with("AccessDenied"));
+    if denied { unnamed(connection, queue) } else { failed(connection, queue, error) }
+}
+
+/// Neither the bare name will do, nor can the URL be had.
+pub fn unnamed(connection: &Connection, queue: &Address) -> ReadError {
+    let (who, name) = (connection.credentials.describe(), &queue.name);
+    let text = format!(
+        "queue `{name}` is not found by its name, and {who} may not ask for its URL: give the whole URL in \
+         `queueURL`, or grant `sqs:GetQueueUrl`"
+    );
+    ReadError::new(Denied, text)
+}
+
 /// The key to look at when the place may be wrong.
 fn over(connection: &Connection) -> &'static str {
     if connection.endpoint.is_some() { " and `awsEndpoint`" } else { " and `awsRegion`" }

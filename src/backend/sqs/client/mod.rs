@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::{error::SdkError, types::QueueAttributeName};
+use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{OnceCell, Semaphore},
+    sync::{OnceCell, Semaphore, SemaphorePermit},
     time::timeout,
 };
 
@@ -117,11 +117,13 @@ impl Link {
     async fn look(&self, queue: &Address, attributes: &[Attribute], budget: &Budget) -> Result<Answer, ReadError> {
         let url = self.resolved.lock().get(&queue.given).cloned();
         let first = self.get(queue, url.as_deref().unwrap_or(&queue.given), attributes, budget).await;
+        let not_taken = |error: &ReadError| matches!(error.kind, ReadErrorKind::NotFound | ReadErrorKind::BadReply);
         match first {
-            Err(error) if error.kind == ReadErrorKind::NotFound && queue.account.is_none() => {
-                // KEDA sends a bare name in place of the URL, and SQS mostly takes it. Where not, the URL can be asked.
+            Err(error) if queue.account.is_none() && not_taken(&error) => {
+                // KEDA sends a bare name in place of the URL, and AWS takes it in one's own account. Where a server
+                // does not, the URL can be asked for.
                 self.resolved.lock().remove(&queue.given);
-                let Some(url) = self.resolve(queue, budget).await else { return Err(error) };
+                let url = self.resolve(queue, budget).await?;
                 let second = self.get(queue, &url, attributes, budget).await?;
                 self.resolved.lock().insert(queue.given.clone(), url);
                 Ok(second)
@@ -137,13 +139,7 @@ impl Link {
         attributes: &[Attribute],
         budget: &Budget,
     ) -> Result<Answer, ReadError> {
-        // First, since it explains what is wrong with the credentials better than a request that cannot be signed.
-        self.identity.credentials().await?;
-        let sdk = self.sdk().await;
-        budget.spend(&self.connection).await?;
-        let Ok(_turn) = self.turns.acquire().await else {
-            return Err(ReadError::new(ReadErrorKind::Internal, "the client of SQS is closed"));
-        };
+        let (sdk, _turn) = self.turn(budget).await?;
         let names = attributes.iter().map(|attribute| QueueAttributeName::from(attribute.as_str())).collect();
         let sent = sdk.get_queue_attributes().queue_url(url).set_attribute_names(Some(names)).send().await;
         match sent {
@@ -155,23 +151,32 @@ impl Link {
                 };
                 Ok(Arc::new(Attribute::ALL.into_iter().filter_map(value).collect()))
             }
-            Err(error) => Err(self.failed(queue, budget, &error)),
+            Err(error) => Err(self.failed(explain::failed(&self.connection, queue, &error), budget)),
         }
     }
 
-    /// The queue's URL, if it can be had.
-    async fn resolve(&self, queue: &Address, budget: &Budget) -> Option<String> {
-        budget.spend(&self.connection).await.ok()?;
-        let _turn = self.turns.acquire().await.ok()?;
-        let sent = self.sdk().await.get_queue_url().queue_name(&queue.name).send().await;
-        sent.ok()?.queue_url
+    /// The queue's URL by its name.
+    async fn resolve(&self, queue: &Address, budget: &Budget) -> Result<String, ReadError> {
+        let (sdk, _turn) = self.turn(budget).await?;
+        match sdk.get_queue_url().queue_name(&queue.name).send().await {
+            Ok(output) => output.queue_url.ok_or_else(|| explain::unnamed(&self.connection, queue)),
+            Err(error) => Err(self.failed(explain::unresolved(&self.connection, queue, &error), budget)),
+        }
     }
 
-    fn failed<E>(&self, queue: &Address, budget: &Budget, error: &SdkError<E>) -> ReadError
-    where
-        E: aws_sdk_sqs::error::ProvideErrorMetadata,
-    {
-        let error = explain::failed(&self.connection, queue, error);
+    /// Waits until a request may be sent: with credentials, within the budget, not too many at once.
+    async fn turn(&self, budget: &Budget) -> Result<(&aws_sdk_sqs::Client, SemaphorePermit<'_>), ReadError> {
+        // First, since it explains what is wrong with the credentials better than a request that cannot be signed.
+        self.identity.credentials().await?;
+        let sdk = self.sdk().await;
+        budget.spend(&self.connection).await?;
+        let turn = self.turns.acquire().await;
+        let turn = turn.map_err(|_| ReadError::new(ReadErrorKind::Internal, "the client of SQS is closed"))?;
+        Ok((sdk, turn))
+    }
+
+    /// Draws the consequences of a failure.
+    fn failed(&self, error: ReadError, budget: &Budget) -> ReadError {
         match error.kind {
             ReadErrorKind::Throttled => budget.throttled(),
             // The role's session may have been revoked: the next look gets another.
