@@ -12,7 +12,10 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -35,6 +38,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Kafka {
     clients: Pool<Connection, Client>,
+    /// Requests of all clients there ever were.
+    requests: Arc<AtomicU64>,
 }
 
 impl Backend for Kafka {
@@ -50,12 +55,13 @@ impl Backend for Kafka {
         let spec = Spec::read(Dialect::of(scaler_type), metadata)?;
         let connection = &spec.connection;
         let id = ConnectionId::new(connection, connection.label());
-        let client = self.clients.get(connection, || Client::new(connection.clone()));
+        let connect = || Client::adding_to(Arc::clone(&self.requests), connection.clone());
+        let client = self.clients.get(connection, connect);
         Ok(Arc::new(Group { spec, id, client, seen: Mutex::default() }))
     }
 
     fn requests(&self) -> u64 {
-        0
+        self.requests.load(Ordering::Relaxed)
     }
 }
 

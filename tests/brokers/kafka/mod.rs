@@ -1,4 +1,9 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
-mod fixtures;
+mod costs;
+mod faults;
+pub mod fixtures;
+mod logins;
 mod reads;
+mod triggers;
+mod wakes;

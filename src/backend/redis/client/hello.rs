@@ -37,6 +37,8 @@ pub struct Opened {
     protocol: ProtocolVersion,
     /// Whether a read of a key arms a push for its next change: `CLIENT TRACKING` is on.
     pub tracks: bool,
+    /// Whether we may ask for its role, as far as we know.
+    pub tells_role: bool,
     /// Resolves when the connection is gone.
     pub gone: oneshot::Receiver<()>,
     /// Moves the bytes; dropping it closes the socket.
@@ -117,7 +119,7 @@ impl Guest<'_> {
             driver.await;
             drop(tell);
         });
-        Ok(Ok(Opened { wire, place: self.place.clone(), protocol, tracks: false, gone, _driver }))
+        Ok(Ok(Opened { wire, place: self.place.clone(), protocol, tracks: false, tells_role: true, gone, _driver }))
     }
 
     /// Enters the database, and has reads arm pushes where that can be.

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::Notify,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep},
 };
 
 use self::{
@@ -136,19 +136,27 @@ async fn answer(nodes: Arc<Nodes>, batch: Vec<Ask<Question, Counted>>) {
 }
 
 async fn sweep(nodes: Arc<Nodes>, bells: Arc<Bells>) {
-    let mut rounds = interval(SWEEP);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match &*nodes {
+        // A lost link needs no sweep: it rings for all when it is back.
+        let serves = match &*nodes {
             Nodes::Cluster(cluster) => {
                 if cluster.heed_trouble(SWEEP).await {
                     bells.ring_all();
                 }
+                true
             }
-            Nodes::One(_) | Nodes::Nowhere(_) => {
-                rounds.tick().await;
+            Nodes::One(link) => {
+                sleep(SWEEP).await;
+                link.is_up()
             }
+            Nodes::Nowhere(_) => {
+                sleep(SWEEP).await;
+                false
+            }
+        };
+        if serves {
+            bells.sweep(UNSEEN);
         }
-        bells.sweep(UNSEEN);
+        bells.tidy();
     }
 }
