@@ -14,8 +14,6 @@ use tokio::{
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// `POST / HTTP/1.1`.
-    pub line: String,
     /// Names in lower case.
     pub headers: HashMap<String, String>,
     pub body: String,
@@ -118,12 +116,12 @@ async fn hear(stream: &mut BufReader<TcpStream>) -> Option<Call> {
             line => lines.push(line.to_owned()),
         }
     }
-    let mut lines = lines.into_iter();
-    let line = lines.next()?;
+    // The first is the request line.
+    let lines = lines.into_iter().skip(1);
     let split = |line: String| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     let headers: HashMap<_, _> = lines.filter_map(split).collect();
     let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Call { line, headers, body: String::from_utf8(body).unwrap() })
+    Some(Call { headers, body: String::from_utf8(body).unwrap() })
 }
