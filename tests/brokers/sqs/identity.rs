@@ -110,15 +110,11 @@ async fn web_identity_is_renewed_from_the_token_file_without_a_failed_look() {
     file.write("jwt2");
     poll_until(&mut keda, || signers(&queue).len() >= 3).await;
     assert_eq!(signers(&queue)[..3], ["jwt1-0", "jwt2-1", "jwt2-2"]);
-    assert_eq!(sts.calls().len(), keys_of(&queue), "each load is one request");
+    assert_eq!(sts.calls().len(), signers(&queue).len(), "each load is one request");
     assert!(sts.calls().iter().all(|call| field(call, "Action") == "AssumeRoleWithWebIdentity"));
     let log = server.log();
     assert!(!log.contains("hunter2") && !log.contains("token-of"), "{log}");
     assert!(!log.contains("failing"), "{log}");
-}
-
-fn keys_of(queue: &StandIn) -> usize {
-    signers(queue).len()
 }
 
 #[tokio::test]
@@ -149,6 +145,33 @@ async fn while_sts_is_away_the_credentials_at_hand_serve() {
         assert!(Instant::now() < deadline, "it does not recover");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn a_session_that_was_revoked_is_replaced_at_the_next_look() {
+    let keys = Arc::new(Keys::default());
+    let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
+    let life = Duration::from_secs(3600);
+    let sts = StandIn::new(move |call| issued.issue("role", life).from_sts(field(call, "Action"))).await;
+    let sts_url = sts.url();
+    let server = server(&[
+        ("AWS_ENDPOINT_URL_STS", &sts_url),
+        ("AWS_ACCESS_KEY_ID", "OWN"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ]);
+    let mut keda = keda(&server, &queue, &[("awsRoleArn", TARGET_ROLE)]);
+    counts_one(&keda.poll().await.unwrap());
+    keys.revoke();
+    let deadline = Instant::now() + PATIENCE;
+    while keda.poll().await.is_ok() {
+        assert!(Instant::now() < deadline, "the revoked session still serves");
+        sleep(Duration::from_millis(50)).await;
+    }
+    while keda.poll().await.is_err() {
+        assert!(Instant::now() < deadline, "the session is not replaced");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(signers(&queue), ["role-0", "role-1"]);
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ impl Keys {
         Issued { id, end: DateTime::from(end).fmt(DateTimeFormat::DateTime).unwrap() }
     }
 
+    /// Ends every key that was handed out so far.
+    pub fn revoke(&self) {
+        self.0.lock().values_mut().for_each(|end| *end = SystemTime::UNIX_EPOCH);
+    }
+
     fn holds(&self, id: &str) -> bool {
         self.0.lock().get(id).is_some_and(|end| SystemTime::now() < *end)
     }
