@@ -82,7 +82,12 @@ pub fn refused(credentials: &Credentials, error: &CredentialsError) -> ReadError
         link.downcast_ref::<CredentialsError>().and_then(|error| unsent(&who, error))
     });
     let (kind, text) = told.unwrap_or_else(|| {
-        (Unreachable, format!("AWS credentials of {who} cannot be fetched: see the server's log of `aws_config`"))
+        (
+            Unreachable,
+            format!(
+                "AWS credentials of {who} cannot be fetched: look at the server's log with `RUST_LOG=aws_config=debug`"
+            ),
+        )
     });
     ReadError::new(kind, text).of_connection()
 }
