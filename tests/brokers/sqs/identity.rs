@@ -101,7 +101,7 @@ async fn web_identity_is_renewed_from_the_token_file_without_a_failed_look() {
     let keys = Arc::new(Keys::default());
     let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
     let sts = StandIn::new(move |call| {
-        issued.issue(field(call, "WebIdentityToken"), Duration::from_secs(4)).from_sts(field(call, "Action"))
+        issued.issue(field(call, "WebIdentityToken"), Duration::from_secs(4)).by_sts(field(call, "Action"))
     })
     .await;
     let (file, sts_url) = (TokenFile::new("jwt1"), sts.url());
@@ -127,7 +127,7 @@ async fn while_sts_is_away_the_credentials_at_hand_serve() {
     let keys = Arc::new(Keys::default());
     let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
     let sts =
-        StandIn::new(move |call| issued.issue("key", Duration::from_secs(10)).from_sts(field(call, "Action"))).await;
+        StandIn::new(move |call| issued.issue("key", Duration::from_secs(10)).by_sts(field(call, "Action"))).await;
     let (file, sts_url) = (TokenFile::new("jwt"), sts.url());
     let server = server(&[
         ("AWS_ENDPOINT_URL_STS", &sts_url),
@@ -143,7 +143,7 @@ async fn while_sts_is_away_the_credentials_at_hand_serve() {
     poll_until(&mut keda, || queue.calls().len() >= looks + 2).await;
     assert_eq!(signers(&queue), ["key-0"]);
     let issued = Arc::clone(&keys);
-    sts.now(move |call| issued.issue("key", Duration::from_secs(60)).from_sts(field(call, "Action")));
+    sts.now(move |call| issued.issue("key", Duration::from_secs(60)).by_sts(field(call, "Action")));
     let deadline = Instant::now() + PATIENCE;
     while !signers(&queue).contains(&"key-1".to_owned()) {
         keda.poll().await.ok();
@@ -157,7 +157,7 @@ async fn a_session_that_was_revoked_is_replaced_at_the_next_look() {
     let keys = Arc::new(Keys::default());
     let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
     let life = Duration::from_secs(3600);
-    let sts = StandIn::new(move |call| issued.issue("role", life).from_sts(field(call, "Action"))).await;
+    let sts = StandIn::new(move |call| issued.issue("role", life).by_sts(field(call, "Action"))).await;
     let sts_url = sts.url();
     let server = server(&[
         ("AWS_ENDPOINT_URL_STS", &sts_url),
@@ -184,7 +184,7 @@ async fn a_role_is_assumed_by_the_servers_own_key_with_the_external_id() {
     let keys = Arc::new(Keys::default());
     let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
     let sts =
-        StandIn::new(move |call| issued.issue("role", Duration::from_secs(3600)).from_sts(field(call, "Action"))).await;
+        StandIn::new(move |call| issued.issue("role", Duration::from_secs(3600)).by_sts(field(call, "Action"))).await;
     let sts_url = sts.url();
     let server = server(&[
         ("AWS_ENDPOINT_URL_STS", &sts_url),
@@ -212,7 +212,7 @@ async fn a_role_that_trusts_the_pod_is_taken_by_web_identity_and_one_that_trusts
         let (action, role) = (field(call, "Action"), field(call, "RoleArn"));
         match (action, role.rsplit("%2F").next().unwrap()) {
             ("AssumeRoleWithWebIdentity", "target") => refusal(403, "AccessDenied"),
-            (_, role) => issued.issue(role, Duration::from_secs(3600)).from_sts(action),
+            (_, role) => issued.issue(role, Duration::from_secs(3600)).by_sts(action),
         }
     })
     .await;
@@ -236,7 +236,7 @@ async fn a_role_that_trusts_the_pod_is_taken_by_web_identity_and_one_that_trusts
 async fn eks_pod_identity_is_asked_with_the_pods_token() {
     let keys = Arc::new(Keys::default());
     let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
-    let agent = StandIn::new(move |_| issued.issue("pod", Duration::from_secs(4)).from_agent()).await;
+    let agent = StandIn::new(move |_| issued.issue("pod", Duration::from_secs(4)).by_agent()).await;
     let (file, url) = (TokenFile::new("jwt1"), format!("{}/v1/credentials", agent.url()));
     let server = server(&[
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url),

@@ -41,7 +41,7 @@ pub struct Issued {
 
 impl Issued {
     /// As STS says it, in answer to `action`.
-    pub fn from_sts(&self, action: &str) -> Reply {
+    pub fn by_sts(&self, action: &str) -> Reply {
         let Self { id, end } = self;
         let user = "<AssumedRoleUser><AssumedRoleId>A:s</AssumedRoleId>\
                     <Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn></AssumedRoleUser>";
@@ -59,7 +59,7 @@ impl Issued {
     }
 
     /// As the agent of EKS Pod Identity says it.
-    pub fn from_agent(&self) -> Reply {
+    pub fn by_agent(&self) -> Reply {
         let Self { id, end } = self;
         let keys = serde_json::json!({
             "AccessKeyId": id, "SecretAccessKey": "hunter2", "Token": format!("token-of-{id}"), "Expiration": end,
