@@ -2,7 +2,16 @@
 //!
 //! Not for: anything that a real broker says too.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -27,6 +36,9 @@ pub enum Reply {
         headers: Vec<(&'static str, String)>,
         body: String,
     },
+    /// A body with status 200, after a while.
+    #[allow(dead_code, reason = "not every test target is patient")]
+    Slow(Duration, String),
     /// Keep the connection open and say nothing.
     Silence,
 }
@@ -39,11 +51,19 @@ impl Reply {
 
 type Script = dyn Fn(&Call) -> Reply + Send + Sync;
 
+/// What the connections share.
+struct Shared {
+    calls: Mutex<Vec<Call>>,
+    script: Mutex<Arc<Script>>,
+    /// Calls that wait for their answer, now and at most.
+    waiting: AtomicUsize,
+    most_waiting: AtomicUsize,
+}
+
 /// Listens on a port of its own until dropped.
 pub struct StandIn {
     pub address: SocketAddr,
-    calls: Arc<Mutex<Vec<Call>>>,
-    script: Arc<Mutex<Arc<Script>>>,
+    shared: Arc<Shared>,
     _server: JoinSet<()>,
 }
 
@@ -51,17 +71,21 @@ impl StandIn {
     pub async fn new(script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let calls = Arc::new(Mutex::new(Vec::new()));
-        let script: Arc<Mutex<Arc<Script>>> = Arc::new(Mutex::new(Arc::new(script)));
-        let (heard, says) = (Arc::clone(&calls), Arc::clone(&script));
-        let mut server = JoinSet::new();
+        let script: Arc<Script> = Arc::new(script);
+        let shared = Arc::new(Shared {
+            calls: Mutex::default(),
+            script: Mutex::new(script),
+            waiting: AtomicUsize::new(0),
+            most_waiting: AtomicUsize::new(0),
+        });
+        let (ours, mut server) = (Arc::clone(&shared), JoinSet::new());
         server.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&heard), Arc::clone(&says)));
+                connections.spawn(serve(stream, Arc::clone(&ours)));
             }
         });
-        Self { address, calls, script, _server: server }
+        Self { address, shared, _server: server }
     }
 
     pub fn url(&self) -> String {
@@ -70,12 +94,18 @@ impl StandIn {
 
     /// From now on it answers so.
     pub fn now(&self, script: impl Fn(&Call) -> Reply + Send + Sync + 'static) {
-        *self.script.lock() = Arc::new(script);
+        *self.shared.script.lock() = Arc::new(script);
     }
 
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
-        self.calls.lock().clone()
+        self.shared.calls.lock().clone()
+    }
+
+    /// How many calls have waited for an answer at the same time, at most.
+    #[allow(dead_code, reason = "not every test target asks")]
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -85,22 +115,28 @@ impl fmt::Debug for StandIn {
     }
 }
 
-async fn serve(stream: TcpStream, calls: Arc<Mutex<Vec<Call>>>, script: Arc<Mutex<Arc<Script>>>) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let mut stream = BufReader::new(stream);
     while let Some(call) = hear(&mut stream).await {
-        calls.lock().push(call.clone());
-        let script = Arc::clone(&script.lock());
-        match script(&call) {
+        shared.calls.lock().push(call.clone());
+        let waiting = shared.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        shared.most_waiting.fetch_max(waiting, Ordering::Relaxed);
+        let script = Arc::clone(&shared.script.lock());
+        let (status, headers, body) = match script(&call) {
             Reply::Silence => std::future::pending().await,
-            Reply::Answer { status, headers, body } => {
-                let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
-                for (name, value) in headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
-                }
-                if stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.is_err() {
-                    return;
-                }
+            Reply::Slow(pause, body) => {
+                tokio::time::sleep(pause).await;
+                (200, Vec::new(), body)
             }
+            Reply::Answer { status, headers, body } => (status, headers, body),
+        };
+        shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.is_err() {
+            return;
         }
     }
 }

@@ -39,7 +39,7 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// Requests at a time: without a bound each would open a connection of its own.
 const AT_ONCE: usize = 32;
 /// For one look, waiting for its turn included: less than the sampler's deadline, so that the error says more.
-const LOOK: Duration = Duration::from_millis(4500);
+pub(super) const LOOK: Duration = Duration::from_millis(4500);
 
 /// Which attributes of which queue.
 #[derive(Debug, Clone)]
