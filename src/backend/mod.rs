@@ -3,10 +3,12 @@
 //! A sixth backend is one folder here, one `mod` and one line in [`Registry::with`]. Absent on purpose: caching,
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod batch;
-#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(feature = "rabbitmq")]
 pub mod http;
-#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(feature = "rabbitmq")]
 pub mod oauth;
 pub mod pool;
 pub mod tls;
@@ -17,6 +19,8 @@ pub mod kafka;
 pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
@@ -113,6 +117,8 @@ impl Registry {
             Box::new(kafka::Kafka::default()),
             #[cfg(feature = "rabbitmq")]
             Box::new(rabbitmq::RabbitMq::default()),
+            #[cfg(feature = "sqs")]
+            Box::new(sqs::Sqs::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis::default()),
         ])

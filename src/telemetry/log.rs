@@ -13,10 +13,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `RUST_LOG` wins over `info`; `NO_COLOR` is honoured. lapin calls each lost connection an error,
-/// several times over; the sampler says it once.
+/// Without `RUST_LOG`. The AWS SDK warns of what we explain ourselves, and of each try that another one makes good;
+/// lapin calls each lost connection an error, several times over, which the sampler says once.
+const FILTER: &str = "info,aws_config=error,lapin=off";
+
+/// Starts logging. `RUST_LOG` wins; `NO_COLOR` is honoured.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
     match format {

@@ -18,8 +18,12 @@ mod keda;
 mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sqs")]
+mod sqs;
 
 #[path = "../emulator/mod.rs"]
 mod emulator;
 #[path = "../emulator/process.rs"]
 mod process;
+#[path = "../stand_in/mod.rs"]
+mod stand_in;

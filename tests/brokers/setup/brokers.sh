@@ -1,19 +1,21 @@
 # shellcheck shell=bash
 # The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
 
-ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster)
+ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster sqs)
 
 source "$setup/packages.sh"
 source "$setup/tls.sh"
+source "$setup/jvm.sh"
 source "$setup/kafka-conf.sh"
 source "$setup/kafka.sh"
 source "$setup/rabbitmq.sh"
 source "$setup/redis.sh"
+source "$setup/sqs.sh"
 
 # In the order of their start. A node is its own list, so that one node can be named wherever a broker can.
 nodes_of() {
     case $1 in
-    kafka | redis) echo "$1" ;;
+    kafka | redis | sqs) echo "$1" ;;
     kafka-old) echo zookeeper kafka-old ;;
     rabbitmq) echo epmd rabbitmq ;;
     kafka-3) echo kafka-3-{1..3} ;;
@@ -41,6 +43,7 @@ prepare() {
         kafka-old) need_java && classpath kafka-old >/dev/null ;;
         kafka*) need_java && classpath kafka >/dev/null ;;
         rabbitmq) need_rabbitmq ;;
+        sqs) need_java && classpath sqs >/dev/null ;;
         *) need_redis ;;
         esac
     done
@@ -89,6 +92,7 @@ variables() {
         printf 'export PLIMSOLL_TEST_REDIS_SENTINEL_MASTER=plimsoll\n'
         ;;
     redis-cluster) export_line REDIS_CLUSTER "${CLUSTER_PORTS[@]}" ;;
+    sqs) printf 'export PLIMSOLL_TEST_SQS=http://127.0.0.1:%s\n' "$SQS_PORT" ;;
     esac
 }
 

@@ -1,0 +1,43 @@
+//! What makes a connection: triggers with equal ones share a client, its credentials and its back-off.
+
+use crate::backend::{ConnectionId, aws::Credentials};
+
+/// Where SQS is, and with whose rights.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// Requests are signed for it, and without an endpoint go there.
+    pub region: String,
+    /// In place of AWS's own: `http://elasticmq:9324`.
+    pub endpoint: Option<String>,
+    /// Whose rights we use.
+    pub credentials: Credentials,
+}
+
+impl Connection {
+    /// The id that the sampler backs off by.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        let place = self.endpoint_host().unwrap_or(&self.region);
+        let label = match &self.credentials {
+            Credentials::DefaultChain => format!("sqs://{place}"),
+            other => format!("sqs://{place} as {}", other.describe()),
+        };
+        ConnectionId::new(self, label)
+    }
+
+    /// For people: ``SQS in `eu-west-1` ``.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.endpoint_host() {
+            Some(host) => format!("SQS at `{host}`"),
+            None => format!("SQS in `{}`", self.region),
+        }
+    }
+
+    /// Without a user part.
+    fn endpoint_host(&self) -> Option<&str> {
+        let rest = self.endpoint.as_deref()?.split_once("://")?.1;
+        let authority = rest.split('/').next()?;
+        Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+    }
+}

@@ -1,0 +1,60 @@
+//! Amazon SQS: how many messages a queue holds, by `GetQueueAttributes`. A message is never received.
+//!
+//! `spec.rs` reads a trigger, `client` asks, `count.rs` adds up the answer, `queue.rs` is where they meet.
+
+mod address;
+mod client;
+mod connection;
+mod count;
+mod queue;
+mod spec;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use self::{
+    client::{Budgets, Client, Requests},
+    connection::Connection,
+    queue::Queue,
+    spec::Spec,
+};
+use crate::{
+    backend::{Backend, Source, pool::Pool},
+    error::SpecError,
+    metadata::Reader,
+};
+
+/// Amazon SQS and what speaks its protocol.
+#[derive(Debug, Default)]
+pub struct Sqs {
+    shared: Arc<Shared>,
+}
+
+/// What triggers share.
+#[derive(Debug, Default)]
+struct Shared {
+    clients: Pool<Connection, Client>,
+    budgets: Budgets,
+    requests: Requests,
+}
+
+impl Backend for Sqs {
+    fn name(&self) -> &'static str {
+        "sqs"
+    }
+
+    fn scaler_types(&self) -> &'static [&'static str] {
+        &["aws-sqs-queue"]
+    }
+
+    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+        let spec = Spec::read(metadata)?;
+        Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
+    }
+
+    fn requests(&self) -> u64 {
+        self.shared.requests.so_far()
+    }
+}

@@ -1,0 +1,124 @@
+//! One trigger's queue: looks at it, and says when to look again while it is idle.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Shared,
+    client::{Budget, Client, Question},
+    count::{Attribute, count},
+    spec::Spec,
+};
+use crate::{
+    backend::{ConnectionId, Source},
+    error::ReadError,
+    reading::{Metric, Reading},
+};
+
+/// A wake comes so long after the multiple of its interval: refreshes begin on the multiple, and where both are
+/// due, the refresh should be the one look.
+const AFTER_REFRESH: Duration = Duration::from_millis(20);
+
+/// A queue, and what of it is counted.
+pub struct Queue {
+    spec: Spec,
+    id: ConnectionId,
+    shared: Arc<Shared>,
+    /// Held from the first look on: to parse a trigger must not start anything.
+    held: OnceLock<(Arc<Client>, Arc<Budget>)>,
+    /// Whether the last look came to something.
+    known: AtomicBool,
+}
+
+impl Queue {
+    pub(super) fn new(spec: Spec, shared: Arc<Shared>) -> Self {
+        let id = spec.connection.id();
+        Self { spec, id, shared, held: OnceLock::new(), known: AtomicBool::new(false) }
+    }
+
+    fn held(&self) -> &(Arc<Client>, Arc<Budget>) {
+        self.held.get_or_init(|| {
+            let connection = &self.spec.connection;
+            let client =
+                self.shared.clients.get(connection, || Client::new(connection.clone(), self.shared.requests.clone()));
+            (client, self.shared.budgets.of(connection, &self.spec.queue))
+        })
+    }
+
+    async fn look(&self) -> Result<Reading, ReadError> {
+        let (client, budget) = self.held();
+        let question = Question {
+            queue: Arc::clone(&self.spec.queue),
+            attributes: self.spec.attributes.clone(),
+            budget: Arc::clone(budget),
+        };
+        count(&self.spec, &*client.ask(question).await?)
+    }
+}
+
+#[async_trait]
+impl Source for Queue {
+    fn metric(&self) -> &Metric {
+        &self.spec.metric
+    }
+
+    fn connection(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    fn describe(&self) -> String {
+        let words = self.spec.attributes.iter().map(|attribute| match attribute {
+            Attribute::Visible => "visible",
+            Attribute::InFlight => "in-flight",
+            Attribute::Delayed => "delayed",
+        });
+        format!("{} messages of queue `{}`", words.collect::<Vec<_>>().join(" and "), self.spec.queue.name)
+    }
+
+    async fn read(&self) -> Result<Reading, ReadError> {
+        self.known.store(false, Ordering::Relaxed);
+        let reading = self.look().await?;
+        self.known.store(true, Ordering::Relaxed);
+        Ok(reading)
+    }
+
+    /// SQS tells of nothing, so a wake is a look that is due. The looks of all triggers on a queue fall on the same
+    /// instants, and become one request. After a failed look the sampler's own back-off decides.
+    async fn wake(&self) {
+        if !self.known.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
+        sleep_until(next_look(Instant::now(), self.spec.idle_every)).await;
+    }
+}
+
+/// The first multiple of `every` on the wall clock after `now`, and a little.
+pub(super) fn next_look(now: Instant, every: Duration) -> Instant {
+    // Read once, as the sampler does: a step of the wall clock must not part the two.
+    static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        (Instant::now(), wall)
+    });
+    let (origin, wall) = *ORIGIN;
+    // The first time, `now` is from just before.
+    let since_epoch =
+        (wall + now.saturating_duration_since(origin)).saturating_sub(origin.saturating_duration_since(now));
+    let every_ns = every.as_nanos().max(1);
+    let into = since_epoch.saturating_sub(AFTER_REFRESH).as_nanos() % every_ns;
+    now + Duration::from_nanos(u64::try_from(every_ns - into).unwrap_or(u64::MAX))
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.describe(), self.id.label())
+    }
+}

@@ -1,0 +1,106 @@
+//! An SQS trigger's metadata as types: KEDA's keys of `aws-sqs-queue`, and one of ours.
+//!
+//! Not for: credentials (`backend::aws`), what a queue's URL may look like (`address.rs`).
+
+use std::{sync::Arc, time::Duration};
+
+use super::{address::Address, connection::Connection, count::Attribute};
+use crate::{backend::aws::Credentials, error::SpecError, metadata::Reader, reading::Metric};
+
+const QUEUE: &str = "queueURL";
+const TARGET: &str = "queueLength";
+const REGION: &str = "awsRegion";
+const ENDPOINT: &str = "awsEndpoint";
+const IDLE: &str = "idlePollingInterval";
+
+/// How often an idle queue is looked at: what KEDA's own default poll asks six times less often.
+const IDLE_EVERY: Duration = Duration::from_secs(5);
+/// Below it a request costs more than SQS's own eventual consistency lets one know.
+const SHORTEST_IDLE: Duration = Duration::from_millis(200);
+
+/// A trigger, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Where, and as whom.
+    pub connection: Connection,
+    /// Which queue.
+    pub queue: Arc<Address>,
+    /// What of it is added up, in KEDA's order.
+    pub attributes: Vec<Attribute>,
+    /// Active above it.
+    pub activation: i64,
+    /// What the HPA sees.
+    pub metric: Metric,
+    /// How often to look while idle.
+    pub idle_every: Duration,
+}
+
+impl Spec {
+    /// Reads a trigger's metadata.
+    pub fn read(keys: &mut Reader<'_>) -> Result<Self, SpecError> {
+        let queue = queue(keys);
+        let target = target(keys);
+        let activation = keys.int("activationQueueLength", 0);
+        let attributes = attributes(keys);
+        let region = keys.required(REGION).to_owned();
+        let endpoint = endpoint(keys);
+        let credentials = Credentials::read(keys);
+        let idle_every = idle(keys);
+        if let Some(of_url) = queue.region().filter(|of_url| *of_url != region && endpoint.is_none()) {
+            let text = format!("`{QUEUE}` is of region `{of_url}`, `{REGION}` is `{region}`: make them equal");
+            keys.warn(text);
+        }
+        keys.finish()?;
+
+        let metric = Metric::new(&format!("aws-sqs-{}", queue.name), target as f64);
+        let connection = Connection { region, endpoint, credentials };
+        Ok(Self { connection, queue: Arc::new(queue), attributes, activation, metric, idle_every })
+    }
+}
+
+fn queue(keys: &mut Reader<'_>) -> Address {
+    let given = keys.required(QUEUE);
+    Address::parse(given).unwrap_or_else(|| {
+        let text =
+            format!("`{QUEUE}` must be a URL that ends in `/<account>/<queue>`, or the name of a queue: correct it");
+        keys.problem(QUEUE, text);
+        Address { given: String::new(), name: String::new(), account: None }
+    })
+}
+
+fn target(keys: &mut Reader<'_>) -> i64 {
+    let target = keys.int(TARGET, 5);
+    if target <= 0 {
+        keys.problem(TARGET, format!("`{TARGET}` must be greater than 0: the HPA refuses less"));
+    }
+    target
+}
+
+fn attributes(keys: &mut Reader<'_>) -> Vec<Attribute> {
+    let in_flight = keys.boolean("scaleOnInFlight", true);
+    let delayed = keys.boolean("scaleOnDelayed", false);
+    let wanted = [(Attribute::Visible, true), (Attribute::InFlight, in_flight), (Attribute::Delayed, delayed)];
+    wanted.into_iter().filter_map(|(attribute, wanted)| wanted.then_some(attribute)).collect()
+}
+
+fn endpoint(keys: &mut Reader<'_>) -> Option<String> {
+    let endpoint = keys.text(ENDPOINT)?;
+    let is_url = endpoint.split_once("://").is_some_and(|(scheme, rest)| {
+        matches!(scheme, "http" | "https") && !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' ')
+    });
+    if !is_url {
+        keys.problem(
+            ENDPOINT,
+            format!("`{ENDPOINT}` must be a URL such as `https://sqs-fips.us-east-1.amazonaws.com`"),
+        );
+    }
+    Some(endpoint.to_owned())
+}
+
+fn idle(keys: &mut Reader<'_>) -> Duration {
+    let every = keys.duration(IDLE).unwrap_or(IDLE_EVERY);
+    if every < SHORTEST_IDLE {
+        keys.problem(IDLE, format!("`{IDLE}` must be at least `{SHORTEST_IDLE:?}`: each look is a request that costs"));
+    }
+    every
+}
