@@ -4,6 +4,8 @@
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
 pub mod batch;
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+pub mod http;
 pub mod pool;
 pub mod tls;
 

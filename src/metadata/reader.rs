@@ -3,7 +3,7 @@
 //! The rules are KEDA's: values are trimmed, a blank one is absent, `<name>FromEnv` (which arrives already
 //! resolved) comes after `<name>`. Beyond KEDA, every key may be given as `…FromEnv`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Metadata, Secret, values};
 use crate::error::{Problem, SpecError};
@@ -15,13 +15,14 @@ pub struct Reader<'m> {
     /// Every key that somebody asked for, without the `FromEnv` suffix.
     asked: Vec<&'static str>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl<'m> Reader<'m> {
     /// Starts reading `metadata`.
     #[must_use]
     pub fn new(metadata: &'m Metadata) -> Self {
-        Self { metadata, asked: Vec::new(), problems: Vec::new() }
+        Self { metadata, asked: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// The trimmed value of `key` or of `<key>FromEnv`; `None` when both are absent or blank.
@@ -54,6 +55,11 @@ impl<'m> Reader<'m> {
         self.parsed(key, values::int, "a whole number such as `10`").unwrap_or(default)
     }
 
+    /// A number in KEDA's grammar; `None` when absent or wrong.
+    pub fn float(&mut self, key: &'static str) -> Option<f64> {
+        self.parsed(key, values::float, "a number such as `10` or `0.5`")
+    }
+
     /// A boolean in KEDA's grammar.
     pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.parsed(key, values::boolean, "`true` or `false`").unwrap_or(default)
@@ -62,6 +68,18 @@ impl<'m> Reader<'m> {
     /// A list in KEDA's grammar; `None` when absent.
     pub fn list(&mut self, key: &'static str) -> Option<Vec<&'m str>> {
         self.text(key).map(values::list)
+    }
+
+    /// Pairs in KEDA's grammar; `None` when absent or wrong.
+    pub fn map(&mut self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        self.parsed(key, values::map, "`name=value` pairs with commas between them")
+    }
+
+    /// How long to wait for an answer in KEDA's grammar, where a bare number is milliseconds; `None` when absent, 0
+    /// or wrong.
+    pub fn timeout(&mut self, key: &'static str) -> Option<Duration> {
+        let timeout = self.parsed(key, values::timeout, "milliseconds (`3000`) or a duration (`3s`)")?;
+        (!timeout.is_zero()).then_some(timeout)
     }
 
     /// A duration: seconds or Go's syntax.
@@ -96,6 +114,11 @@ impl<'m> Reader<'m> {
         self.problems.push(Problem { key: key.to_owned(), text: text.into() });
     }
 
+    /// Records what is legal but hardly meant; [`unknown_keys`](Self::unknown_keys) says it first.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
     /// Whether `key` already has a problem, so that knock-on checks can keep quiet.
     #[must_use]
     pub fn has_problem(&self, key: &str) -> bool {
@@ -110,21 +133,19 @@ impl<'m> Reader<'m> {
         Err(SpecError { problems: std::mem::take(&mut self.problems) })
     }
 
-    /// A warning for each key that nobody asked for, with the nearest known name where one is close.
+    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, with the nearest
+    /// known name where one is close.
     #[must_use]
     pub fn unknown_keys(&self) -> Vec<String> {
         let known = |key: &str| {
             let base = key.strip_suffix("FromEnv").unwrap_or(key);
             Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
         };
-        self.metadata
-            .keys()
-            .filter(|key| !known(key))
-            .map(|key| match self.nearest(key) {
-                Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
-                None => format!("`{key}` is not a key of this scaler and is ignored"),
-            })
-            .collect()
+        let unknown = self.metadata.keys().filter(|key| !known(key)).map(|key| match self.nearest(key) {
+            Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
+            None => format!("`{key}` is not a key of this scaler and is ignored"),
+        });
+        self.warnings.iter().cloned().chain(unknown).collect()
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {

@@ -27,6 +27,70 @@ fn integers_follow_json() {
 }
 
 #[test]
+fn numbers_follow_json() {
+    for (text, expected) in [
+        ("100", Some(100.0)),
+        ("100.5", Some(100.5)),
+        ("-5", Some(-5.0)),
+        ("0.001", Some(0.001)),
+        ("1e3", Some(1000.0)),
+        ("1E+3", Some(1000.0)),
+        ("1.5e-1", Some(0.15)),
+        ("1e999", None),
+        ("1e", None),
+        ("+5", None),
+        (".5", None),
+        ("5.", None),
+        ("007", None),
+        ("-01", None),
+        ("0x10", None),
+        ("NaN", None),
+        ("Inf", None),
+        ("1_000", None),
+        ("\"5\"", None),
+        ("null", None),
+        ("100m", None),
+    ] {
+        assert_eq!(values::float(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn maps_are_pairs_with_commas_and_a_value_may_hold_an_equals_sign() {
+    let read = |text: &str| Some(values::map(text)?.into_iter().collect::<Vec<_>>());
+    let pairs = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>())
+    };
+    for (text, expected) in [
+        ("a=1, b = 2", pairs(&[("a", "1"), ("b", "2")])),
+        ("a=1,a=2", pairs(&[("a", "2")])),
+        ("a=", pairs(&[("a", "")])),
+        ("=1", pairs(&[("", "1")])),
+        ("a=YQ==", pairs(&[("a", "YQ==")])),
+        ("a=1,", None),
+        ("a=1,b", None),
+        ("a", None),
+    ] {
+        assert_eq!(read(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn timeouts_are_milliseconds_or_go_syntax() {
+    for (text, expected) in [
+        ("1000", Some(Duration::from_secs(1))),
+        ("1.5s", Some(Duration::from_millis(1500))),
+        ("1m", Some(Duration::from_secs(60))),
+        ("0", Some(Duration::ZERO)),
+        ("1.5", None),
+        ("-1", None),
+        ("a", None),
+    ] {
+        assert_eq!(values::timeout(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn booleans_follow_go() {
     for text in ["1", "t", "T", "TRUE", "true", "True"] {
         assert_eq!(values::boolean(text), Some(true), "{text:?}");
@@ -103,9 +167,11 @@ fn an_unknown_key_gets_the_nearest_known_name() {
     let mut keys = Reader::new(&metadata);
     keys.int("lagThreshold", 10);
     keys.text("topic");
+    keys.warn("`topic` is odd");
     assert_eq!(
         keys.unknown_keys(),
         [
+            "`topic` is odd",
             "`lagTreshold` is not a key of this scaler, did you mean `lagThreshold`?",
             "`quiteOther` is not a key of this scaler and is ignored"
         ]

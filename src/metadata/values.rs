@@ -3,6 +3,7 @@
 //! Not for: which key it came from, or what to say when it does not fit (`reader.rs`).
 
 use std::{
+    collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
     time::Duration,
@@ -45,6 +46,36 @@ pub fn int(text: &str) -> Option<i64> {
         return None;
     }
     text.parse().ok()
+}
+
+/// A number as JSON writes it: no `+`, no leading zero, digits on both sides of the point, finite.
+pub fn float(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(head, tail)| (head, Some(tail)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(head, tail)| (head, Some(tail)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    let leading_zero = unsigned.len() > 1 && unsigned.starts_with('0');
+    let exponent_is_legal = exponent.is_none_or(|text| digits(text.strip_prefix(['+', '-']).unwrap_or(text)));
+    if leading_zero || !digits(unsigned) || !fraction.is_none_or(digits) || !exponent_is_legal {
+        return None;
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// `name=value` pairs with commas between them, all trimmed; the last of equal names wins. Beyond KEDA, a value may
+/// hold `=` (base64 often does).
+pub fn map(text: &str) -> Option<BTreeMap<String, String>> {
+    let pair =
+        |piece: &str| piece.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+    text.split(',').map(pair).collect()
+}
+
+/// Go's duration syntax, else whole milliseconds.
+pub fn timeout(text: &str) -> Option<Duration> {
+    match text.parse::<u64>() {
+        Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+        Err(_) => duration(text),
+    }
 }
 
 /// Go's `strconv.ParseBool`.
