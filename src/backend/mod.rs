@@ -3,6 +3,8 @@
 //! A sixth backend is one folder here, one `mod` and one line in [`Registry::with`]. Absent on purpose: caching,
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod batch;
 #[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
 pub mod http;

@@ -20,10 +20,12 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 6] = [
+const LIBRARIES: [(&str, &[&str]); 8] = [
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("redis", &["backend/redis"]),
+    ("aws_sdk_sqs", &["backend/sqs"]),
+    ("aws_sdk_sts", &["backend/aws"]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
@@ -99,7 +101,7 @@ fn nothing_points_up() {
 #[test]
 fn a_backend_never_uses_another_and_only_it_names_its_library() {
     for (file, text) in sources() {
-        for backend in ["kafka", "redis"] {
+        for backend in ["kafka", "redis", "sqs"] {
             let inside = file.starts_with(&format!("backend/{backend}/"));
             assert!(inside || !text.contains(&format!("backend::{backend}::")), "{file} uses backend::{backend}");
         }
