@@ -6,7 +6,7 @@
 use std::{error::Error, time::Duration};
 
 use reqwest::{
-    Client, Request, StatusCode, Url,
+    Client, Method, Request, RequestBuilder, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, LOCATION},
     redirect::{Attempt, Policy},
 };
@@ -55,6 +55,11 @@ impl Http {
                 let text = format!("an HTTP client cannot be made: {}", innermost(&error));
                 ReadError::new(ReadErrorKind::Internal, text).of_connection()
             })
+    }
+
+    /// A request to fill; a user part of `url` becomes its Basic login.
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.0.request(method, url)
     }
 
     /// Sends `request` and reads the whole answer, both within `deadline`.
@@ -138,6 +143,27 @@ pub fn kind(status: StatusCode) -> ReadErrorKind {
 #[must_use]
 pub fn place(url: &Url) -> String {
     format!("`{}`", url.origin().ascii_serialization())
+}
+
+/// `text` escaped for a query or a form. A blank is `%20`, never `+`, which not every server and no signature takes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+/// Pairs as a query or a form.
+#[must_use]
+pub fn form<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+    let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    pairs.join("&")
 }
 
 /// Follows a redirect on the same server only: headers with credentials must not travel to another.

@@ -8,6 +8,8 @@ pub mod aws;
 pub mod batch;
 #[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
 pub mod http;
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+pub mod oauth;
 pub mod pool;
 pub mod tls;
 
@@ -22,7 +24,7 @@ pub mod redis;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
-use std::{fmt, hash::Hash, sync::Arc};
+use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -57,6 +59,11 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// One look; no retry, no cache, no log. The caller sets the deadline by dropping the future.
     async fn read(&self) -> Result<Reading, ReadError>;
+
+    /// How long a read may take, where the trigger itself says so.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
 
     /// Resolves when the source may have become active: look now. Never resolves spuriously in a tight loop.
     /// Called again after each look for as long as the source is idle and somebody listens.

@@ -135,3 +135,11 @@ fn each_status_has_its_kind() {
         assert_eq!(kind(StatusCode::from_u16(status).unwrap()), expected, "{status}");
     }
 }
+
+#[test]
+fn everything_but_unreserved_characters_is_escaped() {
+    assert_eq!(
+        form([("query", "up{a=\"b c\"} > 0-_.~é+%"), ("x", "")]),
+        "query=up%7Ba%3D%22b%20c%22%7D%20%3E%200-_.~%C3%A9%2B%25&x="
+    );
+}
