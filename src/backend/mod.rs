@@ -118,7 +118,7 @@ impl Registry {
             #[cfg(feature = "redis")]
             Box::new(redis::Redis),
             #[cfg(feature = "prometheus")]
-            Box::new(prometheus::Prometheus),
+            Box::new(prometheus::Prometheus::default()),
         ])
     }
 

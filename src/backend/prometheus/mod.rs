@@ -1,16 +1,34 @@
-//! Prometheus.
+//! Prometheus, and what speaks its query API (Thanos, Mimir, VictoriaMetrics, managed services): one number by one
+//! instant query.
+//!
+//! `spec.rs`, `auth.rs` and `identity.rs` read a trigger, `client` asks the server, `answer.rs` finds the number in
+//! what it says, `query.rs` is where they meet.
+
+mod answer;
+mod auth;
+pub mod client;
+pub mod connection;
+mod identity;
+mod query;
+mod spec;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use self::{client::Client, connection::Connection, query::Query, spec::Spec};
 use crate::{
-    backend::{Backend, Source},
+    backend::{Backend, Source, pool::Pool},
     error::SpecError,
     metadata::Reader,
 };
 
-/// Prometheus.
+/// Prometheus and its kin.
 #[derive(Debug, Default)]
-pub struct Prometheus;
+pub struct Prometheus {
+    clients: Arc<Pool<Connection, Client>>,
+}
 
 impl Backend for Prometheus {
     fn scaler_types(&self) -> &'static [&'static str] {
@@ -18,7 +36,7 @@ impl Backend for Prometheus {
     }
 
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        metadata.problem("scalerType", "not built yet");
-        Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+        let spec = Spec::read(metadata)?;
+        Ok(Arc::new(Query::new(spec, Arc::clone(&self.clients))))
     }
 }
