@@ -1,18 +1,19 @@
 # shellcheck shell=bash
 # The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
 
-ALL_BROKERS=(kafka kafka-old kafka-3 redis redis-sentinel redis-cluster)
+ALL_BROKERS=(kafka kafka-old kafka-3 redis redis-sentinel redis-cluster prometheus prometheus-tls)
 
 source "$setup/packages.sh"
 source "$setup/tls.sh"
 source "$setup/kafka-conf.sh"
 source "$setup/kafka.sh"
 source "$setup/redis.sh"
+source "$setup/prometheus.sh"
 
 # In the order of their start. A node is its own list, so that one node can be named wherever a broker can.
 nodes_of() {
     case $1 in
-    kafka | redis) echo "$1" ;;
+    kafka | redis | prometheus | prometheus-tls) echo "$1" ;;
     kafka-old) echo zookeeper kafka-old ;;
     kafka-3) echo kafka-3-{1..3} ;;
     redis-sentinel) echo redis-master redis-replica sentinel-{1..3} ;;
@@ -38,6 +39,7 @@ prepare() {
         case $name in
         kafka-old) need_java && classpath kafka-old >/dev/null ;;
         kafka*) need_java && classpath kafka >/dev/null ;;
+        prometheus*) need_prometheus ;;
         *) need_redis ;;
         esac
     done
@@ -79,6 +81,11 @@ variables() {
         printf 'export PLIMSOLL_TEST_REDIS_SENTINEL_MASTER=plimsoll\n'
         ;;
     redis-cluster) export_line REDIS_CLUSTER "${CLUSTER_PORTS[@]}" ;;
+    prometheus)
+        printf 'export PLIMSOLL_TEST_PROMETHEUS=http://127.0.0.1:%s\n' "$PROMETHEUS_PORT"
+        printf 'export PLIMSOLL_TEST_PROMETHEUS_TARGETS=%s\n' "$(node_dir prometheus)/targets"
+        ;;
+    prometheus-tls) printf 'export PLIMSOLL_TEST_PROMETHEUS_TLS=https://127.0.0.1:%s\n' "$PROMETHEUS_TLS_PORT" ;;
     esac
 }
 
