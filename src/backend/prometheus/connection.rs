@@ -58,6 +58,30 @@ pub enum Authorization {
         /// Where the workspace is.
         region: String,
     },
+    /// A token from Google (Managed Service for Prometheus).
+    Google(Google),
+    /// A token from Microsoft's Entra (Azure Monitor) for the server's own workload identity.
+    Azure(Azure),
+}
+
+/// Whose token of Google's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Google {
+    /// The server's own: `GOOGLE_APPLICATION_CREDENTIALS`, or the workload identity of its pod.
+    Own,
+    /// A service account's, by its key in JSON.
+    ServiceAccount(Secret),
+}
+
+/// Which token of Entra's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Azure {
+    /// What for.
+    pub scope: String,
+    /// In place of `AZURE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// In place of `AZURE_TENANT_ID`.
+    pub tenant_id: Option<String>,
 }
 
 /// `authModes: apiKey`.

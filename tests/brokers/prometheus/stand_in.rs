@@ -263,6 +263,54 @@ fn format_time(time: std::time::SystemTime) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_google_service_account_signs_a_token_of_its_own() {
+    let server = StandIn::new().await;
+    let key = super::fixtures::pem("client.key");
+    let json = serde_json::json!({
+        "type": "service_account", "client_email": "scaler@project.iam.gserviceaccount.com",
+        "private_key_id": "k1", "private_key": key, "project_id": "project",
+    });
+    let address = format!("{}/v1/projects/project/location/global/prometheus", server.address);
+    let source = source(&address, "up", &[("credentialsFromEnv", &json.to_string())]);
+    source.read().await.unwrap();
+    source.read().await.unwrap();
+    let asked = server.asked();
+    let token = asked[0].header("authorization").strip_prefix("Bearer ").unwrap().to_owned();
+    assert_eq!(asked[1].header("authorization"), format!("Bearer {token}"), "one token for both");
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = claims_of(claims);
+    assert_eq!(claims["iss"], "scaler@project.iam.gserviceaccount.com");
+    assert_eq!(claims["scope"], "https://www.googleapis.com/auth/monitoring.read");
+    assert_eq!(asked[0].uri.path(), "/v1/projects/project/location/global/prometheus/api/v1/query");
+}
+
+/// The JSON inside a part of a JWT.
+fn claims_of(part: &str) -> serde_json::Value {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in part.bytes() {
+        let digit = ALPHABET.iter().position(|known| *known == byte).unwrap();
+        bits = bits << 6 | u32::try_from(digit).unwrap();
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_azure_identity_that_the_pod_does_not_have_is_denied_with_the_cure() {
+    let server = StandIn::new().await;
+    let error = read(&server.address, "up", &[("podIdentity", "azure-workload")]).await.unwrap_err();
+    assert_eq!((error.kind, error.whole_connection), (Denied, true));
+    assert!(error.to_string().contains("AZURE_FEDERATED_TOKEN_FILE"), "{error}");
+    assert!(server.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn odd_answers_are_errors_that_say_what_they_are() {
     let server = StandIn::new().await;
     let html = "text/html; charset=utf-8";

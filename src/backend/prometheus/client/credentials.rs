@@ -11,7 +11,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
 };
 
-use super::super::connection::Authorization;
+use super::{super::connection::Authorization, clouds::Cloud};
 use crate::{
     backend::{
         aws::Identity,
@@ -38,18 +38,22 @@ pub enum Credentials {
         /// Of the workspace.
         region: String,
     },
+    /// A token of Google's or Microsoft's.
+    Cloud(Cloud),
 }
 
 impl Credentials {
     /// Fetches nothing yet.
-    pub fn new(authorization: &Authorization) -> Self {
-        match authorization {
+    pub fn new(authorization: &Authorization) -> Result<Self, ReadError> {
+        Ok(match authorization {
             Authorization::None | Authorization::Basic { .. } | Authorization::Bearer(_) => Self::None,
+            Authorization::Google(google) => Self::Cloud(Cloud::google(google)?),
+            Authorization::Azure(azure) => Self::Cloud(Cloud::azure(azure)?),
             Authorization::OAuth(oauth) => Self::OAuth(Box::new(Tokens::new(oauth.clone()))),
             Authorization::Aws { credentials, region } => {
                 Self::Aws { identity: Identity::of(credentials, region), region: region.clone() }
             }
-        }
+        })
     }
 
     /// Makes `request` complete.
@@ -57,6 +61,7 @@ impl Credentials {
         match self {
             Self::None => Ok(()),
             Self::OAuth(tokens) => bearer(request, &tokens.get(http).await?),
+            Self::Cloud(cloud) => bearer(request, &cloud.token().await?),
             Self::Aws { identity, region } => {
                 let keys = identity.credentials().await?;
                 sign_for_aws(request, region, keys).map_err(|error| {

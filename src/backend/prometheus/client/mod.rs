@@ -1,6 +1,7 @@
 //! The live handle on a server: asks queries, each one once however many triggers ask it at about the same time, and
 //! not too many at once.
 
+mod clouds;
 mod credentials;
 mod request;
 
@@ -135,7 +136,7 @@ impl Core {
 
     fn parts(&self) -> Result<(Http, Credentials), ReadError> {
         let http = Http::new(&self.connection.tls)?;
-        Ok((http, Credentials::new(&self.connection.auth.authorization)))
+        Ok((http, Credentials::new(&self.connection.auth.authorization)?))
     }
 }
 

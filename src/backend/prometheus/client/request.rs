@@ -40,7 +40,8 @@ pub fn build(http: &Http, connection: &Connection, method: Method, question: &Qu
     let request = match authorization {
         Authorization::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
         Authorization::Bearer(token) => request.bearer_auth(token.expose()),
-        Authorization::None | Authorization::OAuth(_) | Authorization::Aws { .. } => request,
+        // The rest is added by `credentials.rs`.
+        _ => request,
     };
     request.headers(headers).build().map_err(|_| unsendable("the request"))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::connection::{ApiKey, Authorization},
+    super::connection::{ApiKey, Authorization, Azure, Google},
     parse, spec,
 };
 use crate::{
@@ -205,6 +205,34 @@ fn aws_signs_for_a_region_alone_or_for_any_credentials_with_one() {
     refused(&[("podIdentity", "aws")], "awsRegion", "required to sign");
     refused(&[("awsAccessKeyID", "k"), ("awsRegion", "r")], "awsSecretAccessKey", "missing");
     refused(&[("podIdentity", "gcp"), ("authModes", "tls")], "podIdentity", "exclude each other");
+}
+
+#[test]
+fn google_and_azure_are_asked_for_by_their_own_keys_or_the_pods_identity() {
+    let authorization = |more: &[(&str, &str)]| spec(more).unwrap().connection.auth.authorization;
+    let json = r#"{"type":"service_account","client_email":"a@b","private_key":"k"}"#;
+    let account = Authorization::Google(Google::ServiceAccount(Secret::new(json)));
+    assert_eq!(authorization(&[("podIdentity", "gcp")]), Authorization::Google(Google::Own));
+    assert_eq!(authorization(&[("GoogleApplicationCredentials", json)]), account);
+    assert_eq!(authorization(&[("credentialsFromEnv", json), ("podIdentity", "gcp")]), account);
+    refused(&[("GoogleApplicationCredentials", "/a/path")], "GoogleApplicationCredentials", "JSON key");
+    refused(&[("credentialsFromEnvFile", "FILE")], "credentialsFromEnvFile", "mount it here");
+
+    let azure = |host: &str| {
+        let scope = format!("https://{host}");
+        Authorization::Azure(Azure { scope, client_id: None, tenant_id: None })
+    };
+    let public = azure("prometheus.monitor.azure.com/.default");
+    assert_eq!(authorization(&[("podIdentity", "azure-workload")]), public);
+    assert_eq!(authorization(&[("cloud", "AzurePublicCloud")]), public);
+    assert_eq!(authorization(&[("cloud", "AzureChinaCloud")]), azure("prometheus.monitor.azure.cn/.default"));
+    assert_eq!(authorization(&[("cloud", "AzureUSGovernmentCloud")]), azure("prometheus.monitor.azure.us/.default"));
+    let private = [("cloud", "Private"), ("azureManagedPrometheusResourceURL", "https://own/.default")];
+    assert_eq!(authorization(&private), azure("own/.default"));
+    refused(&private[..1], "azureManagedPrometheusResourceURL", "required with `cloud: Private`");
+    refused(&[("cloud", "AzureGermanCloud")], "cloud", "must be");
+    let login = [("cloud", "AzurePublicCloud"), ("authModes", "basic"), ("username", "u")];
+    assert!(matches!(authorization(&login), Authorization::Basic { .. }), "a login comes first");
 }
 
 #[test]
