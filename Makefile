@@ -4,7 +4,7 @@
 .PHONY: help demo test check bench brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka rabbitmq redis sqs demo
+FEATURES := kafka rabbitmq redis sqs prometheus demo
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
 comma := ,

@@ -6,15 +6,17 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod batch;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
 pub mod http;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
 pub mod oauth;
 pub mod pool;
 pub mod tls;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 #[cfg(feature = "redis")]
@@ -121,6 +123,8 @@ impl Registry {
             Box::new(sqs::Sqs::default()),
             #[cfg(feature = "redis")]
             Box::new(redis::Redis::default()),
+            #[cfg(feature = "prometheus")]
+            Box::new(prometheus::Prometheus::default()),
         ])
     }
 

@@ -217,7 +217,8 @@ impl Core {
 
     /// A read may take no longer than its answer could be used, but a second at least: the first one connects.
     fn read_deadline(&self, trigger: &Trigger) -> Duration {
-        self.settings.read_timeout.min(trigger.max_staleness.max(Duration::from_secs(1)))
+        let wanted = trigger.source.deadline().unwrap_or(self.settings.read_timeout);
+        wanted.min(trigger.max_staleness.max(Duration::from_secs(1)))
     }
 
     fn wanted_for(&self, trigger: &Trigger) -> Duration {

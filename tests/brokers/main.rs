@@ -14,6 +14,8 @@
 mod kafka;
 #[cfg(all(feature = "kafka", feature = "redis"))]
 mod keda;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "redis")]

@@ -20,13 +20,16 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("lapin", &["backend/rabbitmq/client"]),
     ("redis", &["backend/redis"]),
     ("aws_sdk_sqs", &["backend/sqs"]),
     ("aws_sdk_sts", &["backend/aws"]),
+    ("aws_sigv4", &["backend/prometheus/client"]),
+    ("azure_identity", &["backend/prometheus/client"]),
+    ("google_cloud_auth", &["backend/prometheus/client"]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
@@ -102,7 +105,7 @@ fn nothing_points_up() {
 #[test]
 fn a_backend_never_uses_another_and_only_it_names_its_library() {
     for (file, text) in sources() {
-        for backend in ["kafka", "rabbitmq", "redis", "sqs"] {
+        for backend in ["kafka", "prometheus", "rabbitmq", "redis", "sqs"] {
             let inside = file.starts_with(&format!("backend/{backend}/"));
             assert!(inside || !text.contains(&format!("backend::{backend}::")), "{file} uses backend::{backend}");
         }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
 
-ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster sqs)
+ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster sqs prometheus prometheus-tls)
 
 source "$setup/packages.sh"
 source "$setup/tls.sh"
@@ -11,11 +11,12 @@ source "$setup/kafka.sh"
 source "$setup/rabbitmq.sh"
 source "$setup/redis.sh"
 source "$setup/sqs.sh"
+source "$setup/prometheus.sh"
 
 # In the order of their start. A node is its own list, so that one node can be named wherever a broker can.
 nodes_of() {
     case $1 in
-    kafka | redis | sqs) echo "$1" ;;
+    kafka | redis | sqs | prometheus | prometheus-tls) echo "$1" ;;
     kafka-old) echo zookeeper kafka-old ;;
     rabbitmq) echo epmd rabbitmq ;;
     kafka-3) echo kafka-3-{1..3} ;;
@@ -44,6 +45,7 @@ prepare() {
         kafka*) need_java && classpath kafka >/dev/null ;;
         rabbitmq) need_rabbitmq ;;
         sqs) need_java && classpath sqs >/dev/null ;;
+        prometheus*) need_prometheus ;;
         *) need_redis ;;
         esac
     done
@@ -93,6 +95,11 @@ variables() {
         ;;
     redis-cluster) export_line REDIS_CLUSTER "${CLUSTER_PORTS[@]}" ;;
     sqs) printf 'export PLIMSOLL_TEST_SQS=http://127.0.0.1:%s\n' "$SQS_PORT" ;;
+    prometheus)
+        printf 'export PLIMSOLL_TEST_PROMETHEUS=http://127.0.0.1:%s\n' "$PROMETHEUS_PORT"
+        printf 'export PLIMSOLL_TEST_PROMETHEUS_TARGETS=%s\n' "$(node_dir prometheus)/targets"
+        ;;
+    prometheus-tls) printf 'export PLIMSOLL_TEST_PROMETHEUS_TLS=https://127.0.0.1:%s\n' "$PROMETHEUS_TLS_PORT" ;;
     esac
 }
 

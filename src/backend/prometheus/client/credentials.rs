@@ -1,0 +1,143 @@
+//! What a request needs besides what its trigger says: a token that is fetched and kept, or a signature.
+
+use std::{sync::Arc, time::SystemTime};
+
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use reqwest::{
+    Request, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
+};
+
+use super::{super::connection::Authorization, clouds::Cloud};
+use crate::{
+    backend::{
+        aws::Identity,
+        http::{Answer, Http},
+        oauth::Tokens,
+    },
+    error::{ReadError, ReadErrorKind},
+    metadata::Secret,
+};
+
+/// AWS's name for its managed Prometheus.
+const AWS_SERVICE: &str = "aps";
+
+/// The live side of a connection's [`Authorization`].
+pub enum Credentials {
+    /// The request has all it needs.
+    None,
+    /// A token that is renewed.
+    OAuth(Box<Tokens>),
+    /// A signature over each request.
+    Aws {
+        /// Whose.
+        identity: Arc<Identity>,
+        /// Of the workspace.
+        region: String,
+    },
+    /// A token of Google's or Microsoft's.
+    Cloud(Cloud),
+}
+
+impl Credentials {
+    /// Fetches nothing yet.
+    pub fn new(authorization: &Authorization) -> Result<Self, ReadError> {
+        Ok(match authorization {
+            Authorization::None | Authorization::Basic { .. } | Authorization::Bearer(_) => Self::None,
+            Authorization::Google(google) => Self::Cloud(Cloud::google(google)?),
+            Authorization::Azure(azure) => Self::Cloud(Cloud::azure(azure)?),
+            Authorization::OAuth(oauth) => Self::OAuth(Box::new(Tokens::new(oauth.clone()))),
+            Authorization::Aws { credentials, region } => {
+                Self::Aws { identity: Identity::of(credentials, region), region: region.clone() }
+            }
+        })
+    }
+
+    /// Makes `request` complete.
+    pub async fn add(&self, http: &Http, request: &mut Request) -> Result<(), ReadError> {
+        match self {
+            Self::None => Ok(()),
+            Self::OAuth(tokens) => bearer(request, &tokens.get(http).await?),
+            Self::Cloud(cloud) => bearer(request, &cloud.token().await?),
+            Self::Aws { identity, region } => {
+                let keys = identity.credentials().await?;
+                sign_for_aws(request, region, keys).map_err(|error| {
+                    let text = format!("the request to Amazon cannot be signed: {error}");
+                    ReadError::new(ReadErrorKind::Internal, text).of_connection()
+                })
+            }
+        }
+    }
+
+    /// Looks whether the server refuses what we showed, so that the next request shows another.
+    pub fn look(&self, answer: &Answer) {
+        match self {
+            Self::OAuth(tokens) if answer.status == StatusCode::UNAUTHORIZED => tokens.forget(),
+            // Without the word it is about rights, which new credentials would not change.
+            Self::Aws { identity, .. } if answer.status == StatusCode::FORBIDDEN && says_expired(answer) => {
+                identity.forget();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn says_expired(answer: &Answer) -> bool {
+    String::from_utf8_lossy(&answer.body).to_ascii_lowercase().contains("expired")
+}
+
+fn bearer(request: &mut Request, token: &Secret) -> Result<(), ReadError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+        ReadError::new(ReadErrorKind::BadReply, "the token endpoint gave a token that is not one line of text")
+            .of_connection()
+    })?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, value);
+    Ok(())
+}
+
+/// Signs host, date, body and content type: what a proxy on the way has no reason to touch.
+fn sign_for_aws(
+    request: &mut Request,
+    region: &str,
+    keys: aws_credential_types::Credentials,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let identity = keys.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(AWS_SERVICE)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let host = match (request.url().host_str().unwrap_or_default(), request.url().port()) {
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    };
+    let mut headers = vec![(HOST.as_str(), host.as_str())];
+    if let Some(kind) = request.headers().get(CONTENT_TYPE) {
+        headers.push((CONTENT_TYPE.as_str(), kind.to_str()?));
+    }
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+    let signable = SignableRequest::new(
+        request.method().as_str(),
+        request.url().as_str(),
+        headers.into_iter(),
+        SignableBody::Bytes(body),
+    )?;
+    let (instructions, _signature) = sign(signable, &parameters)?.into_parts();
+    let mut added = Vec::new();
+    for (name, value) in instructions.headers() {
+        let mut value = HeaderValue::from_str(value)?;
+        value.set_sensitive(true);
+        added.push((HeaderName::from_bytes(name.as_bytes())?, value));
+    }
+    for (name, value) in added {
+        request.headers_mut().insert(name, value);
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What makes a connection: the server, who asks and by which headers, and TLS.
+
+use std::fmt;
+
+use reqwest::Url;
+
+use crate::{
+    backend::{ConnectionId, aws, http, oauth::OAuth, tls::Tls},
+    metadata::Secret,
+};
+
+/// Where to ask, and as whom. `Debug` shows scheme, host and port.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// `http` or `https`, without query and fragment; may hold a user part and a path.
+    pub server: Url,
+    /// What goes with each request. Headers tell tenants apart (`X-Scope-OrgID`), so they are part of the connection:
+    /// one tenant that is throttled holds off no other.
+    pub headers: Vec<(String, Secret)>,
+    /// Who asks.
+    pub auth: Auth,
+    /// For `https`.
+    pub tls: Tls,
+}
+
+/// How a request shows who sends it. All that are set are sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Auth {
+    /// What `Authorization` holds.
+    pub authorization: Authorization,
+    /// A header of the server's own.
+    pub custom: Option<(String, Secret)>,
+    /// A key in a header or a query parameter.
+    pub api_key: Option<ApiKey>,
+}
+
+/// The ways to fill the header `Authorization`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Authorization {
+    /// Not at all, unless the server's address has a user part.
+    #[default]
+    None,
+    /// User and password.
+    Basic {
+        /// Not a secret.
+        username: String,
+        /// May be empty.
+        password: Secret,
+    },
+    /// A token that the trigger gives.
+    Bearer(Secret),
+    /// A token from an OAuth 2.0 server.
+    OAuth(OAuth),
+    /// A signature with AWS credentials (Amazon Managed Service for Prometheus).
+    Aws {
+        /// Whose.
+        credentials: aws::Credentials,
+        /// Where the workspace is.
+        region: String,
+    },
+    /// A token from Google (Managed Service for Prometheus).
+    Google(Google),
+    /// A token from Microsoft's Entra (Azure Monitor) for the server's own workload identity.
+    Azure(Azure),
+}
+
+/// Whose token of Google's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Google {
+    /// The server's own: `GOOGLE_APPLICATION_CREDENTIALS`, or the workload identity of its pod.
+    Own,
+    /// A service account's, by its key in JSON.
+    ServiceAccount(Secret),
+}
+
+/// Which token of Entra's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Azure {
+    /// What for.
+    pub scope: String,
+    /// In place of `AZURE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// In place of `AZURE_TENANT_ID`.
+    pub tenant_id: Option<String>,
+}
+
+/// `authModes: apiKey`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ApiKey {
+    /// Of the header or parameter.
+    pub name: String,
+    /// The key itself.
+    pub key: Secret,
+    /// A query parameter instead of a header.
+    pub in_query: bool,
+}
+
+impl Connection {
+    /// Equal connections back off together.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId::new(self, self.server.origin().ascii_serialization())
+    }
+
+    /// The server in backticks, for people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        http::place(&self.server)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
