@@ -47,8 +47,7 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    let failing = i64::try_from(pages.sampler.failing_connections()).unwrap_or(i64::MAX);
-    pages.metrics.failing_connections.set(failing);
+    pages.metrics.observe(pages.sampler.broker_requests(), pages.sampler.failing_connections());
     match pages.metrics.encode() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -30,6 +30,9 @@ use crate::{
 
 /// A kind of source that we can read.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// Its name in series and docs: `kafka`.
+    fn name(&self) -> &'static str;
+
     /// The values of `scalerType` it answers for: KEDA's own type names.
     fn scaler_types(&self) -> &'static [&'static str];
 
@@ -37,6 +40,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ///
     /// Ends with `metadata.finish()?`, so that one error names every problem.
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError>;
+
+    /// How many requests it has sent to brokers so far, as those count them: the load that we are.
+    fn requests(&self) -> u64;
 }
 
 /// One trigger's place to read.
@@ -99,7 +105,7 @@ impl Registry {
     pub fn standard() -> Self {
         Self::with(vec![
             #[cfg(feature = "kafka")]
-            Box::new(kafka::Kafka),
+            Box::new(kafka::Kafka::default()),
             #[cfg(feature = "rabbitmq")]
             Box::new(rabbitmq::RabbitMq),
             #[cfg(feature = "sqs")]
@@ -121,6 +127,11 @@ impl Registry {
     #[must_use]
     pub fn find(&self, scaler_type: &str) -> Option<&dyn Backend> {
         self.0.iter().map(AsRef::as_ref).find(|backend| backend.scaler_types().contains(&scaler_type))
+    }
+
+    /// Each backend's name and how many requests it has sent.
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|backend| (backend.name(), backend.requests()))
     }
 
     /// Every `scalerType` this server knows.

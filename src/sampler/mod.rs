@@ -154,6 +154,11 @@ impl Sampler {
         self.0.slots.read().values().map(|slot| View::of(&slot.entry)).collect()
     }
 
+    /// Each backend's name and how many requests it has sent to its brokers.
+    pub fn broker_requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.registry.requests()
+    }
+
     /// How many connections are failing now.
     #[must_use]
     pub fn failing_connections(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Every series we export. Prefix `plimsoll_`, base units, labels from fixed sets only, and each starts at 0.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
@@ -46,6 +46,11 @@ struct Source {
     scaler_type: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Backend {
+    backend: &'static str,
+}
+
 /// The series, to count on; [`encode`](Self::encode) shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -61,8 +66,8 @@ pub struct Metrics {
     pub pushes: Counter,
     /// Signals of a backend that a source may have become active.
     pub wakes: Counter,
-    /// Connections that fail now; set when asked for.
-    pub failing_connections: Gauge,
+    broker_requests: Family<Backend, Counter>,
+    failing_connections: Gauge,
 }
 
 impl Metrics {
@@ -91,10 +96,24 @@ impl Metrics {
         registry.register("triggers", "Triggers under observation", triggers.clone());
         registry.register("streams", "Open activation streams", streams.clone());
         registry.register("failing_connections", "Connections that fail now", failing_connections.clone());
+        let broker_requests = Family::<Backend, Counter>::default();
+        let help = "Requests sent to brokers, by backend: the load that we are";
+        registry.register("broker_requests", help, broker_requests.clone());
         let (pushes, wakes) = (Counter::default(), Counter::default());
         registry.register("pushes", "Activations pushed to KEDA", pushes.clone());
         registry.register("wakes", "Signals that a source may have become active", wakes.clone());
-        Self { registry, calls, reads, read_seconds, triggers, streams, pushes, wakes, failing_connections }
+        Self {
+            registry,
+            calls,
+            reads,
+            read_seconds,
+            triggers,
+            streams,
+            pushes,
+            wakes,
+            broker_requests,
+            failing_connections,
+        }
     }
 
     /// Counts a call.
@@ -107,6 +126,14 @@ impl Metrics {
         let outcome = failure.map_or("ok", ReadErrorKind::as_str);
         self.reads.get_or_create(&Read { scaler_type, outcome }).inc();
         self.read_seconds.get_or_create(&Source { scaler_type }).observe(took.as_secs_f64());
+    }
+
+    /// Sets what others count, just before it is shown: requests by backend, and failing connections.
+    pub fn observe(&self, broker_requests: impl Iterator<Item = (&'static str, u64)>, failing_connections: usize) {
+        for (backend, requests) in broker_requests {
+            self.broker_requests.get_or_create(&Backend { backend }).inner().store(requests, Ordering::Relaxed);
+        }
+        self.failing_connections.set(i64::try_from(failing_connections).unwrap_or(i64::MAX));
     }
 
     /// The OpenMetrics text.

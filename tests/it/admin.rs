@@ -87,6 +87,7 @@ async fn series_start_at_zero_and_count() {
         r#"plimsoll_reads_total{scaler_type="scripted",outcome="ok"} 0"#,
         r#"plimsoll_reads_total{scaler_type="scripted",outcome="timeout"} 0"#,
         r#"plimsoll_grpc_requests_total{method="GetMetrics",code="OK"} 0"#,
+        r#"plimsoll_broker_requests_total{backend="scripted"} 0"#,
         "plimsoll_pushes_total 0",
         "plimsoll_failing_connections 0",
         "# EOF",
@@ -96,5 +97,6 @@ async fn series_start_at_zero_and_count() {
     admin.bench.value(&trigger(&[("queue", "a")])).await.unwrap();
     let (_, after) = admin.get("/metrics").await;
     assert!(after.contains(r#"plimsoll_reads_total{scaler_type="scripted",outcome="ok"} 1"#), "{after}");
+    assert!(after.contains(r#"plimsoll_broker_requests_total{backend="scripted"} 1"#), "{after}");
     assert!(after.contains("plimsoll_triggers 1"), "{after}");
 }

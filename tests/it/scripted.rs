@@ -101,6 +101,15 @@ impl World {
 pub struct Scripted(pub Arc<World>);
 
 impl Backend for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn requests(&self) -> u64 {
+        let queues = self.0.queues.lock();
+        queues.values().map(|queue| queue.reads.lock().len() as u64).sum()
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["scripted"]
     }

@@ -1,24 +1,127 @@
-//! Kafka.
+//! Kafka: how far a consumer group is behind on its topics.
+//!
+//! `spec.rs` and `auth.rs` read a trigger, `client` asks the cluster, `lag.rs` counts the answer; here they meet.
+
+mod auth;
+pub mod client;
+pub mod connection;
+mod lag;
+mod partitions;
+mod spec;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use self::{
+    client::{Client, PartitionOffsets, Topics},
+    connection::Connection,
+    lag::Memory,
+    spec::{Dialect, Spec},
+};
 use crate::{
-    backend::{Backend, Source},
-    error::SpecError,
+    backend::{Backend, ConnectionId, Source, pool::Pool},
+    error::{ReadError, ReadErrorKind, SpecError},
     metadata::Reader,
+    reading::{Metric, Reading},
 };
 
-/// Kafka.
+/// KEDA's `kafka` and `apache-kafka`, as one.
 #[derive(Debug, Default)]
-pub struct Kafka;
+pub struct Kafka {
+    clients: Pool<Connection, Client>,
+}
 
 impl Backend for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["kafka", "apache-kafka"]
     }
 
-    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        metadata.problem("scalerType", "not built yet");
-        Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+        let spec = Spec::read(Dialect::of(scaler_type), metadata)?;
+        let connection = &spec.connection;
+        let id = ConnectionId::new(connection, connection.label());
+        let client = self.clients.get(connection, || Client::new(connection.clone()));
+        Ok(Arc::new(Group { spec, id, client, seen: Mutex::default() }))
     }
+
+    fn requests(&self) -> u64 {
+        0
+    }
+}
+
+/// A consumer group and the topics on which it may be behind.
+#[derive(Debug)]
+struct Group {
+    spec: Spec,
+    id: ConnectionId,
+    client: Arc<Client>,
+    seen: Mutex<Seen>,
+}
+
+/// What one look leaves to the next.
+#[derive(Debug, Default)]
+struct Seen {
+    memory: Memory,
+    /// The last answer: a wake waits for what comes after it.
+    offsets: Arc<[PartitionOffsets]>,
+}
+
+#[async_trait]
+impl Source for Group {
+    fn metric(&self) -> &Metric {
+        &self.spec.metric
+    }
+
+    fn connection(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    fn describe(&self) -> String {
+        let group = &self.spec.query.group;
+        match &self.spec.query.topics {
+            Topics::All => format!("group `{group}` on all its topics"),
+            Topics::Named(topics) => {
+                let noun = if topics.len() == 1 { "topic" } else { "topics" };
+                format!("group `{group}` on {noun} `{}`", topics.join("`, `"))
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Reading, ReadError> {
+        let offsets = self.client.read(Arc::clone(&self.spec.query)).await?;
+        let mut seen = self.seen.lock();
+        let reading = count(&self.spec, &offsets, &mut seen.memory, Instant::now());
+        seen.offsets = offsets;
+        reading
+    }
+
+    async fn wake(&self) {
+        let offsets = Arc::clone(&self.seen.lock().offsets);
+        self.client.wake(self.spec.query.isolation, &offsets).await;
+    }
+}
+
+/// Counts what the cluster said.
+fn count(
+    spec: &Spec,
+    offsets: &[PartitionOffsets],
+    memory: &mut Memory,
+    now: Instant,
+) -> Result<Reading, ReadError> {
+    if let (Topics::Named(topics), true) = (&spec.query.topics, offsets.is_empty()) {
+        let topics = topics.join("`, `");
+        let text = format!("`partitionLimitation` matches no partition of topic `{topics}`: correct it in the trigger");
+        return Err(ReadError::new(ReadErrorKind::NotFound, text));
+    }
+    lag::measure(offsets, &spec.settings, memory, now)
 }

@@ -13,6 +13,10 @@ use crate::{
 pub struct Prometheus;
 
 impl Backend for Prometheus {
+    fn name(&self) -> &'static str {
+        "prometheus"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["prometheus"]
     }
@@ -20,5 +24,9 @@ impl Backend for Prometheus {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         metadata.problem("scalerType", "not built yet");
         Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 }

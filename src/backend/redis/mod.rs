@@ -13,6 +13,10 @@ use crate::{
 pub struct Redis;
 
 impl Backend for Redis {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
     fn scaler_types(&self) -> &'static [&'static str] {
         &["redis"]
     }
@@ -20,5 +24,9 @@ impl Backend for Redis {
     fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
         metadata.problem("scalerType", "not built yet");
         Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 }

@@ -1,0 +1,145 @@
+//! Many triggers with open streams, and how fast and at what cost they are woken.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    broker,
+    emulator::Keda,
+    host::cpu_seconds,
+    kafka::{self, Topics},
+    process::Process,
+    redis,
+    report::{Must, Report, percentile},
+};
+
+pub type Metadata = Vec<(&'static str, String)>;
+
+/// Triggers of one server, each with an open stream; knows which was pushed and when.
+pub struct Fleet {
+    pushes: mpsc::UnboundedReceiver<(usize, Instant)>,
+    _streams: tokio::task::JoinSet<()>,
+}
+
+impl Fleet {
+    /// Opens a stream for each trigger on one connection and waits until every one has been read and is idle.
+    pub async fn open(server: &Process, triggers: Vec<Metadata>) -> Self {
+        let channel = server.channel();
+        let (pushed, pushes) = mpsc::unbounded_channel();
+        let already = known(server);
+        let count = triggers.len();
+        let opened: Vec<_> = stream::iter(triggers.into_iter().enumerate())
+            .map(|(n, metadata)| {
+                let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+                let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+                async move { keda.stream().await.expect("opens") }
+            })
+            .buffered(64)
+            .collect()
+            .await;
+        let mut streams = tokio::task::JoinSet::new();
+        for (n, mut stream) in opened.into_iter().enumerate() {
+            let pushed = pushed.clone();
+            streams.spawn(async move {
+                while let Some(Ok(_)) = stream.next().await {
+                    pushed.send((n, Instant::now())).ok();
+                }
+            });
+        }
+        let begin = Instant::now();
+        while known(server) < already + count {
+            assert!(begin.elapsed() < Duration::from_secs(120), "not all triggers were read:\n{}", server.log());
+            sleep(Duration::from_millis(200)).await;
+        }
+        Self { pushes, _streams: streams }
+    }
+
+    /// When trigger `n` was pushed, counted from `since`.
+    pub async fn pushed(&mut self, n: usize, since: Instant) -> Duration {
+        let push = async {
+            loop {
+                let (pushed, at) = self.pushes.recv().await.expect("streams are open");
+                // Those woken before are said again from time to time.
+                if pushed == n {
+                    return at - since;
+                }
+            }
+        };
+        timeout(Duration::from_secs(30), push).await.expect("a push")
+    }
+}
+
+/// How many triggers have been read and found idle.
+fn known(server: &Process) -> usize {
+    let triggers: serde_json::Value = serde_json::from_str(&server.page("/api/triggers")).expect("JSON");
+    triggers.as_array().expect("a list").iter().filter(|trigger| trigger["active"] == false).count()
+}
+
+pub fn redis_trigger(address: &str, list: &str) -> Metadata {
+    vec![("scalerType", "redis".to_owned()), ("address", address.to_owned()), ("listName", list.to_owned())]
+}
+
+const IDLE_KEYS: usize = 1_000;
+const IDLE_PARTITIONS: usize = 1_000;
+const WAKES: usize = 300;
+const CPU_SPELL: Duration = Duration::from_secs(30);
+
+/// Wake latency of Redis and Kafka, and what it costs to have 2,000 sources armed.
+pub async fn wakes_and_idle_cost(report: &mut Report) {
+    println!("wake: {IDLE_KEYS} idle Redis keys and {IDLE_PARTITIONS} idle Kafka partitions, {WAKES} wakes of each");
+    let (address, servers) = (broker("PLIMSOLL_TEST_REDIS"), broker("PLIMSOLL_TEST_KAFKA"));
+    let mut writer = redis::connect(&address).await;
+    let lists: Vec<String> = (0..IDLE_KEYS).map(|n| format!("bench-wake-{n}")).collect();
+    redis::delete(&mut writer, &lists).await;
+    let topics = Topics::create(&servers, "bench-wake", IDLE_PARTITIONS, 1).await;
+    let server = Process::start(&[]);
+    let mut keys = Fleet::open(&server, lists.iter().map(|list| redis_trigger(&address, list)).collect()).await;
+    let triggers = topics.names.iter().map(|topic| kafka::trigger(&servers, "bench-wake", topic)).collect();
+    let mut partitions = Fleet::open(&server, triggers).await;
+
+    let before = (cpu_seconds(server.pid()), Instant::now());
+    sleep(CPU_SPELL).await;
+    let cpu = (cpu_seconds(server.pid()) - before.0) / before.1.elapsed().as_secs_f64();
+    report.add(
+        "idle processor use with 1,000 keys and 1,000 partitions armed",
+        cpu * 100.0,
+        "% core",
+        Must::AtMost(3.0),
+    );
+
+    let mut times = Vec::new();
+    for (n, list) in lists.iter().enumerate().take(WAKES) {
+        let begin = Instant::now();
+        redis::push(&mut writer, list).await;
+        times.push(keys.pushed(n, begin).await.as_secs_f64() * 1e3);
+    }
+    report.add("wake, LPUSH to `true`, 1,000 idle keys, p50", percentile(&mut times, 0.50), "ms", Must::AtMost(1.0));
+    report.add("wake, LPUSH to `true`, 1,000 idle keys, p99", percentile(&mut times, 0.99), "ms", Must::AtMost(10.0));
+    redis::delete(&mut writer, &lists).await;
+
+    let producer = kafka::producer(&servers);
+    let mut times = Vec::new();
+    for (n, topic) in topics.names.iter().enumerate().take(WAKES) {
+        let begin = Instant::now();
+        kafka::produce(&producer, topic).await;
+        times.push(partitions.pushed(n, begin).await.as_secs_f64() * 1e3);
+    }
+    report.add(
+        "wake, produce to `true`, 1,000 idle partitions, p50",
+        percentile(&mut times, 0.50),
+        "ms",
+        Must::AtMost(5.0),
+    );
+    report.add(
+        "wake, produce to `true`, 1,000 idle partitions, p99",
+        percentile(&mut times, 0.99),
+        "ms",
+        Must::AtMost(50.0),
+    );
+    topics.delete(&servers).await;
+}

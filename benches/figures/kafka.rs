@@ -1,0 +1,232 @@
+//! Kafka: requests per interval, connections and threads, beside the same asked by a consumer per group.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use rdkafka::{
+    ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    producer::{FutureProducer, FutureRecord},
+};
+use tokio::time::sleep;
+
+use crate::{
+    broker,
+    emulator::Keda,
+    fleet::Metadata,
+    host::{connections, threads},
+    process::Process,
+    report::{Must, Report},
+};
+
+const TOPICS: usize = 10;
+const PARTITIONS: i32 = 12;
+const GROUPS: usize = 100;
+const MANY_GROUPS: usize = 1_000;
+const INTERVALS: u64 = 6;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn requests(report: &mut Report) {
+    println!(
+        "kafka: {GROUPS} groups x {TOPICS} topics x {PARTITIONS} partitions, then {MANY_GROUPS} groups, {INTERVALS} intervals of 5 s"
+    );
+    let servers = broker("PLIMSOLL_TEST_KAFKA");
+    let topics = Topics::create(&servers, "bench-requests", TOPICS, PARTITIONS).await;
+    let groups: Vec<String> = (0..MANY_GROUPS).map(|n| format!("{}-{n}", topics.names[0])).collect();
+    stream::iter(&groups[..GROUPS]).for_each_concurrent(8, |group| topics.commit(&servers, group, TOPICS)).await;
+    stream::iter(&groups[GROUPS..]).for_each_concurrent(8, |group| topics.commit(&servers, group, 1)).await;
+
+    let every_pair = groups[..GROUPS].iter().flat_map(|group| topics.names.iter().map(move |topic| (group, topic)));
+    let server = Process::start(&[]);
+    let idle_threads = threads(server.pid());
+    let per_interval = per_interval(&server, &servers, every_pair.collect()).await;
+    report.add(
+        "Kafka requests per interval, 100 groups x 10 topics x 12 partitions, one broker",
+        per_interval,
+        "requests",
+        Must::AtMost(4.0),
+    );
+    let by_consumers = consumers(&servers, &topics, &groups[..GROUPS]).await;
+    report.add("the same by a consumer per group", by_consumers, "requests", Must::Nothing);
+    let port = servers.rsplit(':').next().and_then(|port| port.parse().ok()).expect("host:port");
+    report.add(
+        "TCP connections for those 1,000 triggers, one broker",
+        connections(server.pid(), port),
+        "",
+        Must::AtMost(2.0),
+    );
+    report.add(
+        "threads more for those 1,000 triggers",
+        threads(server.pid()) - idle_threads,
+        "threads",
+        Must::AtMost(0.0),
+    );
+    drop(server);
+
+    let server = Process::start(&[]);
+    let one_topic = groups.iter().map(|group| (group, &topics.names[0])).collect();
+    let many = self::per_interval(&server, &servers, one_topic).await;
+    // Split by 200 groups: five OffsetFetch for one ListOffsets.
+    report.add(
+        "Kafka requests per interval, 1,000 groups on one topic, one broker",
+        many,
+        "requests",
+        Must::AtMost(8.0),
+    );
+    topics.delete(&servers).await;
+}
+
+/// What the server sends to Kafka per interval while these triggers are polled.
+async fn per_interval(server: &Process, servers: &str, pairs: Vec<(&String, &String)>) -> f64 {
+    let channel = server.channel();
+    let polls: Vec<_> = stream::iter(pairs.into_iter().enumerate())
+        .map(|(n, (group, topic))| {
+            let trigger = trigger(servers, group, topic);
+            let pairs: Vec<_> = trigger.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+            async move { keda.poll().await.expect("answers") }
+        })
+        .buffered(64)
+        .collect()
+        .await;
+    assert!(polls.iter().all(|poll| poll.value.metric_value == 0), "everything is committed");
+    // One full interval more, so that what is asked once is behind us.
+    sleep(Duration::from_secs(6)).await;
+    let before = sent(server);
+    sleep(Duration::from_secs(5 * INTERVALS)).await;
+    (sent(server) - before) as f64 / INTERVALS as f64
+}
+
+/// The server's own count of requests to Kafka.
+fn sent(server: &Process) -> u64 {
+    let page = server.page("/metrics");
+    let line = page.lines().find(|line| line.starts_with(r#"plimsoll_broker_requests_total{backend="kafka"}"#));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the series is there")
+}
+
+struct Sent(Arc<AtomicU64>);
+
+impl ClientContext for Sent {
+    fn stats(&self, statistics: Statistics) {
+        let sent = statistics.brokers.values().map(|broker| u64::try_from(broker.tx).unwrap_or(0)).sum();
+        self.0.store(sent, Ordering::Relaxed);
+    }
+}
+
+impl ConsumerContext for Sent {}
+
+/// The requests of one round, asked by a consumer per group: commits and ends of all its partitions.
+async fn consumers(servers: &str, topics: &Topics, groups: &[String]) -> f64 {
+    let (servers, topics, groups) = (servers.to_owned(), topics.names.clone(), groups.to_vec());
+    let round = move || {
+        let mut total = 0;
+        for group in groups {
+            let sent = Arc::new(AtomicU64::new(0));
+            let consumer: BaseConsumer<Sent> = config(&servers)
+                .set("group.id", &group)
+                .set("statistics.interval.ms", "50")
+                .create_with_context(Sent(Arc::clone(&sent)))
+                .expect("a consumer");
+            let list = partitions(&topics, Offset::End);
+            let ask = || {
+                consumer.committed_offsets(list.clone(), PATIENCE).expect("commits");
+                consumer.offsets_for_times(list.clone(), PATIENCE).expect("ends");
+            };
+            let count = || {
+                let (before, begin) = (sent.load(Ordering::Relaxed), std::time::SystemTime::now());
+                while begin.elapsed().is_ok_and(|spent| spent < Duration::from_millis(200)) {
+                    consumer.poll(Duration::from_millis(50));
+                }
+                (before, sent.load(Ordering::Relaxed)).1
+            };
+            // The first round also learns the cluster.
+            ask();
+            let first = count();
+            ask();
+            total += count() - first;
+        }
+        total as f64
+    };
+    tokio::task::spawn_blocking(round).await.expect("no panic")
+}
+
+fn config(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).set("linger.ms", "0");
+    config
+}
+
+pub fn producer(servers: &str) -> FutureProducer {
+    config(servers).create().expect("a producer")
+}
+
+pub async fn produce(producer: &FutureProducer, topic: &str) {
+    producer.send(FutureRecord::<(), _>::to(topic).payload("work"), PATIENCE).await.expect("stored");
+}
+
+pub fn trigger(servers: &str, group: &str, topic: &str) -> Metadata {
+    vec![
+        ("scalerType", "kafka".to_owned()),
+        ("bootstrapServers", servers.to_owned()),
+        ("consumerGroup", group.to_owned()),
+        ("topic", topic.to_owned()),
+        // Idle without a commit: what has not been read counts from the start, and there is nothing.
+        ("offsetResetPolicy", "earliest".to_owned()),
+    ]
+}
+
+fn partitions(topics: &[String], offset: Offset) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..PARTITIONS {
+            list.add_partition_offset(topic, partition, offset).expect("a valid offset");
+        }
+    }
+    list
+}
+
+/// Topics of this run, named so that no other run meets them.
+pub struct Topics {
+    pub names: Vec<String>,
+}
+
+impl Topics {
+    pub async fn create(servers: &str, prefix: &str, count: usize, partitions: i32) -> Self {
+        let run = std::process::id();
+        let names: Vec<String> = (0..count).map(|n| format!("{prefix}-{run}-{n}")).collect();
+        let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+        for some in names.chunks(200) {
+            let topics: Vec<_> =
+                some.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+            let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+            for created in admin.create_topics(&topics, &options).await.expect("Kafka answers") {
+                created.expect("created");
+            }
+        }
+        Self { names }
+    }
+
+    pub async fn delete(self, servers: &str) {
+        let admin: AdminClient<DefaultClientContext> = config(servers).create().expect("an admin client");
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        admin.delete_topics(&names, &AdminOptions::new()).await.expect("Kafka answers");
+    }
+
+    /// Commits offset 0 on every partition of the first `count` topics.
+    async fn commit(&self, servers: &str, group: &str, count: usize) {
+        let (topics, servers, group) = (self.names[..count].to_vec(), servers.to_owned(), group.to_owned());
+        let commit = move || {
+            let consumer: BaseConsumer = config(&servers).set("group.id", &group).create().expect("a consumer");
+            consumer.commit(&partitions(&topics, Offset::Offset(0)), CommitMode::Sync).expect("committed");
+        };
+        tokio::task::spawn_blocking(commit).await.expect("no panic");
+    }
+}

@@ -1,0 +1,110 @@
+//! One read: which topics, where the group stands, where the logs end, and, for those without a commit, start.
+//!
+//! Each trigger's read runs in its own task and asks small questions; that they become few requests is the business
+//! of whom it asks.
+
+use std::sync::Arc;
+
+use futures::future::{join, try_join_all};
+
+use super::{
+    cluster::Cluster,
+    commits::{Commits, GroupCommits, Question},
+    offsets::{At, Offsets, TopicOffsets},
+    query::{Commit, Isolation, PartitionOffsets, Query, Topics as Wanted},
+    topics::{Topic, Topics},
+};
+use crate::error::ReadError;
+
+/// A topic, and which partitions of it count.
+type Part = (Arc<Topic>, Vec<i32>);
+
+/// Whom a read asks.
+pub(super) struct Readers {
+    pub topics: Arc<Topics>,
+    commits: Commits,
+    offsets: Offsets,
+}
+
+impl Readers {
+    pub fn new(cluster: &Arc<Cluster>) -> Self {
+        let topics = Arc::new(Topics::new(Arc::clone(cluster)));
+        let offsets = Offsets::new(cluster, &topics);
+        Self { topics, commits: Commits::new(cluster), offsets }
+    }
+
+    pub async fn read(&self, query: &Query) -> Result<Arc<[PartitionOffsets]>, ReadError> {
+        let (topics, commits, ends) = match &query.topics {
+            Wanted::Named(names) => {
+                let names = names.iter().map(|name| Arc::from(name.as_str()));
+                let topics = self.topics(names, |id| query.partitions.as_ref().is_none_or(|p| p.contains(id))).await?;
+                // Side by side, so that the two are as of nearly the same moment.
+                let (commits, ends) = join(self.commits(query, Some(topics.clone())), self.ends(query, &topics)).await;
+                (topics, commits?, ends?)
+            }
+            Wanted::All => {
+                let commits = self.commits(query, None).await?;
+                let topics = self.topics(commits.topics().into_iter(), |_| true).await?;
+                let ends = self.ends(query, &topics).await?;
+                (topics, commits, ends)
+            }
+        };
+        let starts = self.starts(query, &topics, &commits).await?;
+        let mut offsets = Vec::with_capacity(topics.iter().map(|(_, partitions)| partitions.len()).sum());
+        for (((topic, partitions), ends), starts) in topics.iter().zip(&ends).zip(&starts) {
+            for &partition in partitions {
+                let committed = commits.of(&topic.name, partition)?;
+                // Another trigger may have asked for more starts than we did.
+                let start = if committed == Commit::None { find(starts, partition) } else { None };
+                let (topic, end) = (Arc::clone(&topic.name), find(ends, partition));
+                offsets.push(PartitionOffsets { topic, partition, committed, start, end });
+            }
+        }
+        Ok(offsets.into())
+    }
+
+    async fn topics(
+        &self,
+        names: impl Iterator<Item = Arc<str>>,
+        counts: impl Fn(i32) -> bool,
+    ) -> Result<Vec<Part>, ReadError> {
+        let topics = try_join_all(names.map(|name| async move { self.topics.get(&name).await })).await?;
+        let part = |topic: Arc<Topic>| {
+            let partitions = topic.partitions.iter().map(|partition| partition.id).filter(|id| counts(*id)).collect();
+            (topic, partitions)
+        };
+        Ok(topics.into_iter().map(part).collect())
+    }
+
+    async fn commits(&self, query: &Query, topics: Option<Vec<Part>>) -> Result<Arc<GroupCommits>, ReadError> {
+        let stable = query.isolation == Isolation::ReadCommitted;
+        self.commits.of(Question { group: Arc::clone(&query.group), stable, topics }).await
+    }
+
+    async fn ends(&self, query: &Query, topics: &[Part]) -> Result<Vec<Arc<TopicOffsets>>, ReadError> {
+        let at = At::End(query.isolation);
+        try_join_all(topics.iter().map(|(topic, partitions)| self.offsets.of(topic, partitions.clone(), at))).await
+    }
+
+    /// Of partitions without a commit, if the query wants them.
+    async fn starts(
+        &self,
+        query: &Query,
+        topics: &[Part],
+        commits: &GroupCommits,
+    ) -> Result<Vec<Arc<TopicOffsets>>, ReadError> {
+        let uncommitted = |topic: &Topic, partition| {
+            query.start_offsets && matches!(commits.of(&topic.name, partition), Ok(Commit::None))
+        };
+        try_join_all(topics.iter().map(|(topic, partitions)| {
+            let wanted = partitions.iter().copied().filter(|partition| uncommitted(topic, *partition)).collect();
+            self.offsets.of(topic, wanted, At::Start)
+        }))
+        .await
+    }
+}
+
+fn find(offsets: &TopicOffsets, partition: i32) -> Option<i64> {
+    let i = offsets.binary_search_by_key(&partition, |(id, _)| *id).ok()?;
+    offsets.get(i).and_then(|(_, offset)| *offset)
+}

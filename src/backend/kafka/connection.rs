@@ -1,0 +1,138 @@
+//! What makes one connection to a Kafka cluster: where it is, TLS and the login. Plain data.
+//!
+//! Two triggers with an equal [`Connection`] share one client. Not for: reading it from metadata (`spec.rs`) or
+//! using it (`link.rs`, `sasl.rs`). GSSAPI has no place here: `spec.rs` refuses it.
+
+use crate::{backend::tls::Tls, metadata::Secret};
+
+/// One Kafka cluster as one login sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// Bootstrap servers as `host:port`, in the order given; blank ones are left out by whoever fills this.
+    pub servers: Vec<String>,
+    /// TLS to every broker; `None` is plaintext.
+    pub tls: Option<Tls>,
+    /// The login; `None` is an anonymous one.
+    pub sasl: Option<Sasl>,
+}
+
+/// How we log in. `Debug` shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Sasl {
+    /// PLAIN.
+    Plain(Login),
+    /// SCRAM-SHA-256.
+    Scram256(Login),
+    /// SCRAM-SHA-512.
+    Scram512(Login),
+    /// OAUTHBEARER with a token from an OIDC client credentials grant.
+    OauthOidc(Oidc),
+    /// OAUTHBEARER with a token signed for Amazon MSK.
+    MskIam(MskIam),
+}
+
+/// A name and its password.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Login {
+    /// The user name.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// Where an OAUTHBEARER token comes from: an OAuth 2.0 client credentials grant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Oidc {
+    /// The token endpoint's address, `https://…`.
+    pub token_endpoint: String,
+    /// The client id (KEDA's `username`).
+    pub client_id: String,
+    /// The client secret (KEDA's `password`).
+    pub client_secret: Secret,
+    /// Joined by a blank and always sent, as KEDA does: no scope at all is the empty scope.
+    pub scopes: Vec<String>,
+    /// SASL extensions, sent to the broker beside the token.
+    pub extensions: Vec<(String, String)>,
+}
+
+/// A login to Amazon MSK by IAM.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MskIam {
+    /// The cluster's AWS region.
+    pub region: String,
+    /// Whose rights we use.
+    pub identity: AwsIdentity,
+}
+
+/// Whose rights an AWS login uses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AwsIdentity {
+    /// What the AWS default chain finds: environment, profile, web identity, container or instance role.
+    DefaultChain,
+    /// This role, assumed with what the default chain finds.
+    Role(String),
+    /// An access key.
+    Keys {
+        /// The access key's id.
+        access_key_id: String,
+        /// Its secret.
+        secret_access_key: Secret,
+        /// The session token of temporary credentials.
+        session_token: Option<Secret>,
+    },
+}
+
+impl Connection {
+    /// For people: `kafka://b1:9092,b2:9092`; no user part.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("kafka://{}", self.servers.join(","))
+    }
+}
+
+impl Sasl {
+    /// The mechanism's name on the wire.
+    #[must_use]
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "PLAIN",
+            Self::Scram256(_) => "SCRAM-SHA-256",
+            Self::Scram512(_) => "SCRAM-SHA-512",
+            Self::OauthOidc(_) | Self::MskIam(_) => "OAUTHBEARER",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_text_of_a_connection_shows_no_secret() {
+        let secret = || Secret::new("hunter2");
+        let login = || Login { username: "user".into(), password: secret() };
+        let oidc = Oidc {
+            token_endpoint: "https://id/token".into(),
+            client_id: "id".into(),
+            client_secret: secret(),
+            scopes: vec![],
+            extensions: vec![],
+        };
+        let keys = AwsIdentity::Keys {
+            access_key_id: "AKIA".into(),
+            secret_access_key: secret(),
+            session_token: Some(secret()),
+        };
+        let logins = [
+            Sasl::Plain(login()),
+            Sasl::Scram256(login()),
+            Sasl::Scram512(login()),
+            Sasl::OauthOidc(oidc),
+            Sasl::MskIam(MskIam { region: "eu-central-1".into(), identity: keys }),
+        ];
+        for sasl in logins {
+            let connection = Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl) };
+            assert!(!format!("{connection:?}").contains("hunter2"), "{connection:?}");
+        }
+    }
+}

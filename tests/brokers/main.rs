@@ -1,0 +1,4 @@
+//! Against real brokers. Start them with `tests/brokers/up` and load `target/brokers/env`; a broker that is not there
+//! is a failure, never a skip.
+
+mod kafka;

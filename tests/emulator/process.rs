@@ -1,0 +1,106 @@
+//! The real binary as a child process: started on free ports, watched, ended as Kubernetes would.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tonic::transport::{Channel, Endpoint};
+
+/// `plimsoll serve` with a pid of its own; killed when dropped.
+pub struct Process {
+    child: Child,
+    /// `host:port` of the gRPC port.
+    pub grpc: String,
+    /// `host:port` of the admin port.
+    pub admin: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts the server and waits until it says where it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary is built");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (serving, said) = mpsc::channel();
+        let (lines, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let fields = serde_json::from_str::<serde_json::Value>(&line).map(|line| line["fields"].clone());
+                if let Ok(fields) = fields
+                    && fields["message"] == "serving"
+                {
+                    let address = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
+                    serving.send((address("grpc"), address("admin"))).ok();
+                }
+                let mut log = kept.lock();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let (grpc, admin) = said
+            .recv_timeout(Duration::from_secs(20))
+            .unwrap_or_else(|_| panic!("the server does not serve:\n{}", log.lock()));
+        Self { child, grpc, admin, log }
+    }
+
+    /// A connection as KEDA's operator holds it.
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.grpc)).expect("an address").connect_lazy()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The body of an admin page.
+    pub fn page(&self, path: &str) -> String {
+        let mut connection = TcpStream::connect(&self.admin).expect("the admin port listens");
+        write!(connection, "GET {path} HTTP/1.0\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("answered");
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    }
+
+    /// SIGTERM, as Kubernetes sends it.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(&mut self, within: Duration) -> ExitStatus {
+        let begin = std::time::SystemTime::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(begin.elapsed().is_ok_and(|spent| spent < within), "it does not end:\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
