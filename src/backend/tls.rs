@@ -47,7 +47,8 @@ impl Tls {
     pub fn read(keys: &mut Reader<'_>) -> Self {
         let tls = Self {
             ca: keys.secret(CA),
-            cert: keys.secret(CERT),
+            // KEDA's Redis scalers write it with a capital, too, and prefer that.
+            cert: keys.first_of(&["Cert", CERT]).map(Secret::new),
             key: keys.secret(KEY),
             key_password: keys.secret(KEY_PASSWORD),
             skip_verify: keys.boolean("skipTlsVerify", false),

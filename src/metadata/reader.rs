@@ -15,13 +15,14 @@ pub struct Reader<'m> {
     /// Every key that somebody asked for, without the `FromEnv` suffix.
     asked: Vec<&'static str>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl<'m> Reader<'m> {
     /// Starts reading `metadata`.
     #[must_use]
     pub fn new(metadata: &'m Metadata) -> Self {
-        Self { metadata, asked: Vec::new(), problems: Vec::new() }
+        Self { metadata, asked: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// The trimmed value of `key` or of `<key>FromEnv`; `None` when both are absent or blank.
@@ -96,6 +97,11 @@ impl<'m> Reader<'m> {
         self.problems.push(Problem { key: key.to_owned(), text: text.into() });
     }
 
+    /// Records what is legal but hardly meant; [`unknown_keys`](Self::unknown_keys) says it first.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
     /// Whether `key` already has a problem, so that knock-on checks can keep quiet.
     #[must_use]
     pub fn has_problem(&self, key: &str) -> bool {
@@ -110,21 +116,19 @@ impl<'m> Reader<'m> {
         Err(SpecError { problems: std::mem::take(&mut self.problems) })
     }
 
-    /// A warning for each key that nobody asked for, with the nearest known name where one is close.
+    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, with the nearest
+    /// known name where one is close.
     #[must_use]
     pub fn unknown_keys(&self) -> Vec<String> {
         let known = |key: &str| {
             let base = key.strip_suffix("FromEnv").unwrap_or(key);
             Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
         };
-        self.metadata
-            .keys()
-            .filter(|key| !known(key))
-            .map(|key| match self.nearest(key) {
-                Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
-                None => format!("`{key}` is not a key of this scaler and is ignored"),
-            })
-            .collect()
+        let unknown = self.metadata.keys().filter(|key| !known(key)).map(|key| match self.nearest(key) {
+            Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
+            None => format!("`{key}` is not a key of this scaler and is ignored"),
+        });
+        self.warnings.iter().cloned().chain(unknown).collect()
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {

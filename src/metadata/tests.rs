@@ -103,9 +103,11 @@ fn an_unknown_key_gets_the_nearest_known_name() {
     let mut keys = Reader::new(&metadata);
     keys.int("lagThreshold", 10);
     keys.text("topic");
+    keys.warn("`topic` is odd");
     assert_eq!(
         keys.unknown_keys(),
         [
+            "`topic` is odd",
             "`lagTreshold` is not a key of this scaler, did you mean `lagThreshold`?",
             "`quiteOther` is not a key of this scaler and is ignored"
         ]

@@ -1,16 +1,35 @@
-//! Redis.
+//! Redis: how long a list (or set, sorted set, hash) is, or how much of a stream waits.
+//!
+//! `spec.rs` reads a trigger, `measure.rs` knows what to ask and how to count, `client` asks, `source.rs` is where
+//! they meet. `bells.rs` carries the news that a key has changed.
+
+mod address;
+mod bells;
+mod client;
+mod connection;
+mod measure;
+mod refusal;
+mod reply;
+mod source;
+mod spec;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use self::{client::Client, connection::Connection, source::Key, spec::Spec};
 use crate::{
-    backend::{Backend, Source},
+    backend::{Backend, Source, pool::Pool},
     error::SpecError,
     metadata::Reader,
 };
 
-/// Redis.
+/// Redis alone, in a cluster, or behind Sentinel.
 #[derive(Debug, Default)]
-pub struct Redis;
+pub struct Redis {
+    clients: Arc<Pool<Connection, Client>>,
+}
 
 impl Backend for Redis {
     fn name(&self) -> &'static str {
@@ -18,12 +37,12 @@ impl Backend for Redis {
     }
 
     fn scaler_types(&self) -> &'static [&'static str] {
-        &["redis"]
+        spec::SCALER_TYPES
     }
 
-    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
-        metadata.problem("scalerType", "not built yet");
-        Err(metadata.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+        let spec = Spec::read(scaler_type, metadata)?;
+        Ok(Arc::new(Key::new(spec, Arc::clone(&self.clients))))
     }
 
     fn requests(&self) -> u64 {

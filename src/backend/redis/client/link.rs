@@ -1,0 +1,268 @@
+//! One node, kept in touch with: connects, watches over the connection, connects again, and never gives up.
+//!
+//! Whoever asks is served by the present connection, waits for one that is being made, or is told at once why
+//! there is none. Not for: which node has a key (`cluster.rs`), what to ask it (`mod.rs`).
+
+use std::{sync::Arc, time::Duration};
+
+use redis::aio::MultiplexedConnection;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    backoff::Backoff,
+    connect::Dialer,
+    hello::{Opened, ask, not_serving},
+    keyspace::Keyspace,
+    sentinel, trouble,
+};
+use crate::{
+    backend::redis::{
+        address::Address,
+        bells::Bells,
+        refusal::Place,
+        reply::{Command, Reply},
+    },
+    error::{ReadError, ReadErrorKind},
+    task::{self, Task},
+};
+
+/// How often a node is asked whether it lives: a frozen one is silent, not gone.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long it may take to say so.
+const BEAT_WITHIN: Duration = Duration::from_secs(2);
+/// The longest wait for replies: more than it takes to find a node frozen, which is the better answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that held this long was a good one.
+const HELD: Duration = Duration::from_secs(1);
+
+/// Which node a link is to.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The one at this address.
+    Node(Address),
+    /// Whatever node the sentinels say is master.
+    Master,
+}
+
+/// What a link needs from its owner.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Opens connections.
+    pub dialer: Arc<Dialer>,
+    /// Rung when keys change, all of them when changes may have been missed.
+    pub bells: Arc<Bells>,
+    /// Told when a connection is lost or cannot be made.
+    pub trouble: Arc<Notify>,
+}
+
+/// A link; dropping it closes the connection.
+#[derive(Debug)]
+pub struct Link {
+    state: watch::Receiver<State>,
+    _keeper: Task,
+}
+
+/// Replies, and who gave them.
+#[derive(Debug)]
+pub struct Answer {
+    /// In the order of the commands.
+    pub replies: Vec<Reply>,
+    /// Who.
+    pub place: Place,
+    /// How changes of the keys will be known.
+    pub pushes: Pushes,
+}
+
+/// How a node tells of changes of a key that was read.
+#[derive(Debug, Clone)]
+pub enum Pushes {
+    /// By invalidations: the read has armed one.
+    Tracking,
+    /// By keyspace notifications, for kinds of keys that have them.
+    Keyspace(Keyspace),
+    /// Not at all: look again.
+    None,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Connecting,
+    Up(Session),
+    Down(ReadError),
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    /// Tells connections of one link apart.
+    number: u64,
+    wire: MultiplexedConnection,
+    place: Place,
+    pushes: Pushes,
+}
+
+impl Link {
+    /// A link to `target`; starts to connect.
+    pub fn new(target: Target, setup: Setup) -> Self {
+        let (tell, state) = watch::channel(State::Connecting);
+        let keeper = Keeper { target, setup, tell, backoff: Backoff::default(), number: 0 };
+        Self { state, _keeper: task::spawn(keeper.run()) }
+    }
+
+    /// Sends `commands` in one go and waits for all replies. A connection that breaks meanwhile costs one more try
+    /// on the next, since nothing we send changes anything.
+    pub async fn ask(&self, commands: &[Command]) -> Result<Answer, ReadError> {
+        let mut state = self.state.clone();
+        let mut broken = None;
+        let asking = async {
+            loop {
+                let mut session = ready(&mut state, broken).await?;
+                match ask(&mut session.wire, commands).await {
+                    Ok(replies) => return Ok(Answer { replies, place: session.place, pushes: session.pushes }),
+                    Err(_) if broken.is_none() => broken = Some(session.number),
+                    Err(_) => return Err(trouble::lost(&session.place)),
+                }
+            }
+        };
+        timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    fn silent(&self) -> ReadError {
+        match &*self.state.borrow() {
+            State::Up(session) => trouble::silent(&session.place, ANSWER_WITHIN),
+            State::Down(error) => error.clone(),
+            State::Connecting => {
+                let text = format!("redis did not become reachable within {ANSWER_WITHIN:?}: see whether it is up");
+                ReadError::new(ReadErrorKind::Timeout, text)
+            }
+        }
+    }
+}
+
+/// The present session, or the next after number `broken`, or why there is none.
+async fn ready(state: &mut watch::Receiver<State>, broken: Option<u64>) -> Result<Session, ReadError> {
+    let usable = |state: &State| match state {
+        State::Connecting => false,
+        State::Up(session) => Some(session.number) != broken,
+        State::Down(_) => true,
+    };
+    let gone = |_| ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down");
+    match &*state.wait_for(usable).await.map_err(gone)? {
+        State::Up(session) => Ok(session.clone()),
+        State::Down(error) => Err(error.clone()),
+        State::Connecting => Err(ReadError::new(ReadErrorKind::Internal, "a link neither up nor down")),
+    }
+}
+
+struct Keeper {
+    target: Target,
+    setup: Setup,
+    tell: watch::Sender<State>,
+    backoff: Backoff,
+    /// Of attempts so far.
+    number: u64,
+}
+
+/// Why a connection has come to its end.
+enum End {
+    /// It broke.
+    Lost,
+    /// It is of no use any more.
+    Unfit(ReadError),
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        loop {
+            self.number += 1;
+            match self.open().await {
+                Ok(opened) => self.serve(opened).await,
+                Err(error) => {
+                    self.tell.send_replace(State::Down(error));
+                }
+            }
+            self.setup.trouble.notify_one();
+            self.backoff.wait().await;
+        }
+    }
+
+    async fn open(&self) -> Result<(Opened, Pushes), ReadError> {
+        let Setup { dialer, bells, .. } = &self.setup;
+        let address = match &self.target {
+            Target::Node(address) => address.clone(),
+            Target::Master => sentinel::find_master(dialer).await?,
+        };
+        let mut opened = dialer.open(&address, bells).await?;
+        self.beat(&mut opened).await.unwrap_or_else(|| Err(trouble::lost(&opened.place)))?;
+        let pushes = if opened.tracks {
+            Pushes::Tracking
+        } else {
+            Keyspace::start(dialer, &address, &mut opened.wire, bells).await.map_or(Pushes::None, Pushes::Keyspace)
+        };
+        Ok((opened, pushes))
+    }
+
+    /// Serves until the connection is of no use.
+    async fn serve(&mut self, (mut opened, pushes): (Opened, Pushes)) {
+        let place = opened.place.clone();
+        let (number, wire) = (self.number, opened.wire.clone());
+        let session = Session { number, wire, place: place.clone(), pushes: pushes.clone() };
+        self.tell.send_replace(State::Up(session));
+        if self.number > 1 {
+            // Nothing is armed on a new connection, and what happened in between was not heard.
+            self.setup.bells.ring_all();
+        }
+        let since = Instant::now();
+        let end = self.watch_over(&mut opened, &pushes).await;
+        if since.elapsed() >= HELD {
+            self.backoff.reset();
+        }
+        // The state first: those whose replies are cut off by what follows look there for the reason.
+        self.tell.send_replace(match end {
+            End::Lost if self.backoff.is_fresh() => State::Connecting,
+            End::Lost => State::Down(trouble::lost(&place)),
+            End::Unfit(error) => State::Down(error),
+        });
+    }
+
+    async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes) -> End {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = &mut opened.gone => return End::Lost,
+                _ = beats.tick() => {}
+            }
+            if matches!(pushes, Pushes::Keyspace(keyspace) if keyspace.has_ended()) {
+                return End::Lost;
+            }
+            match self.beat(opened).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return End::Unfit(error),
+                None => return End::Lost,
+            }
+        }
+    }
+
+    /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
+    /// asked for its role, since one that was demoted keeps answering. A right that is missing is no matter.
+    async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
+        let place = &opened.place;
+        let mut commands = vec![Command::new("PING", [])];
+        if matches!(self.target, Target::Master) {
+            commands.push(Command::new("ROLE", []));
+        }
+        let replies = match timeout(BEAT_WITHIN, ask(&mut opened.wire, &commands)).await {
+            Ok(Ok(replies)) => replies,
+            Ok(Err(_)) => return None,
+            Err(_) => return Some(Err(trouble::silent(place, BEAT_WITHIN))),
+        };
+        if let Some(error) = replies.iter().filter_map(Reply::refusal).find_map(|refusal| not_serving(place, refusal)) {
+            return Some(Err(error));
+        }
+        let role = replies.get(1).and_then(|role| role.items().first()).and_then(Reply::text);
+        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(()) })
+    }
+}

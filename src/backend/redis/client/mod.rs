@@ -1,0 +1,154 @@
+//! One client per connection, whatever the number of triggers: their questions become one pipeline per node.
+//!
+//! Invariant: types of the `redis` crate stay in this folder.
+
+mod backoff;
+mod cluster;
+mod connect;
+mod hello;
+mod keyspace;
+mod link;
+mod sentinel;
+mod slots;
+mod trouble;
+mod visit;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use self::{
+    cluster::Cluster,
+    connect::Dialer,
+    link::{Link, Setup, Target},
+    visit::{Pending, visit},
+};
+use super::{
+    address::Address,
+    bells::{Bell, Bells},
+    connection::{Connection, Topology},
+    measure::{Measure, Memory},
+};
+use crate::{
+    backend::batch::{Ask, Batcher},
+    error::{ReadError, ReadErrorKind},
+    task::{self, Task},
+};
+
+/// How often the sweep goes round, and after how long without a look it rings for a key. It is for what no push
+/// tells: `SWAPDB`, a slot that moved while its key was missing, an arm that got lost.
+const SWEEP: Duration = Duration::from_secs(4);
+const UNSEEN: Duration = Duration::from_secs(6);
+
+/// What a trigger wants to know.
+#[derive(Debug)]
+pub struct Question {
+    /// Of which key.
+    pub key: Arc<str>,
+    /// What of it.
+    pub measure: Measure,
+    /// What the last answer left.
+    pub memory: Memory,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub struct Counted {
+    /// The number.
+    pub value: f64,
+    /// For the next question.
+    pub memory: Memory,
+    /// Whether the key's bell will ring when it changes.
+    pub told: bool,
+}
+
+/// The client of one connection.
+#[derive(Debug)]
+pub struct Client {
+    batcher: Batcher<Question, Counted>,
+    bells: Arc<Bells>,
+    /// When it was made: looks by the clock count from here, so that they come together.
+    pub born: Instant,
+    _sweeper: Task,
+}
+
+#[derive(Debug)]
+enum Nodes {
+    One(Link),
+    Cluster(Cluster),
+    /// The address cannot be dialled.
+    Nowhere(ReadError),
+}
+
+impl Client {
+    /// A client of `connection`, which starts to connect; needs a runtime.
+    pub fn new(connection: Connection) -> Self {
+        let bells = Arc::new(Bells::default());
+        let nodes = Arc::new(Nodes::new(connection, &bells));
+        let sweeper = task::spawn(sweep(Arc::clone(&nodes), Arc::clone(&bells)));
+        let batcher = Batcher::new(Duration::ZERO, move |batch| answer(Arc::clone(&nodes), batch));
+        Self { batcher, bells, born: Instant::now(), _sweeper: sweeper }
+    }
+
+    /// Asks, together with whoever asks at this moment.
+    pub async fn ask(&self, question: Question) -> Result<Counted, ReadError> {
+        self.batcher.ask(question).await
+    }
+
+    /// The bell of `key`.
+    pub fn bell(&self, key: &Arc<str>) -> Arc<Bell> {
+        self.bells.of(key)
+    }
+}
+
+impl Nodes {
+    fn new(connection: Connection, bells: &Arc<Bells>) -> Self {
+        let topology = connection.topology.clone();
+        let first = Address::parse(connection.addresses.first().map_or("", String::as_str));
+        let dialer = Arc::new(Dialer::new(connection));
+        let setup = Setup { dialer, bells: Arc::clone(bells), trouble: Arc::new(Notify::new()) };
+        match (topology, first) {
+            (Topology::Cluster, _) => Self::Cluster(Cluster::new(setup)),
+            (Topology::Sentinel { .. }, _) => Self::One(Link::new(Target::Master, setup)),
+            (Topology::Single, Ok(address)) => Self::One(Link::new(Target::Node(address), setup)),
+            (Topology::Single, Err(error)) => Self::Nowhere(error),
+        }
+    }
+}
+
+async fn answer(nodes: Arc<Nodes>, batch: Vec<Ask<Question, Counted>>) {
+    let batch: Vec<Pending> = batch.into_iter().map(Pending::new).collect();
+    match &*nodes {
+        Nodes::One(link) => {
+            let text = "redis sends the question to another node of a cluster: use `scalerType: redis-cluster`, or \
+                        `redis-cluster-streams`";
+            let elsewhere = ReadError::new(ReadErrorKind::BadReply, text).of_connection();
+            let moved = visit(link, batch, false, |error| error).await;
+            moved.into_iter().for_each(|moved| moved.pending.fail(elsewhere.clone()));
+        }
+        Nodes::Cluster(cluster) => cluster.answer(batch).await,
+        Nodes::Nowhere(error) => batch.into_iter().for_each(|pending| pending.fail(error.clone())),
+    }
+}
+
+async fn sweep(nodes: Arc<Nodes>, bells: Arc<Bells>) {
+    let mut rounds = interval(SWEEP);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        match &*nodes {
+            Nodes::Cluster(cluster) => {
+                if cluster.heed_trouble(SWEEP).await {
+                    bells.ring_all();
+                }
+            }
+            Nodes::One(_) | Nodes::Nowhere(_) => {
+                rounds.tick().await;
+            }
+        }
+        bells.sweep(UNSEEN);
+    }
+}

@@ -1,0 +1,149 @@
+//! One trigger's key: looks at it, and waits for it to change.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    bells::Bell,
+    client::{Client, Question},
+    connection::Connection,
+    measure::{Measure, Memory},
+    spec::Spec,
+};
+use crate::{
+    backend::{ConnectionId, Source, pool::Pool},
+    error::ReadError,
+    reading::{Metric, Reading},
+};
+
+/// How often to look while idle when Redis does not tell of changes.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often to look for pending entries while idle: what consumers do with a group is never told.
+const LOOK_FOR_PENDING_EVERY: Duration = Duration::from_secs(1);
+/// A key that keeps changing without becoming active is looked at no more often.
+const BUSY_EVERY: Duration = Duration::from_millis(100);
+
+/// A key, and what of it is counted.
+pub struct Key {
+    spec: Spec,
+    id: ConnectionId,
+    clients: Arc<Pool<Connection, Client>>,
+    /// Held from the first look on: to parse a trigger must not connect.
+    held: OnceLock<(Arc<Client>, Arc<Bell>)>,
+    last: Mutex<Last>,
+}
+
+/// What is remembered from look to look.
+#[derive(Debug, Default)]
+struct Last {
+    /// The bell's count before the last look; none before the first.
+    look: Option<u64>,
+    /// Whether the bell will ring for a change since; not known while a look is under way or after one that failed.
+    told: Option<bool>,
+    memory: Memory,
+    /// When a ring last woke the source.
+    woken: Option<Instant>,
+}
+
+impl Key {
+    pub(super) fn new(spec: Spec, clients: Arc<Pool<Connection, Client>>) -> Self {
+        let id = spec.connection.id();
+        Self { spec, id, clients, held: OnceLock::new(), last: Mutex::default() }
+    }
+
+    fn held(&self) -> &(Arc<Client>, Arc<Bell>) {
+        self.held.get_or_init(|| {
+            let connection = &self.spec.connection;
+            let client = self.clients.get(connection, || Client::new(connection.clone()));
+            let bell = client.bell(&self.spec.key);
+            (client, bell)
+        })
+    }
+
+    /// How long between looks that nobody calls for; `None` when the bell does.
+    fn looks_every(&self) -> Option<Duration> {
+        let pending = matches!(self.spec.measure, Measure::Pending { .. });
+        match self.last.lock().told? {
+            true if !pending => None,
+            true => Some(self.spec.idle.unwrap_or(LOOK_FOR_PENDING_EVERY)),
+            false => Some(self.spec.idle.unwrap_or(LOOK_EVERY)),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Key {
+    fn metric(&self) -> &Metric {
+        &self.spec.metric
+    }
+
+    fn connection(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    fn describe(&self) -> String {
+        let key = &self.spec.key;
+        match &self.spec.measure {
+            Measure::Length => format!("length of `{key}`"),
+            Measure::StreamLength => format!("length of stream `{key}`"),
+            Measure::Pending { group } => format!("pending entries of group `{group}` on stream `{key}`"),
+            Measure::Lag { group } => format!("lag of group `{group}` on stream `{key}`"),
+        }
+    }
+
+    async fn read(&self) -> Result<Reading, ReadError> {
+        let (client, bell) = self.held();
+        let memory = {
+            let mut last = self.last.lock();
+            last.look = Some(bell.look());
+            last.told = None;
+            last.memory
+        };
+        let Spec { key, measure, activation, .. } = &self.spec;
+        let counted = client.ask(Question { key: Arc::clone(key), measure: measure.clone(), memory }).await?;
+        {
+            let mut last = self.last.lock();
+            last.told = Some(counted.told);
+            last.memory = counted.memory;
+        }
+        Ok(Reading { value: counted.value, active: counted.value > *activation as f64 })
+    }
+
+    /// After a failed look only a ring wakes: one comes when the connection is back.
+    async fn wake(&self) {
+        let (client, bell) = self.held();
+        let Some(look) = self.last.lock().look else { return };
+        let now = Instant::now();
+        let looks = self.looks_every();
+        let next_look = looks.map_or(now, |every| next_tick(client.born, now, every));
+        tokio::select! {
+            () = bell.rung_since(look) => {}
+            () = sleep_until(next_look), if looks.is_some() => return,
+        }
+        let woken = self.last.lock().woken;
+        if let Some(woken) = woken {
+            sleep_until(woken + BUSY_EVERY).await;
+        }
+        self.last.lock().woken = Some(Instant::now());
+    }
+}
+
+/// The first multiple of `every` after `now`, counted from `origin`: looks of one client come together.
+fn next_tick(origin: Instant, now: Instant, every: Duration) -> Instant {
+    let every = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let since = u64::try_from(now.saturating_duration_since(origin).as_nanos()).unwrap_or(u64::MAX);
+    now + Duration::from_nanos(every - since % every)
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.describe(), self.id.label())
+    }
+}

@@ -1,0 +1,5 @@
+//! Redis, without a server: metadata, counting, errors, the wait.
+
+mod counting;
+mod metadata;
+mod vectors;
