@@ -111,7 +111,7 @@ impl Registry {
             #[cfg(feature = "sqs")]
             Box::new(sqs::Sqs),
             #[cfg(feature = "redis")]
-Box::new(redis::Redis::default()),
+            Box::new(redis::Redis::default()),
             #[cfg(feature = "prometheus")]
             Box::new(prometheus::Prometheus),
         ])

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod deploy;
 mod grpc;
 mod keda;
 mod push;

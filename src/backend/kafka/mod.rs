@@ -112,12 +112,7 @@ impl Source for Group {
 }
 
 /// Counts what the cluster said.
-fn count(
-    spec: &Spec,
-    offsets: &[PartitionOffsets],
-    memory: &mut Memory,
-    now: Instant,
-) -> Result<Reading, ReadError> {
+fn count(spec: &Spec, offsets: &[PartitionOffsets], memory: &mut Memory, now: Instant) -> Result<Reading, ReadError> {
     if let (Topics::Named(topics), true) = (&spec.query.topics, offsets.is_empty()) {
         let topics = topics.join("`, `");
         let text = format!("`partitionLimitation` matches no partition of topic `{topics}`: correct it in the trigger");
