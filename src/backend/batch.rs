@@ -35,9 +35,9 @@ pub struct Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Batches for `run`, which gets every question that arrived within `window` of the first (zero: all that
-    /// are being asked right now). Batches may overlap, so one that hangs does not delay the next; a panic in
-    /// one is its askers' `Internal` error and nobody else's.
+    /// Batches for `run`, which gets every question that arrived within `window` of the first, and on while more come
+    /// in (zero: all that are being asked right now). Batches may overlap, so one that hangs does not delay the next; a
+    /// panic in one is its askers' `Internal` error and nobody else's.
     pub fn new<F, Fut>(window: Duration, run: F) -> Self
     where
         F: Fn(Vec<Ask<Q, A>>) -> Fut + Send + Sync + 'static,
@@ -64,10 +64,22 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
+const MOST_WINDOWS: u32 = 5;
+
 async fn gather<T>(first: T, inbox: &mut mpsc::UnboundedReceiver<T>, window: Duration) -> Vec<T> {
     let mut batch = vec![first];
     if !window.is_zero() {
-        tokio::time::sleep(window).await;
+        // A burst on a busy machine takes longer than one window: as long as more come in, wait on, within reason.
+        for _ in 0..MOST_WINDOWS {
+            let before = batch.len();
+            tokio::time::sleep(window).await;
+            while let Ok(next) = inbox.try_recv() {
+                batch.push(next);
+            }
+            if batch.len() == before {
+                break;
+            }
+        }
     }
     // Questions of one tick come from many tasks: let those that are ready to run ask before we go.
     loop {

@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+#[cfg(feature = "demo")]
+mod demo;
 mod serve;
 
 use anyhow::Result;
@@ -17,6 +19,9 @@ pub struct Cli {
 enum Command {
     /// Serve KEDA over gRPC.
     Serve(serve::Serve),
+    /// Watch a workload go 0 → N → 0, with an embedded Kafka.
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
 }
 
 impl Cli {
@@ -24,6 +29,8 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         match self.command {
             Command::Serve(serve) => serve.run().await,
+            #[cfg(feature = "demo")]
+            Command::Demo(demo) => demo.run().await,
         }
     }
 }

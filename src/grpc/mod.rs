@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: any decision about a value. It asks the sampler and translates.
 
+mod codec;
 mod server;
 mod service;
 mod status;

@@ -10,6 +10,7 @@
 
 mod admin;
 mod deploy;
+mod docs;
 mod grpc;
 mod keda;
 mod push;

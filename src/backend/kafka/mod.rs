@@ -12,7 +12,13 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -35,6 +41,18 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Kafka {
     clients: Pool<Connection, Client>,
+    /// Requests of all clients there ever were.
+    requests: Arc<AtomicU64>,
+    /// How long a Fetch is parked, where it is not the client's own choice.
+    fetch_wait: Option<Duration>,
+}
+
+impl Kafka {
+    /// For a broker that answers a parked Fetch only when its time is up, as librdkafka's mock cluster does.
+    #[must_use]
+    pub fn with_fetch_wait(fetch_wait: Duration) -> Self {
+        Self { fetch_wait: Some(fetch_wait), ..Self::default() }
+    }
 }
 
 impl Backend for Kafka {
@@ -50,12 +68,18 @@ impl Backend for Kafka {
         let spec = Spec::read(Dialect::of(scaler_type), metadata)?;
         let connection = &spec.connection;
         let id = ConnectionId::new(connection, connection.label());
-        let client = self.clients.get(connection, || Client::new(connection.clone()));
+        let client = self.clients.get(connection, || {
+            let client = Client::adding_to(Arc::clone(&self.requests), connection.clone());
+            match self.fetch_wait {
+                Some(wait) => client.with_fetch_wait(wait),
+                None => client,
+            }
+        });
         Ok(Arc::new(Group { spec, id, client, seen: Mutex::default() }))
     }
 
     fn requests(&self) -> u64 {
-        0
+        self.requests.load(Ordering::Relaxed)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     auth::Auth,
     client::{Isolation, Query, Topics},
     connection::Connection,
-    lag::{ResetPolicy, Settings},
+    lag::{ResetPolicy, Settings, as_metric},
     partitions::Partitions,
 };
 use crate::{error::SpecError, metadata::Reader, reading::Metric};
@@ -177,7 +177,7 @@ impl Fields {
             .topic
             .as_ref()
             .map_or_else(|| format!("kafka-{}-topics", self.group), |topic| format!("kafka-{topic}"));
-        Metric::new(&name, self.settings.lag_threshold as f64)
+        Metric::new(&name, as_metric(self.settings.lag_threshold.into()))
     }
 }
 

@@ -79,17 +79,20 @@ impl Bells {
         }
     }
 
-    /// Rings for every key not looked at for `age`, and forgets those that no source is left for.
+    /// Rings for every key not looked at for `age`.
     pub fn sweep(&self, age: Duration) {
         let now = Instant::now();
-        self.0.lock().retain(|_, bell| {
-            let Some(bell) = bell.upgrade() else { return false };
+        for bell in self.0.lock().values().filter_map(Weak::upgrade) {
             let looked_at = *bell.looked_at.lock();
             if now.saturating_duration_since(looked_at) >= age {
                 bell.ring();
             }
-            true
-        });
+        }
+    }
+
+    /// Forgets the keys that no source is left for.
+    pub fn tidy(&self) {
+        self.0.lock().retain(|_, bell| bell.strong_count() > 0);
     }
 }
 
@@ -129,15 +132,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_sweep_rings_for_what_was_not_looked_at_and_drops_what_nobody_holds() {
+    async fn the_sweep_rings_for_what_was_not_looked_at() {
         let bells = Bells::default();
         let (old, young) = (bells.of(&key("old")), bells.of(&key("young")));
-        drop(bells.of(&key("gone")));
         tokio::time::advance(Duration::from_secs(9)).await;
         let look = young.look();
         bells.sweep(Duration::from_secs(9));
         assert_eq!(old.rung_since(0).now_or_never(), Some(()));
         assert_eq!(young.rung_since(look).now_or_never(), None);
-        assert_eq!(bells.0.lock().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn keys_without_a_source_are_forgotten() {
+        let bells = Bells::default();
+        let held = bells.of(&key("held"));
+        drop(bells.of(&key("gone")));
+        assert!(!bells.has("gone") && bells.has("held"));
+        bells.tidy();
+        assert_eq!(bells.0.lock().len(), 1);
+        drop(held);
     }
 }

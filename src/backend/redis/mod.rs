@@ -18,9 +18,9 @@ mod tests;
 
 use std::sync::Arc;
 
-use self::{client::Client, connection::Connection, source::Key, spec::Spec};
+use self::{client::Clients, source::Key, spec::Spec};
 use crate::{
-    backend::{Backend, Source, pool::Pool},
+    backend::{Backend, Source},
     error::SpecError,
     metadata::Reader,
 };
@@ -28,7 +28,7 @@ use crate::{
 /// Redis alone, in a cluster, or behind Sentinel.
 #[derive(Debug, Default)]
 pub struct Redis {
-    clients: Arc<Pool<Connection, Client>>,
+    clients: Arc<Clients>,
 }
 
 impl Backend for Redis {
@@ -46,6 +46,6 @@ impl Backend for Redis {
     }
 
     fn requests(&self) -> u64 {
-        0
+        self.clients.sent()
     }
 }

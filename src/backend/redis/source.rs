@@ -12,13 +12,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     bells::Bell,
-    client::{Client, Question},
-    connection::Connection,
+    client::{Client, Clients, Question},
     measure::{Measure, Memory},
     spec::Spec,
 };
 use crate::{
-    backend::{ConnectionId, Source, pool::Pool},
+    backend::{ConnectionId, Source},
     error::ReadError,
     reading::{Metric, Reading},
 };
@@ -34,7 +33,7 @@ const BUSY_EVERY: Duration = Duration::from_millis(100);
 pub struct Key {
     spec: Spec,
     id: ConnectionId,
-    clients: Arc<Pool<Connection, Client>>,
+    clients: Arc<Clients>,
     /// Held from the first look on: to parse a trigger must not connect.
     held: OnceLock<(Arc<Client>, Arc<Bell>)>,
     last: Mutex<Last>,
@@ -53,15 +52,14 @@ struct Last {
 }
 
 impl Key {
-    pub(super) fn new(spec: Spec, clients: Arc<Pool<Connection, Client>>) -> Self {
+    pub(super) fn new(spec: Spec, clients: Arc<Clients>) -> Self {
         let id = spec.connection.id();
         Self { spec, id, clients, held: OnceLock::new(), last: Mutex::default() }
     }
 
     fn held(&self) -> &(Arc<Client>, Arc<Bell>) {
         self.held.get_or_init(|| {
-            let connection = &self.spec.connection;
-            let client = self.clients.get(connection, || Client::new(connection.clone()));
+            let client = self.clients.get(&self.spec.connection);
             let bell = client.bell(&self.spec.key);
             (client, bell)
         })

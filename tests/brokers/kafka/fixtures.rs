@@ -2,18 +2,32 @@
 //!
 //! Records and commits come from librdkafka, so that our client is checked against another one.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 
-use plimsoll::backend::kafka::{
-    client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
-    connection::Connection,
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use plimsoll::{
+    backend::kafka::{
+        client::{Client, Commit, Isolation, PartitionOffsets, Query, Topics},
+        connection::{Connection, Login, Sasl},
+    },
+    metadata::Secret,
 };
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::Command,
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// The address in `variable`.
@@ -51,8 +65,18 @@ pub fn brief(offsets: &[PartitionOffsets]) -> Vec<(i32, Option<i64>, Option<i64>
     offsets.iter().map(|known| (known.partition, committed(known.committed), known.end)).collect()
 }
 
+/// Held for reading by tests that need the three-broker cluster as it is, for writing by those that break it.
+static CALM: RwLock<()> = RwLock::const_new(());
+
+/// The cluster of three brokers, for a test that breaks it: no other test uses it meanwhile.
+pub async fn three_to_break() -> (Cluster, RwLockWriteGuard<'static, ()>) {
+    let guard = CALM.write().await;
+    (Cluster::new(address("PLIMSOLL_TEST_KAFKA_3")), guard)
+}
+
 /// A cluster, from the other side.
 pub struct Cluster {
+    _calm: Option<RwLockReadGuard<'static, ()>>,
     servers: String,
     admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
@@ -63,7 +87,19 @@ impl Cluster {
         let servers = servers.into();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &servers).set("message.timeout.ms", "20000").set("linger.ms", "0");
-        Self { admin: config.create().unwrap(), producer: config.create().unwrap(), servers }
+        Self { _calm: None, admin: config.create().unwrap(), producer: config.create().unwrap(), servers }
+    }
+
+    /// The cluster whose address is in `variable`.
+    pub async fn at(variable: &str) -> Self {
+        let calm = if variable == "PLIMSOLL_TEST_KAFKA_3" { Some(CALM.read().await) } else { None };
+        Self { _calm: calm, ..Self::new(address(variable)) }
+    }
+
+    /// The brokers that lead the partitions of `topic`.
+    pub fn leaders(&self, topic: &str) -> Vec<i32> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        metadata.topics()[0].partitions().iter().map(|partition| partition.leader()).collect()
     }
 
     pub fn client(&self) -> Client {
@@ -111,6 +147,27 @@ impl Cluster {
         futures::future::try_join_all(sends).await.unwrap();
     }
 
+    /// Writes one record within a transaction and leaves that open.
+    pub async fn begin(&self, topic: &str) -> Transaction {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers).set("transactional.id", unique("transaction"));
+        let producer: FutureProducer = config.create().unwrap();
+        let beginning = producer.clone();
+        let begin = move || {
+            beginning.init_transactions(Duration::from_secs(20)).unwrap();
+            beginning.begin_transaction().unwrap();
+        };
+        tokio::task::spawn_blocking(begin).await.unwrap();
+        let record = FutureRecord::<(), str>::to(topic).partition(0).payload("record");
+        producer.send(record, Duration::from_secs(20)).await.unwrap();
+        Transaction(producer)
+    }
+
+    /// The end of a partition as librdkafka sees it.
+    pub fn end(&self, topic: &str, partition: i32) -> i64 {
+        self.producer.client().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap().1
+    }
+
     /// Commits `offsets` (topic, partition, offset) for `group`.
     pub async fn commit(&self, group: &str, offsets: &[(&str, i32, i64)]) {
         let mut list = TopicPartitionList::new();
@@ -139,6 +196,26 @@ impl Cluster {
     }
 }
 
+/// An open transaction.
+pub struct Transaction(FutureProducer);
+
+impl Transaction {
+    /// Commits it or aborts it.
+    pub async fn end(self, commits: bool) {
+        let end = move || match commits {
+            true => self.0.commit_transaction(Duration::from_secs(20)).unwrap(),
+            false => self.0.abort_transaction(Duration::from_secs(20)).unwrap(),
+        };
+        tokio::task::spawn_blocking(end).await.unwrap();
+    }
+}
+
+/// The login of one of the test users.
+pub fn login_as(user: &str) -> Connection {
+    let login = Login { username: user.into(), password: Secret::new(format!("{user}-secret")) };
+    Connection { sasl: Some(Sasl::Scram256(login)), ..plain(&address("PLIMSOLL_TEST_KAFKA_SASL")) }
+}
+
 fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)))
 }
@@ -148,7 +225,51 @@ pub async fn read(client: &Client, query: &Query) -> Arc<[PartitionOffsets]> {
     client.read(Arc::new(query.clone())).await.unwrap()
 }
 
-/// The ends by topic and partition.
-pub fn ends(offsets: &[PartitionOffsets]) -> HashMap<(String, i32), Option<i64>> {
-    offsets.iter().map(|known| ((known.topic.to_string(), known.partition), known.end)).collect()
+/// Where the brokers keep their files.
+pub fn brokers_dir() -> PathBuf {
+    Path::new(&address("PLIMSOLL_TEST_TLS_DIR")).parent().unwrap().to_owned()
+}
+
+/// Stops and starts a node with its data kept, as an operator would.
+pub async fn restart(node: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brokers/restart");
+    let status = Command::new(script).arg(node).env("BROKERS_DIR", brokers_dir()).status().await.unwrap();
+    assert!(status.success(), "restart {node}: {status}");
+}
+
+/// A node that is stopped by a signal: its sockets accept, nothing answers. Runs on when this is dropped.
+pub struct Frozen(String);
+
+impl Frozen {
+    pub fn new(node: &str) -> Self {
+        let frozen = Self(std::fs::read_to_string(brokers_dir().join(node).join("pid")).unwrap().trim().to_owned());
+        frozen.signal("-STOP");
+        frozen
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(std::process::Command::new("kill").args([signal, &self.0]).status().unwrap().success());
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+/// Listens on `on` and passes all it hears to `to`. Returns where it listens.
+pub async fn forward(on: &str, to: String) -> String {
+    let listener = TcpListener::bind(on).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+            });
+        }
+    });
+    address
 }

@@ -1,4 +1,12 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
-mod fixtures;
+mod costs;
+mod faults;
+pub mod fixtures;
+mod logins;
+mod others;
 mod reads;
+mod stand_in;
+mod tokens;
+mod triggers;
+mod wakes;

@@ -10,7 +10,7 @@ use super::fixtures::{Cluster, address, brief, query, read, unique};
 #[tokio::test]
 async fn a_read_gives_commit_and_end_of_every_partition() {
     for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD", "PLIMSOLL_TEST_KAFKA_3"] {
-        let cluster = Cluster::new(address(variable));
+        let cluster = Cluster::at(variable).await;
         let (topic, group) = (unique("read"), unique("read"));
         cluster.create(&topic, 3).await;
         cluster.produce(&topic, 0, 5).await;
@@ -36,7 +36,7 @@ async fn a_group_that_nobody_has_heard_of_has_no_commits() {
 #[tokio::test]
 async fn without_topics_a_group_is_read_on_those_it_has_committed_on() {
     for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD", "PLIMSOLL_TEST_KAFKA_3"] {
-        let cluster = Cluster::new(address(variable));
+        let cluster = Cluster::at(variable).await;
         let (a, b, other, group) = (unique("a"), unique("b"), unique("other"), unique("all"));
         cluster.create_many(&[&a, &b, &other], 2, 1).await;
         cluster.produce(&a, 1, 4).await;
@@ -60,7 +60,7 @@ async fn without_topics_a_group_is_read_on_those_it_has_committed_on() {
 #[tokio::test]
 async fn an_unknown_topic_is_an_error_that_names_it() {
     for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD"] {
-        let cluster = Cluster::new(address(variable));
+        let cluster = Cluster::at(variable).await;
         let topic = unique("nowhere");
         let client = cluster.client();
         for _ in 0..2 {

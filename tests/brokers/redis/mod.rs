@@ -3,8 +3,14 @@
 //! Tests that only read and write use the shared servers, under keys of their own. Those that stop, freeze or
 //! configure a server start one for themselves.
 
+mod access;
+mod cluster;
+mod fallback;
 mod fixtures;
 mod relay;
+mod sentinel;
 mod server;
+mod tls;
+mod trouble;
 mod values;
 mod waking;

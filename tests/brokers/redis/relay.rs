@@ -25,6 +25,7 @@ struct Counts {
     connections: AtomicUsize,
     open: AtomicUsize,
     round_trips: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl Relay {
@@ -62,6 +63,11 @@ impl Relay {
         self.counts.round_trips.load(Ordering::Relaxed)
     }
 
+    /// Bytes that the client has sent.
+    pub fn bytes(&self) -> usize {
+        self.counts.bytes.load(Ordering::Relaxed)
+    }
+
     /// Closes every connection that is open now.
     pub fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
@@ -77,6 +83,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, counts: Arc<Counts>,
         tokio::select! {
             read = client.read(&mut from_client) => match read {
                 Ok(count) if count > 0 => {
+                    counts.bytes.fetch_add(count, Ordering::Relaxed);
                     if !servers_turn.swap(true, Ordering::Relaxed) {
                         counts.round_trips.fetch_add(1, Ordering::Relaxed);
                     }

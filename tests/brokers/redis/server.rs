@@ -31,28 +31,30 @@ impl Server {
         Self::start_on(free_port(), lines, true).await
     }
 
-    /// A server that is not reached by plain text, so it is not waited for.
+    /// A server that may not be reached by plain text, so it is not waited for.
     pub fn start_unseen(port: u16, lines: &[&str]) -> Self {
-        let directory = new_directory();
-        let mut text = format!("bind 127.0.0.1\ndir {}\nsave \"\"\n", directory.display());
-        lines.iter().for_each(|line| text.extend([line, "\n"]));
-        std::fs::write(directory.join("redis.conf"), text).unwrap();
-        let child = spawn(&directory, false);
-        Self { port, directory, sentinel: false, child }
+        Self::spawn(port, lines, false)
+    }
+
+    pub fn start_unseen_sentinel(port: u16, lines: &[&str]) -> Self {
+        Self::spawn(port, lines, true)
     }
 
     async fn start_on(port: u16, lines: &[&str], sentinel: bool) -> Self {
-        let directory = new_directory();
-        let mut text = format!("bind 127.0.0.1\nport {port}\ndir {}\n", directory.display());
-        if !sentinel {
-            text.push_str("save \"\"\n");
-        }
-        lines.iter().for_each(|line| text.extend([line, "\n"]));
-        std::fs::write(directory.join("redis.conf"), text).unwrap();
-        let child = spawn(&directory, sentinel);
-        let server = Self { port, directory, sentinel, child };
+        let port_line = format!("port {port}");
+        let server = Self::spawn(port, &[&[port_line.as_str()], lines].concat(), sentinel);
         server.is_up().await;
         server
+    }
+
+    fn spawn(port: u16, lines: &[&str], sentinel: bool) -> Self {
+        let directory = new_directory();
+        let save = if sentinel { "" } else { "save \"\"" };
+        let bind = if lines.iter().any(|line| line.starts_with("bind")) { "" } else { "bind 127.0.0.1" };
+        let text = format!("{bind}\ndir {}\n{save}\n{}\n", directory.display(), lines.join("\n"));
+        std::fs::write(directory.join("redis.conf"), text).unwrap();
+        let child = spawn(&directory, sentinel);
+        Self { port, directory, sentinel, child }
     }
 
     pub fn address(&self) -> String {
@@ -107,8 +109,10 @@ impl Server {
         eventually(SOON, true, async || {
             let Ok(mut writer) = Writer::try_new(&address).await else { return false };
             // A refusal is an answer, too.
-            writer.try_run::<redis::Value>("PING").await.is_ok_and(|_| true)
-                || writer.try_run::<redis::Value>("PING").await.is_err_and(|error| error.code() == Some("NOAUTH"))
+            match writer.try_run::<redis::Value>("PING").await {
+                Ok(_) => true,
+                Err(error) => matches!(error.code(), Some("NOAUTH" | "MASTERDOWN")),
+            }
         })
         .await;
     }

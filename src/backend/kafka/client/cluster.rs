@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -47,8 +47,8 @@ struct View {
 }
 
 impl Cluster {
-    pub fn new(connection: Connection) -> Self {
-        let counts = Arc::new(Counts::default());
+    pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
+        let counts = Arc::new(Counts::adding_to(requests));
         let mut seen = HashSet::new();
         let servers = connection.servers.iter().filter(|server| seen.insert(server.as_str()));
         let bootstrap = servers.map(|server| Arc::from(server.as_str())).collect();
@@ -160,7 +160,8 @@ fn address(host: &str, port: i32) -> Arc<str> {
     Arc::from(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
-fn gone(id: i32) -> ReadError {
+/// The error for a broker that the cluster does not list.
+pub(super) fn gone(id: i32) -> ReadError {
     ReadError::new(ReadErrorKind::Unreachable, format!("the cluster has no broker {id} now: is it down?")).of_source()
 }
 

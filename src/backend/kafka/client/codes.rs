@@ -6,7 +6,6 @@ use kafka_protocol::error::ResponseError;
 
 use crate::error::{ReadError, ReadErrorKind};
 
-pub(super) const OFFSET_OUT_OF_RANGE: i16 = 1;
 pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 pub(super) const LEADER_NOT_AVAILABLE: i16 = 5;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
@@ -19,7 +18,7 @@ pub(super) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 pub(super) const NOT_COORDINATOR: i16 = 16;
 const INVALID_TOPIC_EXCEPTION: i16 = 17;
 const INVALID_GROUP_ID: i16 = 24;
-const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
+pub(super) const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 const GROUP_AUTHORIZATION_FAILED: i16 = 30;
 const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
 pub(super) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join},
+    stream::FuturesUnordered,
+};
 use kafka_protocol::{
     messages::{
         GroupId, OffsetFetchRequest,
@@ -20,7 +24,7 @@ use kafka_protocol::{
 use super::{
     cluster::{Cluster, REQUEST},
     codes,
-    coordinators::Coordinators,
+    coordinators::{Coordinator, Coordinators},
     heal::Heal,
     link::Link,
     query::Commit,
@@ -160,22 +164,23 @@ impl Asker {
         async move {
             let groups: Vec<Arc<str>> = gathers.iter().map(|gather| Arc::clone(&gather.group)).collect();
             let coordinators = self.coordinators.of(&groups).await;
-            let mut by_coordinator: HashMap<(i32, bool), Vec<Gather>> = HashMap::new();
+            let mut by_coordinator: HashMap<i32, Vec<(Gather, Option<u64>)>> = HashMap::new();
             let mut failed = Vec::new();
             for gather in gathers {
                 match coordinators.get(&gather.group) {
-                    Some(Ok(broker)) => by_coordinator.entry((*broker, gather.stable)).or_default().push(gather),
+                    Some(Ok(Coordinator { broker, proven_on })) => {
+                        by_coordinator.entry(*broker).or_default().push((gather, *proven_on));
+                    }
                     Some(Err(error)) => failed.push((gather, error.clone())),
                     None => failed.push(with_code(gather, codes::COORDINATOR_NOT_AVAILABLE)),
                 }
             }
             let asking = FuturesUnordered::new();
-            for ((broker, stable), mut gathers) in by_coordinator {
+            for (broker, mut gathers) in by_coordinator {
                 while !gathers.is_empty() {
                     let chunk = gathers.split_off(gathers.len().saturating_sub(GROUPS));
-                    asking.push(
-                        async move { self.heal(self.ask_coordinator(broker, stable, chunk).await, heal).await }.boxed(),
-                    );
+                    let asked = async move { self.heal(self.ask_coordinator(broker, chunk).await, heal).await };
+                    asking.push(asked.boxed());
                 }
             }
             asking.push(self.heal(failed, heal).boxed());
@@ -185,7 +190,7 @@ impl Asker {
     }
 
     /// Asks again for what may go better, and answers the rest.
-    async fn heal(&self, failed: Vec<(Gather, ReadError)>, heal: Heal) {
+    async fn heal(&self, failed: Vec<Failed>, heal: Heal) {
         let (again, lost): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, error)| heal.is_worth_it(error));
         for (gather, error) in lost {
             gather.answer(Err(error));
@@ -197,47 +202,69 @@ impl Asker {
     }
 
     /// Returns what did not work.
-    async fn ask_coordinator(&self, broker: i32, stable: bool, gathers: Vec<Gather>) -> Vec<(Gather, ReadError)> {
+    async fn ask_coordinator(&self, broker: i32, gathers: Vec<(Gather, Option<u64>)>) -> Vec<Failed> {
         let asked = async {
             let link = self.cluster.broker(broker).await?;
             let version = link.version::<OffsetFetchRequest>(i16::MAX)?;
             if version < ALL_TOPICS {
-                let text = format!(
-                    "`{}` speaks no OffsetFetch of version {ALL_TOPICS}: it is too old a Kafka",
-                    link.peer().address
-                );
+                let at = &link.peer().address;
+                let text = format!("`{at}` speaks no OffsetFetch of version {ALL_TOPICS}: it is too old a Kafka");
                 return Err(ReadError::new(ReadErrorKind::BadReply, text));
             }
             Ok((link, version))
         };
-        let answers = match asked.await {
-            Ok((link, version @ MANY_GROUPS..)) => many(&link, version, stable, &gathers).await,
-            Ok((link, version)) => Ok(one_by_one(&link, version, stable, &gathers).await),
-            Err(error) => Err(error),
+        let (link, version) = match asked.await {
+            Ok(asked) => asked,
+            Err(error) => return self.lost(gathers.into_iter().map(|(gather, _)| gather).collect(), &error),
+        };
+        // Asked for stable offsets, a coordinator answers only when it is up to date.
+        let is_stable = |gather: &Gather, proven_on| gather.stable || proven_on != Some(link.serial);
+        let (stable, rest): (Vec<_>, Vec<_>) = gathers.into_iter().partition(|(g, proven)| is_stable(g, *proven));
+        let side = |gathers: Vec<(Gather, Option<u64>)>, stable| {
+            let gathers: Vec<Gather> = gathers.into_iter().map(|(gather, _)| gather).collect();
+            self.ask_link(broker, &link, Terms { version, stable }, gathers)
+        };
+        let (mut failed, more) = join(side(stable, true), side(rest, false)).await;
+        failed.extend(more);
+        failed
+    }
+
+    async fn ask_link(&self, broker: i32, link: &Link, terms: Terms, gathers: Vec<Gather>) -> Vec<Failed> {
+        if gathers.is_empty() {
+            return Vec::new();
+        }
+        let answers = match terms.version {
+            MANY_GROUPS.. => many(link, terms, &gathers).await,
+            _ => Ok(one_by_one(link, terms, &gathers).await),
         };
         let mut answers = match answers {
             Ok(answers) => answers,
-            Err(error) => {
-                let error = self.cluster.scoped(error);
-                self.coordinators.forget(gathers.iter().map(|gather| &gather.group));
-                return gathers.into_iter().map(|gather| (gather, error.clone())).collect();
-            }
+            Err(error) => return self.lost(gathers, &error),
         };
         let mut failed = Vec::new();
         for gather in gathers {
             match answers.remove(&gather.group) {
-                Some(Ok(answer)) => self.settle(gather, answer, &mut failed),
-                Some(Err(error)) => {
-                    self.coordinators.forget([&gather.group].into_iter());
-                    failed.push((gather, self.cluster.scoped(error)));
+                Some(Ok(answer)) => {
+                    if terms.stable && answer.code == 0 {
+                        self.coordinators.proven(&gather.group, broker, link.serial);
+                    }
+                    self.settle(gather, answer, &mut failed);
                 }
+                Some(Err(error)) => failed.extend(self.lost(vec![gather], &error)),
                 None => failed.push(with_code(gather, codes::COORDINATOR_NOT_AVAILABLE)),
             }
         }
         failed
     }
 
-    fn settle(&self, gather: Gather, answer: Answer, failed: &mut Vec<(Gather, ReadError)>) {
+    /// The coordinator of these could not be asked.
+    fn lost(&self, gathers: Vec<Gather>, error: &ReadError) -> Vec<Failed> {
+        self.coordinators.forget(gathers.iter().map(|gather| &gather.group));
+        let error = self.cluster.scoped(error.clone());
+        gathers.into_iter().map(|gather| (gather, error.clone())).collect()
+    }
+
+    fn settle(&self, gather: Gather, answer: Answer, failed: &mut Vec<Failed>) {
         let all = gather.topics.is_none();
         match answer.code {
             0 => {}
@@ -269,9 +296,20 @@ impl Asker {
     }
 }
 
-fn with_code(gather: Gather, code: i16) -> (Gather, ReadError) {
+fn with_code(gather: Gather, code: i16) -> Failed {
     let error = codes::error(code, &format!("group `{}`", gather.group));
     (gather, error)
+}
+
+/// What did not work, and why.
+type Failed = (Gather, ReadError);
+
+/// How to ask.
+#[derive(Clone, Copy)]
+struct Terms {
+    version: i16,
+    /// Wait until the commits are beyond doubt.
+    stable: bool,
 }
 
 /// What a coordinator says of one group.
@@ -284,8 +322,7 @@ struct Answer {
 /// One request for all groups.
 async fn many(
     link: &Link,
-    version: i16,
-    stable: bool,
+    terms: Terms,
     gathers: &[Gather],
 ) -> Result<HashMap<Arc<str>, Result<Answer, ReadError>>, ReadError> {
     let topic = |(name, partitions): (&Arc<str>, &BTreeSet<i32>)| {
@@ -297,9 +334,10 @@ async fn many(
             .with_group_id(group_id(&gather.group))
             .with_topics(gather.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
     };
-    let request =
-        OffsetFetchRequest::default().with_groups(gathers.iter().map(group).collect()).with_require_stable(stable);
-    let response = link.call(&request, version, REQUEST).await?;
+    let request = OffsetFetchRequest::default()
+        .with_groups(gathers.iter().map(group).collect())
+        .with_require_stable(terms.stable);
+    let response = link.call(&request, terms.version, REQUEST).await?;
     let answers = response.groups.into_iter().map(|group| {
         let topics = group.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.iter();
@@ -312,20 +350,15 @@ async fn many(
 }
 
 /// A request for each group, one behind the other without waiting.
-async fn one_by_one(
-    link: &Link,
-    version: i16,
-    stable: bool,
-    gathers: &[Gather],
-) -> HashMap<Arc<str>, Result<Answer, ReadError>> {
+async fn one_by_one(link: &Link, terms: Terms, gathers: &[Gather]) -> HashMap<Arc<str>, Result<Answer, ReadError>> {
     let asking: FuturesUnordered<_> = gathers
         .iter()
-        .map(|gather| async move { (Arc::clone(&gather.group), one(link, version, stable, gather).await) })
+        .map(|gather| async move { (Arc::clone(&gather.group), one(link, terms, gather).await) })
         .collect();
     asking.collect().await
 }
 
-async fn one(link: &Link, version: i16, stable: bool, gather: &Gather) -> Result<Answer, ReadError> {
+async fn one(link: &Link, terms: Terms, gather: &Gather) -> Result<Answer, ReadError> {
     let topic = |(name, partitions): (&Arc<str>, &BTreeSet<i32>)| {
         let partitions = partitions.iter().copied().collect();
         OffsetFetchRequestTopic::default().with_name(topic_name(name)).with_partition_indexes(partitions)
@@ -333,8 +366,8 @@ async fn one(link: &Link, version: i16, stable: bool, gather: &Gather) -> Result
     let request = OffsetFetchRequest::default()
         .with_group_id(group_id(&gather.group))
         .with_topics(gather.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
-        .with_require_stable(stable && version >= STABLE);
-    let response = link.call(&request, version, REQUEST).await?;
+        .with_require_stable(terms.stable && terms.version >= STABLE);
+    let response = link.call(&request, terms.version, REQUEST).await?;
     let topics = response.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter();
         let partitions = partitions.map(|p| (p.partition_index, p.committed_offset, p.error_code)).collect();

@@ -22,12 +22,26 @@ const FORGET: Duration = Duration::from_secs(600);
 
 pub(super) struct Coordinators {
     cluster: Arc<Cluster>,
-    /// The broker's number, and when it was last asked for.
-    known: Mutex<HashMap<Arc<str>, (i32, Instant)>>,
+    known: Mutex<HashMap<Arc<str>, Known>>,
 }
 
-/// A coordinator's number, or why there is none, by group.
-type Found = HashMap<Arc<str>, Result<i32, ReadError>>;
+struct Known {
+    coordinator: Coordinator,
+    wanted: Instant,
+}
+
+/// Who keeps a group's commits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coordinator {
+    pub broker: i32,
+    /// The link over which it has shown that it is up to date. One that has just taken over answers, for a moment, from
+    /// before the last commits, or as if there were none: Kafka 4 reads at a high watermark that its followers have yet
+    /// to confirm.
+    pub proven_on: Option<u64>,
+}
+
+/// The coordinator, or why there is none, by group.
+type Found = HashMap<Arc<str>, Result<Coordinator, ReadError>>;
 
 impl Coordinators {
     pub fn new(cluster: Arc<Cluster>) -> Self {
@@ -43,9 +57,9 @@ impl Coordinators {
             let mut known = self.known.lock();
             for group in groups {
                 match known.get_mut(group) {
-                    Some((broker, wanted)) => {
-                        *wanted = now;
-                        found.insert(Arc::clone(group), Ok(*broker));
+                    Some(known) => {
+                        known.wanted = now;
+                        found.insert(Arc::clone(group), Ok(known.coordinator));
                     }
                     None => unknown.push(Arc::clone(group)),
                 }
@@ -54,10 +68,10 @@ impl Coordinators {
         if !unknown.is_empty() {
             let answers = self.find(unknown).await;
             let mut known = self.known.lock();
-            known.retain(|_, (_, wanted)| wanted.elapsed() < FORGET);
+            known.retain(|_, known| known.wanted.elapsed() < FORGET);
             for (group, answer) in answers {
-                if let Ok(broker) = &answer {
-                    known.insert(Arc::clone(&group), (*broker, now));
+                if let Ok(coordinator) = answer {
+                    known.insert(Arc::clone(&group), Known { coordinator, wanted: now });
                 }
                 found.insert(group, answer);
             }
@@ -70,6 +84,13 @@ impl Coordinators {
         let mut known = self.known.lock();
         for group in groups {
             known.remove(group);
+        }
+    }
+
+    /// This group's coordinator has shown that it is up to date.
+    pub fn proven(&self, group: &str, broker: i32, link: u64) {
+        if let Some(known) = self.known.lock().get_mut(group).filter(|known| known.coordinator.broker == broker) {
+            known.coordinator.proven_on = Some(link);
         }
     }
 
@@ -104,7 +125,7 @@ impl Coordinators {
         found
     }
 
-    async fn find_one(&self, group: Arc<str>) -> (Arc<str>, Result<i32, ReadError>) {
+    async fn find_one(&self, group: Arc<str>) -> (Arc<str>, Result<Coordinator, ReadError>) {
         let request = |version| match version {
             MANY_GROUPS.. => FindCoordinatorRequest::default().with_coordinator_keys(vec![key(&group)]),
             _ => FindCoordinatorRequest::default().with_key(key(&group)),
@@ -129,16 +150,16 @@ impl Coordinators {
         answers.collect()
     }
 
-    fn read_one(&self, group: &str, response: &FindCoordinatorResponse) -> Result<i32, ReadError> {
+    fn read_one(&self, group: &str, response: &FindCoordinatorResponse) -> Result<Coordinator, ReadError> {
         self.read(response.error_code, response.node_id.0, &response.host, response.port, group)
     }
 
-    fn read(&self, code: i16, broker: i32, host: &str, port: i32, group: &str) -> Result<i32, ReadError> {
+    fn read(&self, code: i16, broker: i32, host: &str, port: i32, group: &str) -> Result<Coordinator, ReadError> {
         if code != 0 {
             return Err(error(code, group));
         }
         self.cluster.learn_one(broker, host, port);
-        Ok(broker)
+        Ok(Coordinator { broker, proven_on: None })
     }
 }
 

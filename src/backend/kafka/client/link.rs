@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI32, Ordering},
+        atomic::{AtomicI32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +48,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// One live connection.
 pub(super) struct Link {
+    /// No other link has it.
+    pub serial: u64,
     shared: Arc<Shared>,
     /// Needs no bound: every caller waits for its answer, and callers are bounded by the batches.
     outbox: mpsc::UnboundedSender<Bytes>,
@@ -87,7 +89,9 @@ impl Link {
         let shared = Arc::new(Shared { peer, state: Mutex::new(state), closed: CancellationToken::new() });
         let (outbox, frames) = mpsc::unbounded_channel();
         let pump = task::spawn(pump(stream, frames, Arc::clone(&shared)));
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
         Self {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             shared,
             outbox,
             next_id: AtomicI32::new(0),
@@ -213,7 +217,7 @@ impl Link {
             }
             state.waiting.insert(id, Waiting { since: Instant::now(), answer });
         }
-        R::count(&self.counts).fetch_add(1, Ordering::Relaxed);
+        self.counts.add::<R>();
         // If the pump has just ended, it has dropped our `answer` too.
         self.outbox.send(frame).ok();
         Ok(receiver)

@@ -3,8 +3,9 @@
 //! It speaks the protocol itself, on the codecs of `kafka-protocol`, and only the few requests that lag needs. Never
 //! joins a group, never commits, never consumes. The types of `kafka-protocol` do not leave this folder.
 //!
-//! From the outside in: a read (here) asks `topics`, `commits` and `offsets`, each of which turns many questions into
-//! one request per broker; they reach brokers by `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`.
+//! From the outside in: a read (`read`) asks `topics`, `commits` and `offsets`, each of which turns many questions into
+//! one request per broker. A wait (`wake`) is kept at a `post`, which parks a Fetch (`session`). All reach brokers by
+//! `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`. Not for: what the numbers mean (`lag.rs`).
 
 mod broker;
 mod cluster;
@@ -16,23 +17,27 @@ mod explain;
 mod heal;
 mod link;
 mod offsets;
+mod post;
 mod query;
 mod read;
 mod requests;
 mod sasl;
+mod session;
 mod token;
 mod topics;
 mod versions;
+mod wake;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
 };
 
 pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
 pub use requests::Requests;
 
-use self::{cluster::Cluster, read::Readers};
+use self::{cluster::Cluster, read::Readers, wake::Wakes};
 use super::connection::Connection;
 use crate::error::ReadError;
 
@@ -41,14 +46,31 @@ pub struct Client {
     label: String,
     cluster: Arc<Cluster>,
     readers: OnceLock<Readers>,
+    wakes: OnceLock<Arc<Wakes>>,
+    fetch_wait: Duration,
 }
+
+/// How long a Fetch is parked: two requests a second to each broker, and what is armed meanwhile joins soon.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
 
 impl Client {
     /// A client of `connection`. Starts nothing: the first read does.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
+        Self::adding_to(Arc::default(), connection)
+    }
+
+    /// The same, which counts its requests in `requests` too.
+    #[must_use]
+    pub fn adding_to(requests: Arc<AtomicU64>, connection: Connection) -> Self {
         let label = connection.label();
-        Self { label, cluster: Arc::new(Cluster::new(connection)), readers: OnceLock::new() }
+        Self {
+            label,
+            cluster: Arc::new(Cluster::new(connection, requests)),
+            readers: OnceLock::new(),
+            wakes: OnceLock::new(),
+            fetch_wait: FETCH_WAIT,
+        }
     }
 
     /// Every partition of every topic of `query`: topics in the query's order (by name, if it names none), partitions
@@ -57,9 +79,21 @@ impl Client {
         self.readers().read(&query).await
     }
 
-    /// Resolves when a partition of `seen`, an answer of [`read`](Self::read), has got a record beyond its end.
-    pub async fn wake(&self, _isolation: Isolation, _seen: &[PartitionOffsets]) {
-        std::future::pending().await
+    /// The same with another time for parked Fetches: some brokers (librdkafka's mock cluster) answer only when it is up.
+    #[must_use]
+    pub fn with_fetch_wait(mut self, fetch_wait: Duration) -> Self {
+        self.fetch_wait = fetch_wait;
+        self
+    }
+
+    /// Resolves when a partition of `seen`, an answer of [`read`](Self::read), has got a record beyond its end, also if
+    /// it got it before this call. Takes Read on the topic to be told at once; with Describe alone, half a second.
+    pub async fn wake(&self, isolation: Isolation, seen: &[PartitionOffsets]) {
+        let wakes = self.wakes.get_or_init(|| {
+            let Readers { topics, offsets, .. } = self.readers();
+            Wakes::new(&self.cluster, topics, offsets, self.fetch_wait)
+        });
+        wakes.wait(isolation, seen).await;
     }
 
     /// How many requests it has cost so far.
@@ -70,6 +104,14 @@ impl Client {
 
     fn readers(&self) -> &Readers {
         self.readers.get_or_init(|| Readers::new(&self.cluster))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(wakes) = self.wakes.get() {
+            wakes.close();
+        }
     }
 }
 

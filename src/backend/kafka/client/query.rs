@@ -15,7 +15,7 @@ pub struct Query {
     pub partitions: Option<Partitions>,
     /// What counts as the end of a partition.
     pub isolation: Isolation,
-    /// Also ask where the log starts, of partitions without a commit: [`PartitionOffsets::start`].
+    /// Also ask where the log starts, of partitions that are behind: [`PartitionOffsets::start`].
     pub start_offsets: bool,
 }
 
@@ -47,7 +47,8 @@ pub struct PartitionOffsets {
     pub partition: i32,
     /// Where the group stands.
     pub committed: Commit,
-    /// The first offset still in the log: only for a partition without a commit, and only if asked for.
+    /// The first offset still in the log: only for a partition without a commit or with one before the end, and only
+    /// if asked for.
     pub start: Option<i64>,
     /// The end of the log, which the next record will get; `None` when the broker left the partition out of its
     /// answer twice (Azure Event Hubs does).

@@ -1,4 +1,4 @@
-//! One read: which topics, where the group stands, where the logs end, and, for those without a commit, start.
+//! One read: which topics, where the group stands, where the logs end, and, where that matters, start.
 //!
 //! Each trigger's read runs in its own task and asks small questions; that they become few requests is the business
 //! of whom it asks.
@@ -23,13 +23,13 @@ type Part = (Arc<Topic>, Vec<i32>);
 pub(super) struct Readers {
     pub topics: Arc<Topics>,
     commits: Commits,
-    offsets: Offsets,
+    pub offsets: Arc<Offsets>,
 }
 
 impl Readers {
     pub fn new(cluster: &Arc<Cluster>) -> Self {
         let topics = Arc::new(Topics::new(Arc::clone(cluster)));
-        let offsets = Offsets::new(cluster, &topics);
+        let offsets = Arc::new(Offsets::new(cluster, &topics));
         Self { topics, commits: Commits::new(cluster), offsets }
     }
 
@@ -49,14 +49,14 @@ impl Readers {
                 (topics, commits, ends)
             }
         };
-        let starts = self.starts(query, &topics, &commits).await?;
+        let starts = self.starts(query, &topics, &commits, &ends).await?;
         let mut offsets = Vec::with_capacity(topics.iter().map(|(_, partitions)| partitions.len()).sum());
         for (((topic, partitions), ends), starts) in topics.iter().zip(&ends).zip(&starts) {
             for &partition in partitions {
                 let committed = commits.of(&topic.name, partition)?;
-                // Another trigger may have asked for more starts than we did.
-                let start = if committed == Commit::None { find(starts, partition) } else { None };
                 let (topic, end) = (Arc::clone(&topic.name), find(ends, partition));
+                // Another trigger may have asked for more starts than we did.
+                let start = if is_behind(committed, end) { find(starts, partition) } else { None };
                 offsets.push(PartitionOffsets { topic, partition, committed, start, end });
             }
         }
@@ -86,21 +86,33 @@ impl Readers {
         try_join_all(topics.iter().map(|(topic, partitions)| self.offsets.of(topic, partitions.clone(), at))).await
     }
 
-    /// Of partitions without a commit, if the query wants them.
+    /// Of partitions that are behind, if the query wants them: without a commit all of the log is lag, and a commit
+    /// may be older than the log. Idle ones cost no request.
     async fn starts(
         &self,
         query: &Query,
         topics: &[Part],
         commits: &GroupCommits,
+        ends: &[Arc<TopicOffsets>],
     ) -> Result<Vec<Arc<TopicOffsets>>, ReadError> {
-        let uncommitted = |topic: &Topic, partition| {
-            query.start_offsets && matches!(commits.of(&topic.name, partition), Ok(Commit::None))
-        };
-        try_join_all(topics.iter().map(|(topic, partitions)| {
-            let wanted = partitions.iter().copied().filter(|partition| uncommitted(topic, *partition)).collect();
+        try_join_all(topics.iter().zip(ends).map(|((topic, partitions), ends)| {
+            let behind = |partition| {
+                let committed = commits.of(&topic.name, partition);
+                query.start_offsets && committed.is_ok_and(|committed| is_behind(committed, find(ends, partition)))
+            };
+            let wanted = partitions.iter().copied().filter(|partition| behind(*partition)).collect();
             self.offsets.of(topic, wanted, At::Start)
         }))
         .await
+    }
+}
+
+/// Whether the start of the log may say more about the lag than commit and end do.
+fn is_behind(committed: Commit, end: Option<i64>) -> bool {
+    match committed {
+        Commit::Offset(committed) => end.is_some_and(|end| committed < end),
+        Commit::None => true,
+        Commit::Missing => false,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The requests that we speak, what all of them share, and how often each was sent.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use kafka_protocol::{
     messages::{
@@ -66,6 +69,21 @@ pub(super) struct Counts {
     offset_fetch: AtomicU64,
     list_offsets: AtomicU64,
     fetch: AtomicU64,
+    /// All requests, together with those of other clients.
+    total: Arc<AtomicU64>,
+}
+
+impl Counts {
+    /// Counts that add to `total` too.
+    pub fn adding_to(total: Arc<AtomicU64>) -> Self {
+        Self { total, ..Self::default() }
+    }
+
+    /// One more request of a kind.
+    pub fn add<R: Ask>(&self) {
+        R::count(self).fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// How many requests of each kind a client has sent since it was made: what its cost to the cluster is.

@@ -77,7 +77,10 @@ impl Authenticator {
         let request = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(self.mechanism()));
         let version = link.version::<SaslHandshakeRequest>(1)?;
         let response = link.login(&request, version, within).await?;
-        let offered = response.mechanisms.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        // A broker lists them in any order; an error's text must not change with it.
+        let mut offered: Vec<&str> = response.mechanisms.iter().map(|name| name.as_str()).collect();
+        offered.sort_unstable();
+        let offered = offered.join(", ");
         let (at, mechanism) = (self.at(link), self.mechanism());
         let text = match response.error_code {
             0 => return Ok(offered),

@@ -29,6 +29,8 @@ const STALE_SOON: Duration = Duration::from_secs(20);
 const FORGET: Duration = Duration::from_secs(120);
 /// A broker that has just started may not know its topics yet.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
+/// Triggers that are due together ask within this time.
+const WINDOW: Duration = Duration::from_millis(2);
 /// The first version that can ask without creating the topic.
 const LEAST: i16 = 4;
 
@@ -60,13 +62,15 @@ impl Topic {
 /// The topics in use.
 pub(super) struct Topics {
     known: Arc<Known>,
-    batcher: Batcher<Arc<str>, Arc<Topic>>,
+    batcher: Batcher<Question, Arc<Topic>>,
 }
 
 struct Known {
     cluster: Arc<Cluster>,
     topics: Mutex<HashMap<Arc<str>, Entry>>,
-    /// Counts the times that a leader moved or a topic changed.
+    /// Those that a request is under way for.
+    flights: Mutex<HashMap<Arc<str>, Flight>>,
+    /// Counts the times that a leader moved or a topic came or changed.
     moves: watch::Sender<u64>,
 }
 
@@ -75,11 +79,30 @@ struct Entry {
     wanted: Instant,
 }
 
+/// A request for a topic, and who has joined it since.
+struct Flight {
+    begun: Instant,
+    joined: Vec<TopicAsk>,
+}
+
+type TopicAsk = Ask<Question, Arc<Topic>>;
+
+struct Question {
+    name: Arc<str>,
+    /// Only an answer from after this time will do.
+    then: Option<Instant>,
+}
+
 impl Topics {
     pub fn new(cluster: Arc<Cluster>) -> Self {
-        let known = Arc::new(Known { cluster, topics: Mutex::default(), moves: watch::Sender::new(0) });
+        let known = Arc::new(Known {
+            cluster,
+            topics: Mutex::default(),
+            flights: Mutex::default(),
+            moves: watch::Sender::new(0),
+        });
         let asked = Arc::clone(&known);
-        let batcher = Batcher::new(Duration::ZERO, move |asks: Vec<Ask<Arc<str>, Arc<Topic>>>| {
+        let batcher = Batcher::new(WINDOW, move |asks| {
             let known = Arc::clone(&asked);
             async move { known.answer(asks).await }
         });
@@ -96,7 +119,7 @@ impl Topics {
     pub async fn newer(&self, name: &Arc<str>, then: Option<Instant>) -> Result<Arc<Topic>, ReadError> {
         match self.known.newer(name, then) {
             Some(topic) => Ok(topic),
-            None => self.batcher.ask(Arc::clone(name)).await,
+            None => self.batcher.ask(Question { name: Arc::clone(name), then }).await,
         }
     }
 
@@ -119,37 +142,68 @@ impl Known {
         then.is_none_or(|then| entry.topic.asked > then).then(|| Arc::clone(&entry.topic))
     }
 
-    async fn answer(&self, asks: Vec<Ask<Arc<str>, Arc<Topic>>>) {
-        let mut waiting: HashMap<Arc<str>, Vec<Ask<Arc<str>, Arc<Topic>>>> = HashMap::new();
-        for ask in asks {
-            waiting.entry(Arc::clone(&ask.question)).or_default().push(ask);
-        }
+    async fn answer(&self, asks: Vec<TopicAsk>) {
+        let mut waiting = self.take_off(asks);
         for last in [false, true] {
-            let names = self.with_stale(waiting.keys());
-            let found = match self.describe(&names).await {
+            if waiting.is_empty() {
+                return;
+            }
+            let found = match self.describe(&self.with_stale(waiting.keys())).await {
                 Ok(found) => found,
-                Err(error) => return reply(waiting.into_values().flatten(), &Err(error)),
+                Err(error) => return self.land_all(waiting, &error),
             };
             for (name, described) in found {
                 let answer = self.learn(&name, described);
                 let settled = match &answer {
                     Ok(_) => true,
                     // Unknown is final, unless we knew it a moment ago.
-                    Err(codes::UNKNOWN_TOPIC_OR_PARTITION) => last || self.forget(&name).is_none(),
+                    Err(codes::UNKNOWN_TOPIC_OR_PARTITION) => !self.forget(&name) || last,
                     Err(code) => last || !codes::heals(*code),
                 };
                 if settled && let Some(asks) = waiting.remove(&name) {
-                    reply(asks, &answer.map_err(|code| codes::error(code, &format!("topic `{name}`"))));
+                    let answer = answer.map_err(|code| codes::error(code, &format!("topic `{name}`")));
+                    self.land(&name, asks, &answer);
                 }
             }
-            if waiting.is_empty() {
-                return;
+            if last {
+                // The broker kept silent about these.
+                let error = codes::error(codes::LEADER_NOT_AVAILABLE, "a topic");
+                return self.land_all(waiting, &error);
             }
-            sleep(SECOND_LOOK).await;
+            if !waiting.is_empty() {
+                sleep(SECOND_LOOK).await;
+            }
         }
+    }
+
+    /// Whom a new request is for; the others join one that is under way.
+    fn take_off(&self, asks: Vec<TopicAsk>) -> HashMap<Arc<str>, Vec<TopicAsk>> {
+        let now = Instant::now();
+        let mut flights = self.flights.lock();
+        let mut waiting: HashMap<Arc<str>, Vec<TopicAsk>> = HashMap::new();
+        for ask in asks {
+            let Question { name, then } = &ask.question;
+            match flights.get_mut(name) {
+                Some(flight) if then.is_none_or(|then| flight.begun > then) => flight.joined.push(ask),
+                _ => waiting.entry(Arc::clone(name)).or_default().push(ask),
+            }
+        }
+        for name in waiting.keys() {
+            flights.entry(Arc::clone(name)).or_insert_with(|| Flight { begun: now, joined: Vec::new() });
+        }
+        waiting
+    }
+
+    fn land(&self, name: &Arc<str>, asks: Vec<TopicAsk>, answer: &Result<Arc<Topic>, ReadError>) {
+        let joined = self.flights.lock().remove(name).map(|flight| flight.joined).unwrap_or_default();
+        for ask in asks.into_iter().chain(joined) {
+            ask.answer(answer.clone());
+        }
+    }
+
+    fn land_all(&self, waiting: HashMap<Arc<str>, Vec<TopicAsk>>, error: &ReadError) {
         for (name, asks) in waiting {
-            let answer = codes::error(codes::LEADER_NOT_AVAILABLE, &format!("topic `{name}`"));
-            reply(asks, &Err(answer));
+            self.land(&name, asks, &Err(error.clone()));
         }
     }
 
@@ -192,14 +246,15 @@ impl Known {
         let entry = Entry { topic: Arc::clone(&topic), wanted: Instant::now() };
         let wanted = topics.get(name).map(|entry| entry.wanted);
         let before = topics.insert(Arc::clone(name), Entry { wanted: wanted.unwrap_or(entry.wanted), ..entry });
-        if before.is_some_and(|before| before.topic.partitions != topic.partitions || before.topic.id != topic.id) {
+        if before.is_none_or(|before| before.topic.partitions != topic.partitions || before.topic.id != topic.id) {
             self.moves.send_modify(|moves| *moves += 1);
         }
         Ok(topic)
     }
 
-    fn forget(&self, name: &str) -> Option<Entry> {
-        self.topics.lock().remove(name)
+    /// Whether it was known.
+    fn forget(&self, name: &str) -> bool {
+        self.topics.lock().remove(name).is_some()
     }
 }
 
@@ -217,12 +272,6 @@ fn described(name: Arc<str>, topic: MetadataResponseTopic, asked: Instant) -> De
     let mut partitions: Vec<Partition> = topic.partitions.iter().map(partition).collect();
     partitions.sort_unstable_by_key(|partition| partition.id);
     Ok(Arc::new(Topic { name, id: topic.topic_id, partitions, asked }))
-}
-
-fn reply(asks: impl IntoIterator<Item = Ask<Arc<str>, Arc<Topic>>>, answer: &Result<Arc<Topic>, ReadError>) {
-    for ask in asks {
-        ask.answer(answer.clone());
-    }
 }
 
 /// A name as the codec wants it.

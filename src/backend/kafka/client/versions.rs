@@ -39,9 +39,10 @@ impl From<ApiVersionsResponse> for Versions {
 pub(super) async fn negotiate(link: &Link, within: Duration) -> Result<Versions, ReadError> {
     let (mut code, mut versions) = ask(link, FIRST, within).await?;
     if code == codes::UNSUPPORTED_VERSION {
-        let next = match versions.of(ApiVersionsRequest::KEY) {
+        let next = match versions.as_ref().ok().and_then(|versions| versions.of(ApiVersionsRequest::KEY)) {
             Some(theirs) if theirs.max < FIRST => theirs.max,
             Some(theirs) if theirs.min > FIRST => theirs.min,
+            // It does not say, or not so that we can read it (librdkafka's mock cluster).
             _ => 0,
         };
         (code, versions) = ask(link, next, within).await?;
@@ -49,10 +50,11 @@ pub(super) async fn negotiate(link: &Link, within: Duration) -> Result<Versions,
     if code != 0 {
         return Err(codes::error(code, &format!("`{}`", link.peer().address)).of_connection());
     }
-    Ok(versions)
+    versions
 }
 
-async fn ask(link: &Link, version: i16, within: Duration) -> Result<(i16, Versions), ReadError> {
+/// The error code, and the versions if they can be read.
+async fn ask(link: &Link, version: i16, within: Duration) -> Result<(i16, Result<Versions, ReadError>), ReadError> {
     let request = match version {
         // Only these have room for a name.
         3.. => ApiVersionsRequest::default()
@@ -64,7 +66,7 @@ async fn ask(link: &Link, version: i16, within: Duration) -> Result<(i16, Versio
     // The error code comes first in every version; it says in which version the rest is written.
     let code = frame.clone().split_off(frame.len().min(4)).try_get_i16().unwrap_or_default();
     let written_in = if code == codes::UNSUPPORTED_VERSION { 0 } else { version };
-    Ok((code, read(frame, written_in, link)?.into()))
+    Ok((code, read(frame, written_in, link).map(Versions::from)))
 }
 
 fn read(frame: Bytes, version: i16, link: &Link) -> Result<ApiVersionsResponse, ReadError> {

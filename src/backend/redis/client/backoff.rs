@@ -20,9 +20,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Whether the next wait is the shortest.
-    pub fn is_fresh(&self) -> bool {
-        self.failures == 0
+    /// Whether the next wait is a matter of milliseconds, so that it is worth waiting for.
+    pub fn is_brief(&self) -> bool {
+        self.failures < 3
     }
 
     /// Waits.
@@ -44,6 +44,7 @@ mod tests {
     async fn waits_grow_to_two_seconds_and_start_again_after_a_success() {
         let mut backoff = Backoff::default();
         let mut waits = Vec::new();
+        assert!(backoff.is_brief());
         for _ in 0..12 {
             let start = Instant::now();
             backoff.wait().await;
@@ -52,7 +53,8 @@ mod tests {
         // Timers have a grain of a millisecond.
         assert!(waits[0] <= FIRST + Duration::from_millis(1), "{waits:?}");
         assert!(waits[8..].iter().all(|wait| *wait >= LONGEST / 2 && *wait <= LONGEST + FIRST), "{waits:?}");
+        assert!(!backoff.is_brief());
         backoff.reset();
-        assert!(backoff.is_fresh());
+        assert!(backoff.is_brief());
     }
 }

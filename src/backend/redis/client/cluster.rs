@@ -4,7 +4,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
@@ -60,30 +64,33 @@ impl Cluster {
 
     /// Answers a batch, each question at the owner of its key.
     pub async fn answer(&self, batch: Vec<Pending>) {
-        let mut stops = match self.route(batch).await {
-            Ok(stops) => stops,
-            Err(()) => return,
-        };
-        for _ in 0..HOPS {
-            let visits = stops.into_iter().map(|((address, asking), group)| async move {
-                let link = self.link(&address);
-                let moved = visit(&link, group, asking, of_one_node).await;
-                moved.into_iter().map(|moved| self.follow(moved, &address)).collect::<Vec<_>>()
-            });
-            let moved = join_all(visits).await.into_iter().flatten();
-            stops = HashMap::new();
-            for (stop, pending) in moved {
-                stops.entry(stop).or_default().push(pending);
-            }
-            if stops.is_empty() {
+        let stops = self.route(batch).await;
+        join_all(stops.into_iter().map(|(stop, group)| self.stop_at(stop, group, HOPS))).await;
+    }
+
+    /// Asks one node about `group` and follows what has moved on, each redirect by itself: no node waits for another.
+    fn stop_at(&self, (address, asking): Stop, group: Vec<Pending>, hops: usize) -> BoxFuture<'_, ()> {
+        async move {
+            let moved = visit(&self.link(&address), group, asking, of_one_node).await;
+            if moved.is_empty() {
                 return;
             }
-            // Its whole map may be old.
+            // The whole map may be old.
             self.setup.trouble.notify_one();
+            let mut stops: HashMap<Stop, Vec<Pending>> = HashMap::new();
+            for moved in moved {
+                let (stop, pending) = self.follow(moved, &address);
+                stops.entry(stop).or_default().push(pending);
+            }
+            if hops > 0 {
+                join_all(stops.into_iter().map(|(stop, group)| self.stop_at(stop, group, hops - 1))).await;
+                return;
+            }
+            let text = "the redis cluster sends a key from node to node: wait until its slots have settled";
+            let lost = ReadError::new(Unreachable, text).of_source();
+            stops.into_values().flatten().for_each(|pending| pending.fail(lost.clone()));
         }
-        let text = "the redis cluster sends a key from node to node: wait until its slots have settled";
-        let lost = ReadError::new(Unreachable, text).of_source();
-        stops.into_values().flatten().for_each(|pending| pending.fail(lost.clone()));
+        .boxed()
     }
 
     /// Fetches the map again. True when it has changed.
@@ -113,14 +120,15 @@ impl Cluster {
         self.refresh().await.unwrap_or(false)
     }
 
-    async fn route(&self, batch: Vec<Pending>) -> Result<HashMap<Stop, Vec<Pending>>, ()> {
+    /// Where to ask what; what cannot be asked anywhere is answered here.
+    async fn route(&self, batch: Vec<Pending>) -> HashMap<Stop, Vec<Pending>> {
+        let mut stops: HashMap<Stop, Vec<Pending>> = HashMap::new();
         if self.known.lock().slots.is_none()
             && let Err(error) = self.refresh().await
         {
             batch.into_iter().for_each(|pending| pending.fail(error.clone()));
-            return Err(());
+            return stops;
         }
-        let mut stops: HashMap<Stop, Vec<Pending>> = HashMap::new();
         let mut homeless = Vec::new();
         {
             let known = self.known.lock();
@@ -139,7 +147,7 @@ impl Cluster {
             );
             pending.fail(ReadError::new(Unreachable, text).of_source());
         }
-        Ok(stops)
+        stops
     }
 
     fn follow(&self, Moved { pending, redirect: Redirect { to, once } }: Moved, from: &Address) -> (Stop, Pending) {

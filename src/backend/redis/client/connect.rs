@@ -2,7 +2,12 @@
 //!
 //! Not for: what happens to the connection afterwards (`link.rs`).
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use redis::{RedisConnectionInfo, aio::PubSub};
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -41,12 +46,14 @@ pub struct Dialer {
     pub connection: Connection,
     /// Made at the first use: it reads the system's certificates.
     tls: OnceCell<Arc<ClientConfig>>,
+    /// Commands sent, of all clients of this server.
+    pub sent: Arc<AtomicU64>,
 }
 
 impl Dialer {
-    /// For `connection`.
-    pub fn new(connection: Connection) -> Self {
-        Self { connection, tls: OnceCell::new() }
+    /// For `connection`, counting into `sent`.
+    pub fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
+        Self { connection, tls: OnceCell::new(), sent }
     }
 
     /// Opens a connection to the data node at `address`, whose pushes ring `bells`.

@@ -3,7 +3,10 @@
 //! `HELLO 3` comes first because only that protocol pushes; a server or proxy that refuses it is spoken to as of
 //! old. A refused login is told in our words only: Redis's own may repeat the password.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+};
 
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
@@ -37,6 +40,8 @@ pub struct Opened {
     protocol: ProtocolVersion,
     /// Whether a read of a key arms a push for its next change: `CLIENT TRACKING` is on.
     pub tracks: bool,
+    /// Whether we may ask for its role, as far as we know.
+    pub tells_role: bool,
     /// Resolves when the connection is gone.
     pub gone: oneshot::Receiver<()>,
     /// Moves the bytes; dropping it closes the socket.
@@ -117,7 +122,7 @@ impl Guest<'_> {
             driver.await;
             drop(tell);
         });
-        Ok(Ok(Opened { wire, place: self.place.clone(), protocol, tracks: false, gone, _driver }))
+        Ok(Ok(Opened { wire, place: self.place.clone(), protocol, tracks: false, tells_role: true, gone, _driver }))
     }
 
     /// Enters the database, and has reads arm pushes where that can be.
@@ -133,7 +138,7 @@ impl Guest<'_> {
         if commands.is_empty() {
             return Ok(());
         }
-        let replies = ask(&mut opened.wire, &commands).await;
+        let replies = ask(self.dialer, &mut opened.wire, &commands).await;
         let replies = replies.map_err(|error| trouble::no_hello(&self.place, &error, self.dialer.uses_tls()))?;
         for (command, reply) in commands.iter().zip(&replies) {
             match (command.name, reply.refusal()) {
@@ -148,7 +153,12 @@ impl Guest<'_> {
 }
 
 /// Sends `commands` in one go and waits for all replies; refusals are replies.
-pub async fn ask(wire: &mut MultiplexedConnection, commands: &[Command]) -> Result<Vec<Reply>, RedisError> {
+pub async fn ask(
+    dialer: &Dialer,
+    wire: &mut MultiplexedConnection,
+    commands: &[Command],
+) -> Result<Vec<Reply>, RedisError> {
+    dialer.sent.fetch_add(u64::try_from(commands.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
     let mut pipeline = Pipeline::with_capacity(commands.len());
     for command in commands {
         pipeline.add_command(wire::pack(command));

@@ -49,7 +49,7 @@ impl Keyspace {
         bells: &Arc<Bells>,
     ) -> Option<Self> {
         let question = [Command::new("CONFIG GET", [SETTING])];
-        let replies = timeout(WITHIN, ask(wire, &question)).await.ok()?.ok()?;
+        let replies = timeout(WITHIN, ask(dialer, wire, &question)).await.ok()?.ok()?;
         let classes: Arc<str> = replies.first()?.field(SETTING).and_then(Reply::text)?.into();
         if !classes.contains('K') {
             return None;
@@ -138,7 +138,8 @@ impl Listener {
             self.listening.remove(key);
         }
         let channels = self.channels(&unused);
-        timeout(WITHIN, self.sink.unsubscribe(channels)).await.ok()?.ok()
+        // Without the right to it we hear more than we need, and no more is wrong.
+        timeout(WITHIN, self.sink.unsubscribe(channels)).await.ok().map(|_| ())
     }
 
     async fn subscribe(&mut self, keys: Vec<Arc<str>>) -> Option<()> {

@@ -61,6 +61,7 @@ pub struct Setup {
 /// A link; dropping it closes the connection.
 #[derive(Debug)]
 pub struct Link {
+    dialer: Arc<Dialer>,
     state: watch::Receiver<State>,
     _keeper: Task,
 }
@@ -107,8 +108,9 @@ impl Link {
     /// A link to `target`; starts to connect.
     pub fn new(target: Target, setup: Setup) -> Self {
         let (tell, state) = watch::channel(State::Connecting);
+        let dialer = Arc::clone(&setup.dialer);
         let keeper = Keeper { target, setup, tell, backoff: Backoff::default(), number: 0 };
-        Self { state, _keeper: task::spawn(keeper.run()) }
+        Self { dialer, state, _keeper: task::spawn(keeper.run()) }
     }
 
     /// Sends `commands` in one go and waits for all replies. A connection that breaks meanwhile costs one more try
@@ -119,7 +121,7 @@ impl Link {
         let asking = async {
             loop {
                 let mut session = ready(&mut state, broken).await?;
-                match ask(&mut session.wire, commands).await {
+                match ask(&self.dialer, &mut session.wire, commands).await {
                     Ok(replies) => return Ok(Answer { replies, place: session.place, pushes: session.pushes }),
                     Err(_) if broken.is_none() => broken = Some(session.number),
                     Err(_) => return Err(trouble::lost(&session.place)),
@@ -127,6 +129,11 @@ impl Link {
             }
         };
         timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    /// Whether there is a connection now.
+    pub fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
     }
 
     fn silent(&self) -> ReadError {
@@ -221,7 +228,7 @@ impl Keeper {
         }
         // The state first: those whose replies are cut off by what follows look there for the reason.
         self.tell.send_replace(match end {
-            End::Lost if self.backoff.is_fresh() => State::Connecting,
+            End::Lost if self.backoff.is_brief() => State::Connecting,
             End::Lost => State::Down(trouble::lost(&place)),
             End::Unfit(error) => State::Down(error),
         });
@@ -247,14 +254,15 @@ impl Keeper {
     }
 
     /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
-    /// asked for its role, since one that was demoted keeps answering. A right that is missing is no matter.
+    /// asked for its role, since one that was demoted keeps answering; who has no right to that relies on
+    /// Sentinel, which closes the connections of a master that it demotes.
     async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
         let place = &opened.place;
         let mut commands = vec![Command::new("PING", [])];
-        if matches!(self.target, Target::Master) {
+        if matches!(self.target, Target::Master) && opened.tells_role {
             commands.push(Command::new("ROLE", []));
         }
-        let replies = match timeout(BEAT_WITHIN, ask(&mut opened.wire, &commands)).await {
+        let replies = match timeout(BEAT_WITHIN, ask(&self.setup.dialer, &mut opened.wire, &commands)).await {
             Ok(Ok(replies)) => replies,
             Ok(Err(_)) => return None,
             Err(_) => return Some(Err(trouble::silent(place, BEAT_WITHIN))),
@@ -262,7 +270,11 @@ impl Keeper {
         if let Some(error) = replies.iter().filter_map(Reply::refusal).find_map(|refusal| not_serving(place, refusal)) {
             return Some(Err(error));
         }
-        let role = replies.get(1).and_then(|role| role.items().first()).and_then(Reply::text);
+        let role = replies.get(1);
+        if role.and_then(Reply::refusal).is_some() {
+            opened.tells_role = false;
+        }
+        let role = role.and_then(|role| role.items().first()).and_then(Reply::text);
         Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(()) })
     }
 }

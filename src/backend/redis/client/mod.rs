@@ -14,11 +14,17 @@ mod trouble;
 mod visit;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::Notify,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep},
 };
 
 use self::{
@@ -34,7 +40,10 @@ use super::{
     measure::{Measure, Memory},
 };
 use crate::{
-    backend::batch::{Ask, Batcher},
+    backend::{
+        batch::{Ask, Batcher},
+        pool::Pool,
+    },
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
 };
@@ -66,6 +75,26 @@ pub struct Counted {
     pub told: bool,
 }
 
+/// The clients of a server, one per connection.
+#[derive(Debug, Default)]
+pub struct Clients {
+    pool: Pool<Connection, Client>,
+    /// Commands that all of them have sent, those that are gone too.
+    sent: Arc<AtomicU64>,
+}
+
+impl Clients {
+    /// The client of `connection`, made if nobody holds it.
+    pub fn get(&self, connection: &Connection) -> Arc<Client> {
+        self.pool.get(connection, || Client::new(connection.clone(), Arc::clone(&self.sent)))
+    }
+
+    /// How many commands were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
 /// The client of one connection.
 #[derive(Debug)]
 pub struct Client {
@@ -85,10 +114,10 @@ enum Nodes {
 }
 
 impl Client {
-    /// A client of `connection`, which starts to connect; needs a runtime.
-    pub fn new(connection: Connection) -> Self {
+    /// A client of `connection`, which starts to connect; needs a runtime. Counts its commands into `sent`.
+    fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
         let bells = Arc::new(Bells::default());
-        let nodes = Arc::new(Nodes::new(connection, &bells));
+        let nodes = Arc::new(Nodes::new(Dialer::new(connection, sent), &bells));
         let sweeper = task::spawn(sweep(Arc::clone(&nodes), Arc::clone(&bells)));
         let batcher = Batcher::new(Duration::ZERO, move |batch| answer(Arc::clone(&nodes), batch));
         Self { batcher, bells, born: Instant::now(), _sweeper: sweeper }
@@ -106,11 +135,10 @@ impl Client {
 }
 
 impl Nodes {
-    fn new(connection: Connection, bells: &Arc<Bells>) -> Self {
-        let topology = connection.topology.clone();
-        let first = Address::parse(connection.addresses.first().map_or("", String::as_str));
-        let dialer = Arc::new(Dialer::new(connection));
-        let setup = Setup { dialer, bells: Arc::clone(bells), trouble: Arc::new(Notify::new()) };
+    fn new(dialer: Dialer, bells: &Arc<Bells>) -> Self {
+        let topology = dialer.connection.topology.clone();
+        let first = Address::parse(dialer.connection.addresses.first().map_or("", String::as_str));
+        let setup = Setup { dialer: Arc::new(dialer), bells: Arc::clone(bells), trouble: Arc::new(Notify::new()) };
         match (topology, first) {
             (Topology::Cluster, _) => Self::Cluster(Cluster::new(setup)),
             (Topology::Sentinel { .. }, _) => Self::One(Link::new(Target::Master, setup)),
@@ -136,19 +164,27 @@ async fn answer(nodes: Arc<Nodes>, batch: Vec<Ask<Question, Counted>>) {
 }
 
 async fn sweep(nodes: Arc<Nodes>, bells: Arc<Bells>) {
-    let mut rounds = interval(SWEEP);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match &*nodes {
+        // A lost link needs no sweep: it rings for all when it is back.
+        let serves = match &*nodes {
             Nodes::Cluster(cluster) => {
                 if cluster.heed_trouble(SWEEP).await {
                     bells.ring_all();
                 }
+                true
             }
-            Nodes::One(_) | Nodes::Nowhere(_) => {
-                rounds.tick().await;
+            Nodes::One(link) => {
+                sleep(SWEEP).await;
+                link.is_up()
             }
+            Nodes::Nowhere(_) => {
+                sleep(SWEEP).await;
+                false
+            }
+        };
+        if serves {
+            bells.sweep(UNSEEN);
         }
-        bells.sweep(UNSEEN);
+        bells.tidy();
     }
 }

@@ -65,7 +65,7 @@ async fn ask_one(dialer: &Dialer, at: &str, master: &str, login: Option<&Login>)
     let mut opened = dialer.open_sentinel(&Address::parse(at)?, login).await?;
     let place = opened.place.clone();
     let command = Command::new("SENTINEL GET-MASTER-ADDR-BY-NAME", [master]);
-    let asking = timeout(ANSWER_WITHIN, ask(&mut opened.wire, std::slice::from_ref(&command))).await;
+    let asking = timeout(ANSWER_WITHIN, ask(dialer, &mut opened.wire, std::slice::from_ref(&command))).await;
     let replies = asking.map_err(|_| trouble::silent(&place, ANSWER_WITHIN))?.map_err(|_| trouble::lost(&place))?;
     let odd = || {
         let text = format!("{place} does not answer as a sentinel: correct `address` in the trigger");

@@ -2,7 +2,7 @@
 //!
 //! Not for: what Redis itself answers (`refusal.rs`).
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use rustls::{AlertDescription, CertificateError};
 
@@ -43,7 +43,7 @@ pub fn silent(place: &Place, within: Duration) -> ReadError {
 
 /// Nothing came of connecting within the time there is; over plain text it may be that TLS is expected.
 pub fn not_in_time(place: &Place, within: Duration, tls: bool) -> ReadError {
-    let why = if tls { "" } else { ", and whether it wants `tls: enable`" };
+    let why = if tls { ", and whether it speaks TLS there" } else { ", and whether it wants `tls: enable`" };
     let text = format!("{place} does not answer within {within:?}: look at the address and the network policies{why}");
     ReadError::new(Timeout, text)
 }
@@ -65,11 +65,18 @@ pub fn of_tls(place: &Place, error: &(dyn Error + 'static)) -> Option<ReadError>
             let (kind, text) = tls_text(place, error);
             return Some(ReadError::new(kind, text).of_connection());
         }
-        // An I/O error hides what it wraps: its source is that of the error inside.
-        let inside = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        link = inside.map(|inside| inside as &(dyn Error + 'static)).or_else(|| error.source());
+        link = inside(error).or_else(|| error.source());
     }
     None
+}
+
+/// What an error wraps without calling it its source: the library keeps its errors behind an `Arc`, and the source
+/// of an I/O error is that of the error inside.
+fn inside<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    error.downcast_ref::<io::Error>()?.get_ref().map(|error| error as _)
 }
 
 /// The handshake broke off without an error of TLS's own.

@@ -124,7 +124,7 @@ fn parsing_connects_to_nothing_and_needs_no_runtime() {
     let metadata: Metadata = LIST.into_iter().collect();
     let backend = Redis::default();
     let source = backend.parse("redis", &mut Reader::new(&metadata)).expect("legal");
-    assert!(backend.clients.is_empty());
+    assert_eq!(backend.requests(), 0);
     assert_eq!(source.describe(), "length of `l`");
     assert_eq!(source.metric().name, "redis-l");
 }

@@ -1,0 +1,251 @@
+//! Brokers that go, come back, move their leaders or hang: no wrong value, and only those who need them notice.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures::future::join_all;
+use plimsoll::{
+    backend::kafka::client::{Client, Query},
+    error::{ReadError, ReadErrorKind},
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::fixtures::{Cluster, Frozen, address, brief, plain, query, read, restart, three_to_break, unique};
+
+/// What the sampler gives a read.
+const DEADLINE: Duration = Duration::from_secs(5);
+const PARTITIONS: i32 = 6;
+
+type Brief = Vec<(i32, Option<i64>, Option<i64>)>;
+
+async fn look(client: &Client, query: &Query) -> Result<Brief, ReadError> {
+    match timeout(DEADLINE, client.read(Arc::new(query.clone()))).await {
+        Ok(offsets) => offsets.map(|offsets| brief(&offsets)),
+        Err(_) => Err(ReadError::new(ReadErrorKind::Timeout, "the caller's deadline")),
+    }
+}
+
+/// Looks until the answer is right.
+async fn until(client: &Client, query: &Query, is_right: impl Fn(&Result<Brief, ReadError>) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let answer = look(client, query).await;
+        if is_right(&answer) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A hundred groups with known commits on a replicated topic.
+async fn hundred_groups(cluster: &Cluster) -> (Vec<Query>, Brief) {
+    let topic = unique("rolling");
+    cluster.create_replicated(&topic, PARTITIONS, 3).await;
+    for partition in 0..PARTITIONS {
+        cluster.produce(&topic, partition, 5).await;
+    }
+    let groups: Vec<String> = (0..100).map(|i| format!("{topic}-{i}")).collect();
+    let commits: Vec<_> = (0..PARTITIONS).map(|partition| (&*topic, partition, 2)).collect();
+    for groups in groups.chunks(10) {
+        join_all(groups.iter().map(|group| cluster.commit(group, &commits))).await;
+    }
+    let expected = (0..PARTITIONS).map(|partition| (partition, Some(2), Some(5))).collect();
+    (groups.iter().map(|group| query(group, &[&topic])).collect(), expected)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_shows_no_wrong_value_and_no_lasting_error() {
+    let (cluster, _guard) = three_to_break().await;
+    let (queries, expected) = hundred_groups(&cluster).await;
+    let client = cluster.client();
+    let mut clock = interval(Duration::from_secs(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let restarting = async {
+        for node in ["kafka-3-1", "kafka-3-2", "kafka-3-3"] {
+            restart(node).await;
+        }
+    };
+    tokio::pin!(restarting);
+    let (mut rounds, mut failing_since, mut longest) = (0, None::<Instant>, Duration::ZERO);
+    let mut over = false;
+    // Two good rounds more when all is done.
+    let mut good_at_end = 0;
+    while good_at_end < 2 {
+        tokio::select! {
+            () = &mut restarting, if !over => { over = true; continue }
+            _ = clock.tick() => {}
+        }
+        let begun = Instant::now();
+        let answers = tokio::select! {
+            () = &mut restarting, if !over => { over = true; continue }
+            answers = join_all(queries.iter().map(|query| look(&client, query))) => answers,
+        };
+        rounds += 1;
+        let mut errors: Vec<String> = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(offsets) => assert_eq!(offsets, expected, "a wrong value in round {rounds}"),
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        if errors.is_empty() {
+            failing_since = None;
+            good_at_end += i32::from(over);
+        } else {
+            let since = *failing_since.get_or_insert(begun);
+            longest = longest.max(since.elapsed());
+            errors.sort();
+            errors.dedup();
+            println!("round {rounds}, {:?} after {:?}: {errors:?}", SystemTime::now(), begun.elapsed());
+        }
+        assert!(longest < Duration::from_secs(15), "failing for {longest:?}");
+    }
+    println!("{rounds} rounds, failing for {longest:?} at most, {:?}", client.requests());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_broker_delays_only_those_who_need_it() {
+    let (cluster, _guard) = three_to_break().await;
+    // One partition each, on one broker: one topic that lives on broker 1 and one that does not.
+    let topics: Vec<String> = (0..12).map(|_| unique("frozen")).collect();
+    cluster.create_many(&topics.iter().map(String::as_str).collect::<Vec<_>>(), 1, 1).await;
+    let on = |broker: i32| topics.iter().find(|topic| cluster.leaders(topic) == [broker]).unwrap();
+    let (hit, spared) = (on(1), on(2));
+    let client = cluster.client();
+    // Some 20 of these have their coordinator elsewhere.
+    let spared: Vec<Query> = (0..30).map(|i| query(&format!("{spared}-{i}"), &[spared])).collect();
+    let hit = query(&spared[0].group, &[hit]);
+    look(&client, &hit).await.unwrap();
+    for answer in join_all(spared.iter().map(|query| look(&client, query))).await {
+        answer.unwrap();
+    }
+    let frozen = Frozen::new("kafka-3-1");
+    let timed = |query: &Query| {
+        let (client, query, begun) = (&client, query.clone(), Instant::now());
+        async move { (look(client, &query).await, begun.elapsed()) }
+    };
+    let (hit_answer, spared_answers) = tokio::join!(look(&client, &hit), join_all(spared.iter().map(timed)));
+    drop(frozen);
+    let check_error = |error: &ReadError| {
+        assert_eq!((error.kind, error.whole_connection), (ReadErrorKind::Timeout, false), "{error}");
+        assert!(error.to_string().contains("does not answer"), "{error}");
+    };
+    check_error(&hit_answer.unwrap_err());
+    let mut unharmed = 0;
+    for (answer, took) in spared_answers {
+        match answer {
+            Ok(_) => {
+                assert!(took < Duration::from_secs(2), "{took:?}");
+                unharmed += 1;
+            }
+            Err(error) => check_error(&error),
+        }
+    }
+    assert!(unharmed >= 8, "{unharmed} of 30");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = look(&client, &hit).await {
+        assert!(Instant::now() < deadline, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn new_partitions_are_seen_within_half_a_minute() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let topic = unique("grows");
+    cluster.create(&topic, 1).await;
+    let client = cluster.client();
+    let query = query("group", &[&topic]);
+    assert_eq!(read(&client, &query).await.len(), 1);
+    cluster.add_partitions(&topic, 4).await;
+    cluster.produce(&topic, 3, 2).await;
+    let deadline = Instant::now() + Duration::from_secs(35);
+    loop {
+        let offsets = brief(&read(&client, &query).await);
+        if offsets.len() == 4 {
+            assert_eq!(offsets[3], (3, None, Some(2)));
+            return;
+        }
+        assert!(Instant::now() < deadline, "{offsets:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_is_read_anew() {
+    for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD"] {
+        let cluster = Cluster::at(variable).await;
+        let topic = unique("anew");
+        cluster.create(&topic, 2).await;
+        cluster.produce(&topic, 0, 7).await;
+        let client = cluster.client();
+        let query = query("group", &[&topic]);
+        assert_eq!(read(&client, &query).await.len(), 2);
+        cluster.delete(&topic).await;
+        // A broker drops the log some moments after the cluster has dropped the topic.
+        let gone = |answer: &Result<Brief, ReadError>| {
+            answer
+                .as_ref()
+                .is_err_and(|error| error.kind == ReadErrorKind::NotFound && error.to_string().contains(&topic))
+        };
+        until(&client, &query, gone).await;
+        cluster.create(&topic, 1).await;
+        until(&client, &query, |answer| answer.as_ref().is_ok_and(|offsets| *offsets == [(0, None, Some(0))])).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_named_at_once() {
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let begun = Instant::now();
+    let error = |servers: &str| {
+        let client = Client::new(plain(servers));
+        async move { client.read(query("group", &["topic"]).into()).await.unwrap_err() }
+    };
+    let refused = error(&closed).await;
+    assert_eq!(refused.kind, ReadErrorKind::Unreachable);
+    assert!(refused.whole_connection);
+    assert!(refused.to_string().contains(&closed) && refused.to_string().contains("refuses"), "{refused}");
+    let unresolved = error("no-such-broker.invalid:9092").await;
+    assert!(unresolved.to_string().contains("`no-such-broker.invalid:9092` cannot be resolved"), "{unresolved}");
+    let both = error(&format!("{closed},no-such-broker.invalid:9092")).await;
+    assert!(both.to_string().contains(&closed) && both.to_string().contains("no-such-broker"), "{both}");
+    let no_port = error("localhost").await;
+    assert!(no_port.to_string().contains("host:port"), "{no_port}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn one_good_bootstrap_server_is_enough() {
+    let good = address("PLIMSOLL_TEST_KAFKA");
+    let cluster = Cluster::new(&good);
+    let topic = unique("bootstrap");
+    cluster.create(&topic, 1).await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for bad in ["127.0.0.1:1", "no-such-broker.invalid:9092", &silent.local_addr().unwrap().to_string()] {
+        // In any order.
+        for _ in 0..4 {
+            let client = Client::new(plain(&format!("{bad},{good}")));
+            assert_eq!(read(&client, &query("group", &[&topic])).await.len(), 1, "{bad}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_accepts_and_never_answers_is_given_three_seconds() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::new(plain(&silent.local_addr().unwrap().to_string()));
+    let begun = Instant::now();
+    let error = client.read(query("group", &["topic"]).into()).await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Timeout);
+    assert!(error.to_string().contains("does not answer within"), "{error}");
+    assert!(begun.elapsed() < Duration::from_millis(4500), "{:?}", begun.elapsed());
+    // While it rests, the same is said at once and in the same words.
+    let again = client.read(query("group", &["topic"]).into()).await.unwrap_err();
+    assert_eq!(again.to_string(), error.to_string());
+}

@@ -1,0 +1,201 @@
+//! New records wake whoever waits for them, and nobody else.
+
+use std::{sync::Arc, time::Duration};
+
+use plimsoll::backend::kafka::client::{Client, Isolation, PartitionOffsets, Query};
+use tokio::time::timeout;
+
+use super::fixtures::{Cluster, login_as, query, read, restart, three_to_break, unique};
+
+/// A Fetch that is parked for so long is not what a wake in a test waits for.
+const LONG: Duration = Duration::from_secs(20);
+/// Far less than that; far more than a wake takes.
+const SOON: Duration = Duration::from_secs(8);
+/// Long enough to see that nothing happens.
+const QUIET: Duration = Duration::from_millis(1500);
+
+async fn wakes(client: &Client, isolation: Isolation, seen: &[PartitionOffsets]) -> bool {
+    timeout(SOON, client.wake(isolation, seen)).await.is_ok()
+}
+
+async fn is_quiet(client: &Client, isolation: Isolation, seen: &[PartitionOffsets]) -> bool {
+    timeout(QUIET, client.wake(isolation, seen)).await.is_err()
+}
+
+/// Waits in the background, until the Fetch is parked.
+async fn parked(client: &Arc<Client>, query: &Query) -> tokio::task::JoinHandle<bool> {
+    parked_at(client, query, read(client, query).await).await
+}
+
+async fn parked_at(
+    client: &Arc<Client>,
+    query: &Query,
+    seen: Arc<[PartitionOffsets]>,
+) -> tokio::task::JoinHandle<bool> {
+    let before = client.requests().fetch;
+    let (waiting, isolation) = (Arc::clone(client), query.isolation);
+    #[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
+    let waiter = tokio::spawn(async move { wakes(&waiting, isolation, &seen).await });
+    while client.requests().fetch == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The request is on its way.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    waiter
+}
+
+#[tokio::test]
+async fn a_record_ends_a_parked_fetch_at_once_on_every_kafka() {
+    for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD", "PLIMSOLL_TEST_KAFKA_3"] {
+        let cluster = Cluster::at(variable).await;
+        let (topic, group) = (unique("wake"), unique("wake"));
+        cluster.create(&topic, 3).await;
+        cluster.produce(&topic, 1, 2).await;
+        let client = Arc::new(cluster.client().with_fetch_wait(LONG));
+        let waiter = parked(&client, &query(&group, &[&topic])).await;
+        cluster.produce(&topic, 1, 1).await;
+        assert!(waiter.await.unwrap(), "{variable}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_between_the_read_and_the_wait_wakes_too() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let (topic, group) = (unique("between"), unique("between"));
+    cluster.create(&topic, 1).await;
+    let client = cluster.client().with_fetch_wait(LONG);
+    let seen = read(&client, &query(&group, &[&topic])).await;
+    cluster.produce(&topic, 0, 1).await;
+    // Another trigger's look must not swallow it.
+    read(&client, &query(&unique("other"), &[&topic])).await;
+    assert!(wakes(&client, Isolation::ReadUncommitted, &seen).await);
+    let seen = read(&client, &query(&group, &[&topic])).await;
+    assert!(is_quiet(&client, Isolation::ReadUncommitted, &seen).await);
+}
+
+#[tokio::test]
+async fn a_partition_that_joins_while_a_fetch_is_parked_is_looked_at() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let (first, second) = (unique("first"), unique("second"));
+    cluster.create_many(&[&first, &second], 1, 1).await;
+    let client = Arc::new(cluster.client().with_fetch_wait(LONG));
+    let _first = parked(&client, &query("group", &[&first])).await;
+    let seen = read(&client, &query("group", &[&second])).await;
+    let producing = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cluster.produce(&second, 0, 1).await;
+    };
+    let (woken, ()) = tokio::join!(wakes(&client, Isolation::ReadUncommitted, &seen), producing);
+    assert!(woken);
+}
+
+#[tokio::test]
+async fn a_wake_concerns_only_those_who_wait_for_that_partition() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA_3").await;
+    let (busy, idle) = (unique("busy"), unique("idle"));
+    cluster.create_many(&[&busy, &idle], 3, 1).await;
+    let client = Arc::new(cluster.client());
+    let waiter = parked(&client, &query("group", &[&busy])).await;
+    let seen = read(&client, &query("group", &[&idle])).await;
+    let producing = async {
+        for partition in 0..3 {
+            cluster.produce(&busy, partition, 5).await;
+        }
+    };
+    let (quiet, ()) = tokio::join!(is_quiet(&client, Isolation::ReadUncommitted, &seen), producing);
+    assert!(quiet);
+    assert!(waiter.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_wakes_although_its_end_went_back() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let topic = unique("anew");
+    cluster.create(&topic, 1).await;
+    cluster.produce(&topic, 0, 5).await;
+    let client = Arc::new(cluster.client());
+    let waiter = parked(&client, &query("group", &[&topic])).await;
+    cluster.delete(&topic).await;
+    cluster.create(&topic, 1).await;
+    assert!(waiter.await.unwrap());
+    let seen = read(&client, &query("group", &[&topic])).await;
+    assert_eq!(seen[0].end, Some(0));
+    assert!(is_quiet(&client, Isolation::ReadUncommitted, &seen).await);
+    cluster.produce(&topic, 0, 1).await;
+    assert!(wakes(&client, Isolation::ReadUncommitted, &seen).await);
+}
+
+#[tokio::test]
+async fn committed_records_wake_at_the_commit_and_an_abort_wakes_too() {
+    for variable in ["PLIMSOLL_TEST_KAFKA", "PLIMSOLL_TEST_KAFKA_OLD"] {
+        let cluster = Cluster::at(variable).await;
+        let topic = unique("committed");
+        cluster.create(&topic, 1).await;
+        let client = Arc::new(cluster.client().with_fetch_wait(LONG));
+        let query = Query { isolation: Isolation::ReadCommitted, ..query("group", &[&topic]) };
+        let mut end = 0;
+        for commits in [true, false] {
+            let transaction = cluster.begin(&topic).await;
+            let seen = read(&client, &query).await;
+            assert_eq!(seen[0].end, Some(end), "{variable}");
+            let mut waiter = parked_at(&client, &query, seen).await;
+            // The record is there, but not to be read.
+            assert!(timeout(QUIET, &mut waiter).await.is_err(), "{variable}");
+            transaction.end(commits).await;
+            // The last stable offset moves on either way, past the marker: a look tells that there is nothing after an abort.
+            assert!(waiter.await.unwrap(), "{variable}, commits: {commits}");
+            end += 2;
+            assert_eq!(read(&client, &query).await[0].end, Some(end), "{variable}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_describe_but_not_read_is_woken_by_looking() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let topic = format!("described-{}", unique("wake"));
+    let group = format!("described-{}", unique("wake"));
+    cluster.create(&topic, 1).await;
+    let client = Client::new(login_as("describer"));
+    let seen = read(&client, &query(&group, &[&topic])).await;
+    assert!(is_quiet(&client, Isolation::ReadUncommitted, &seen).await);
+    let fetches = client.requests().fetch;
+    let producing = async {
+        tokio::time::sleep(QUIET).await;
+        cluster.produce(&topic, 0, 1).await;
+    };
+    let (woken, ()) = tokio::join!(wakes(&client, Isolation::ReadUncommitted, &seen), producing);
+    assert!(woken);
+    // What is refused is not asked for again and again.
+    assert!(client.requests().fetch <= fetches + 2, "{:?}", client.requests());
+}
+
+#[tokio::test]
+async fn a_wake_is_not_lost_when_the_leader_moves() {
+    let (cluster, _guard) = three_to_break().await;
+    let topic = unique("moves");
+    cluster.create_replicated(&topic, 1, 3).await;
+    let client = Arc::new(cluster.client());
+    let query = query("group", &[&topic]);
+    for round in 0..3 {
+        let waiter = parked(&client, &query).await;
+        let leader = cluster.leaders(&topic)[0];
+        let node = format!("kafka-3-{leader}");
+        let restarting = restart(&node);
+        tokio::pin!(restarting);
+        // Written to whoever leads now, as soon as the former leader is gone.
+        let producing = async {
+            while cluster.leaders(&topic) == [leader] {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            cluster.produce(&topic, 0, 1).await;
+        };
+        tokio::select! {
+            () = producing => {}
+            () = &mut restarting => panic!("{node} led all the time"),
+        }
+        let woken = waiter.await.unwrap();
+        restarting.await;
+        assert!(woken, "round {round}");
+    }
+}
