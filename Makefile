@@ -6,7 +6,7 @@
 # Each of these must build without the others.
 FEATURES := kafka redis demo
 # Those with a row in tests/keda/backends_test.go.
-KEDA_BROKERS := kafka redis
+KEDA_BROKERS := kafka rabbitmq redis sqs prometheus
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run .ci/run
 
 help: ## this list
