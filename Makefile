@@ -1,15 +1,17 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench brokers-up brokers-down
+.PHONY: help demo test test-keda check bench brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus demo
+# Those with a row in tests/keda/backends_test.go.
+KEDA_BROKERS := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
 comma := ,
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
-SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose .ci/run
+SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run .ci/run
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +22,13 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
 	cargo test --locked --no-run
 	cargo test --locked --lib --bins --test it --test demo
-	tests/brokers/with -- cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED)
+	tests/keda/run --build
+	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && tests/keda/run'
+
+test-keda: ## KEDA's own client against the server, on real brokers: needs Go
+	cargo build --locked
+	tests/keda/run --build
+	tests/brokers/with $(KEDA_BROKERS) -- tests/keda/run
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod deploy;
 mod docs;
 mod grpc;
 mod keda;

@@ -72,8 +72,9 @@ fn google(keys: &mut Reader<'_>, pod: Pod) -> Authorization {
     }
     match given {
         Some((key, json)) => {
-            let is_key = serde_json::from_str::<Value>(json.expose())
-                .is_ok_and(|json| json["client_email"].is_string() && json["private_key"].is_string());
+            let is_key = serde_json::from_str::<Value>(json.expose()).is_ok_and(|json| {
+                ["client_email", "private_key"].iter().all(|key| json.get(key).is_some_and(Value::is_string))
+            });
             if !is_key {
                 keys.problem(key, format!("`{key}` must be the JSON key of a Google service account"));
             }

@@ -68,7 +68,11 @@ async fn without_tls_a_user_needs_access_to_the_vhost_and_no_permission() {
             Some((Denied, "has no vhost `nowhere`: create it, or correct `vhostName` or the path of `host`")),
         ),
         case(format!("amqp://{nobody}"), &[], Some((Unreachable, "refuses connections: check that it is up"))),
-        case(format!("amqp://nowhere.invalid"), &[], Some((Unreachable, "has no address: correct the name in `host`"))),
+        case(
+            "amqp://nowhere.invalid".to_owned(),
+            &[],
+            Some((Unreachable, "has no address: correct the name in `host`")),
+        ),
         case(
             format!("amqp://watcher:watcher-secret@{http}"),
             &[],
