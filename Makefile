@@ -5,8 +5,8 @@
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus demo
-# Those with a row in tests/keda/backends_test.go.
-KEDA_BROKERS := kafka rabbitmq redis sqs prometheus
+# One broker of each backend.
+ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
 comma := ,
@@ -28,13 +28,13 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	cargo build --locked
 	tests/keda/run --build
-	tests/brokers/with $(KEDA_BROKERS) -- tests/keda/run
+	tests/brokers/with $(ONE_EACH) -- tests/keda/run
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
-	tests/brokers/with kafka redis -- cargo bench --locked --bench figures
+	tests/brokers/with $(ONE_EACH) -- cargo bench --locked --bench figures
 
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up

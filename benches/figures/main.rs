@@ -18,12 +18,14 @@
 
 mod calls;
 mod fleet;
+mod held;
 mod host;
 mod isolation;
 mod kafka;
 mod memory;
 mod redis;
 mod report;
+mod soak;
 
 #[path = "../../tests/emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -59,6 +61,9 @@ async fn main() {
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;
+    }
+    if wanted("soak") {
+        soak::of_all_backends(&mut report).await;
     }
     report.finish();
 }
