@@ -134,11 +134,11 @@ async fn until_all_are_read(server: &Process, total: usize) {
     loop {
         let triggers: serde_json::Value = serde_json::from_str(&server.page("/api/triggers")).expect("JSON");
         let triggers = triggers.as_array().expect("a list");
-        let read = triggers.iter().filter(|trigger| trigger["value"].is_number()).count();
+        let read = triggers.iter().filter(|trigger| trigger["value"].is_number() && trigger["error"].is_null()).count();
         if read == total {
             return;
         }
-        let error = triggers.iter().find(|trigger| !trigger["lastError"].is_null());
+        let error = triggers.iter().find(|trigger| !trigger["error"].is_null());
         assert!(begin.elapsed() < PATIENCE, "{read} of {total} were read; {error:?}");
         sleep(Duration::from_secs(1)).await;
     }

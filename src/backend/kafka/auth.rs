@@ -3,11 +3,11 @@
 //! Fields first, then the checks in KEDA's order. Not for: logging in (`client`), reading PEM (`backend::tls`).
 
 use super::{
-    connection::{AwsIdentity, Login, MskIam, Oidc, Sasl},
+    connection::{Login, MskIam, Oidc, Sasl},
     spec::Dialect,
 };
 use crate::{
-    backend::tls::Tls,
+    backend::{aws::Credentials, tls::Tls},
     metadata::{Reader, Secret},
 };
 
@@ -159,7 +159,7 @@ impl Auth {
         if self.dialect == Dialect::ApacheKafka {
             need_tls(keys);
         }
-        MskIam { region, identity: aws_identity(keys) }
+        MskIam { region, credentials: aws_credentials(keys) }
     }
 
     fn refuse_gssapi(&self, keys: &mut Reader<'_>) {
@@ -200,26 +200,27 @@ fn extensions(keys: &mut Reader<'_>) -> Vec<(String, String)> {
     })
 }
 
-fn aws_identity(keys: &mut Reader<'_>) -> AwsIdentity {
+/// In the order of KEDA's Kafka scalers: a role comes before `identityOwner: operator` here.
+fn aws_credentials(keys: &mut Reader<'_>) -> Credentials {
     let owner = keys.text("identityOwner").unwrap_or("pod");
     let role = keys.text("awsRoleArn").filter(|_| matches!(owner, "pod" | "operator"));
     if let Some(role) = role {
-        return AwsIdentity::Role(role.to_owned());
+        return Credentials::AssumeRole { arn: role.to_owned(), external_id: None };
     }
     if owner != "pod" {
-        return AwsIdentity::DefaultChain;
+        return Credentials::DefaultChain;
     }
     let Some(access_key_id) = keys.first_of(&[ACCESS_KEY, "awsAccessKeyId"]) else {
         let text = format!(
             "`{ACCESS_KEY}` is missing: give it with `{SECRET_KEY}`, or `awsRoleArn`, or use the server's own AWS identity by `identityOwner: operator`"
         );
         keys.problem(ACCESS_KEY, text);
-        return AwsIdentity::DefaultChain;
+        return Credentials::DefaultChain;
     };
     let secret_access_key = keys.secret(SECRET_KEY).unwrap_or_default();
     if secret_access_key.expose().is_empty() {
         keys.problem(SECRET_KEY, format!("`{SECRET_KEY}` is missing: `{ACCESS_KEY}` needs it"));
     }
     let session_token = keys.secret("awsSessionToken");
-    AwsIdentity::Keys { access_key_id: access_key_id.to_owned(), secret_access_key, session_token }
+    Credentials::Static { access_key_id: access_key_id.to_owned(), secret_access_key, session_token }
 }

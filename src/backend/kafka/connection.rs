@@ -3,7 +3,10 @@
 //! Two triggers with an equal [`Connection`] share one client. Not for: reading it from metadata (`spec.rs`) or
 //! using it (`link.rs`, `sasl.rs`). GSSAPI has no place here: `spec.rs` refuses it.
 
-use crate::{backend::tls::Tls, metadata::Secret};
+use crate::{
+    backend::{aws::Credentials, tls::Tls},
+    metadata::Secret,
+};
 
 /// One Kafka cluster as one login sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,25 +64,7 @@ pub struct MskIam {
     /// The cluster's AWS region.
     pub region: String,
     /// Whose rights we use.
-    pub identity: AwsIdentity,
-}
-
-/// Whose rights an AWS login uses.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum AwsIdentity {
-    /// What the AWS default chain finds: environment, profile, web identity, container or instance role.
-    DefaultChain,
-    /// This role, assumed with what the default chain finds.
-    Role(String),
-    /// An access key.
-    Keys {
-        /// The access key's id.
-        access_key_id: String,
-        /// Its secret.
-        secret_access_key: Secret,
-        /// The session token of temporary credentials.
-        session_token: Option<Secret>,
-    },
+    pub credentials: Credentials,
 }
 
 impl Connection {
@@ -118,7 +103,7 @@ mod tests {
             scopes: vec![],
             extensions: vec![],
         };
-        let keys = AwsIdentity::Keys {
+        let keys = Credentials::Static {
             access_key_id: "AKIA".into(),
             secret_access_key: secret(),
             session_token: Some(secret()),
@@ -128,7 +113,7 @@ mod tests {
             Sasl::Scram256(login()),
             Sasl::Scram512(login()),
             Sasl::OauthOidc(oidc),
-            Sasl::MskIam(MskIam { region: "eu-central-1".into(), identity: keys }),
+            Sasl::MskIam(MskIam { region: "eu-central-1".into(), credentials: keys }),
         ];
         for sasl in logins {
             let connection = Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl) };

@@ -17,9 +17,12 @@ use axum::{
 };
 use parking_lot::Mutex;
 use plimsoll::{
-    backend::kafka::{
-        client::Client,
-        connection::{AwsIdentity, Connection, MskIam, Oidc, Sasl},
+    backend::{
+        aws::Credentials,
+        kafka::{
+            client::Client,
+            connection::{Connection, MskIam, Oidc, Sasl},
+        },
     },
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
@@ -189,12 +192,12 @@ async fn what_is_wrong_with_a_token_or_its_endpoint_is_said() {
 #[tokio::test]
 async fn an_msk_token_is_a_signed_url_for_the_cluster_s_region() {
     let broker = StandIn::start(None).await;
-    let keys = AwsIdentity::Keys {
+    let keys = Credentials::Static {
         access_key_id: "AKIDEXAMPLE".into(),
         secret_access_key: Secret::new("wJalrXUtnFEMI"),
         session_token: Some(Secret::new("session")),
     };
-    let sasl = Sasl::MskIam(MskIam { region: "eu-central-1".into(), identity: keys });
+    let sasl = Sasl::MskIam(MskIam { region: "eu-central-1".into(), credentials: keys });
     let client = Client::new(Connection { sasl: Some(sasl), ..plain(&broker.address) });
     // The stand-in has no topics; the login comes first.
     client.read(query("group", &["topic"]).into()).await.unwrap_err();

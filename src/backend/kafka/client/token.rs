@@ -10,8 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::{BehaviorVersion, Region, sts::AssumeRoleProvider};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::Region;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,7 +21,10 @@ use tokio::{
 
 use super::heal::jittered;
 use crate::{
-    backend::kafka::connection::{AwsIdentity, MskIam, Oidc, Sasl},
+    backend::{
+        aws::Identity,
+        kafka::connection::{MskIam, Oidc, Sasl},
+    },
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
     task::{self, Task},
@@ -63,7 +65,9 @@ impl Tokens {
             Sasl::OauthOidc(oidc) => {
                 Issuer::Oidc { oidc: oidc.clone(), http: OnceCell::new(), secret_in_body: AtomicBool::new(false) }
             }
-            Sasl::MskIam(msk) => Issuer::Msk { msk: msk.clone(), provider: OnceCell::new() },
+            Sasl::MskIam(msk) => {
+                Issuer::Msk { msk: msk.clone(), identity: Identity::of(&msk.credentials, &msk.region) }
+            }
             Sasl::Plain(_) | Sasl::Scram256(_) | Sasl::Scram512(_) => return None,
         };
         let inner = Arc::new(Inner { issuer, current: Mutex::new(None) });
@@ -87,6 +91,9 @@ impl Tokens {
     /// The broker refuses the one at hand: the next login gets another.
     pub fn forget(&self) {
         *self.inner.current.lock() = None;
+        if let Issuer::Msk { identity, .. } = &self.inner.issuer {
+            identity.forget();
+        }
     }
 }
 
@@ -131,7 +138,7 @@ enum Issuer {
     },
     Msk {
         msk: MskIam,
-        provider: OnceCell<SharedCredentialsProvider>,
+        identity: Arc<Identity>,
     },
 }
 
@@ -142,7 +149,7 @@ impl Issuer {
                 let http = http.get_or_try_init(|| async { client(oidc) }).await?;
                 grant(http, oidc, secret_in_body).await
             }
-            Self::Msk { msk, provider } => sign(msk, provider.get_or_init(|| credentials(msk)).await).await,
+            Self::Msk { msk, identity } => sign(msk, identity).await,
         }
     }
 
@@ -250,29 +257,12 @@ fn encoded(text: &str) -> String {
     url.query().unwrap_or_default().to_owned()
 }
 
-async fn credentials(msk: &MskIam) -> SharedCredentialsProvider {
+/// The signer hides why credentials cannot be had, so they are asked for first.
+async fn sign(msk: &MskIam, identity: &Arc<Identity>) -> Result<(Secret, Duration), ReadError> {
+    identity.credentials().await?;
     let region = Region::new(msk.region.clone());
-    if let AwsIdentity::Keys { access_key_id, secret_access_key, session_token } = &msk.identity {
-        let token = session_token.as_ref().map(|token| token.expose().to_owned());
-        let keys = Credentials::new(access_key_id, secret_access_key.expose(), token, None, "trigger");
-        return SharedCredentialsProvider::new(keys);
-    }
-    let config = aws_config::defaults(BehaviorVersion::latest()).region(region.clone()).load().await;
-    if let AwsIdentity::Role(arn) = &msk.identity {
-        let role = AssumeRoleProvider::builder(arn).configure(&config).region(region).session_name("plimsoll");
-        return SharedCredentialsProvider::new(role.build().await);
-    }
-    match config.credentials_provider() {
-        Some(provider) => provider,
-        // The default chain is always there; it fails when asked.
-        None => SharedCredentialsProvider::new(aws_config::default_provider::credentials::default_provider().await),
-    }
-}
-
-async fn sign(msk: &MskIam, provider: &SharedCredentialsProvider) -> Result<(Secret, Duration), ReadError> {
-    let region = Region::new(msk.region.clone());
-    let signed = aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider(region, provider.clone()).await;
-    let (token, expires_ms) = signed.map_err(|error| {
+    let signed = aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider(region, identity.provider());
+    let (token, expires_ms) = signed.await.map_err(|error| {
         let text = format!("no token for Amazon MSK: {error}: check the AWS credentials and `awsRegion`");
         ReadError::new(ReadErrorKind::Denied, text).of_connection()
     })?;

@@ -5,13 +5,16 @@ use std::time::Duration;
 use super::{
     super::{
         client::{Isolation, Topics},
-        connection::{AwsIdentity, Sasl},
+        connection::Sasl,
         partitions::Partitions,
         spec::Dialect,
     },
     parse, spec,
 };
-use crate::metadata::{Metadata, Reader};
+use crate::{
+    backend::aws::Credentials,
+    metadata::{Metadata, Reader},
+};
 
 /// The keys at fault, in order.
 #[track_caller]
@@ -212,20 +215,21 @@ fn an_iam_login_uses_the_identity_that_keda_would() {
         let mut keys = vec![("sasl", "aws_msk_iam"), ("tls", "enable"), ("awsRegion", "eu-west-1")];
         keys.extend_from_slice(more);
         match spec(Dialect::ApacheKafka, &keys).map(|spec| spec.connection.sasl) {
-            Ok(Some(Sasl::MskIam(msk))) => Ok(msk.identity),
+            Ok(Some(Sasl::MskIam(msk))) => Ok(msk.credentials),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.problems[0].key.clone()),
         }
     };
     let (role, id, secret) = (("awsRoleArn", "arn"), ("awsAccessKeyId", "AK"), ("awsSecretAccessKey", "s"));
     let (operator, neither) = (("identityOwner", "operator"), ("identityOwner", "x"));
-    assert_eq!(identity(&[role, id, secret]), Ok(AwsIdentity::Role("arn".into())));
-    assert_eq!(identity(&[role, operator]), Ok(AwsIdentity::Role("arn".into())));
-    assert_eq!(identity(&[id, secret, operator]), Ok(AwsIdentity::DefaultChain));
-    assert_eq!(identity(&[role, neither]), Ok(AwsIdentity::DefaultChain));
+    assert_eq!(identity(&[role, id, secret]), Ok(Credentials::AssumeRole { arn: "arn".into(), external_id: None }));
+    assert_eq!(identity(&[role, operator]), Ok(Credentials::AssumeRole { arn: "arn".into(), external_id: None }));
+    assert_eq!(identity(&[id, secret, operator]), Ok(Credentials::DefaultChain));
+    assert_eq!(identity(&[role, neither]), Ok(Credentials::DefaultChain));
     assert_eq!(identity(&[]), Err("awsAccessKeyID".into()));
     assert_eq!(identity(&[id]), Err("awsSecretAccessKey".into()));
-    let Ok(AwsIdentity::Keys { access_key_id, session_token, .. }) = identity(&[id, secret, ("awsSessionToken", "t")])
+    let Ok(Credentials::Static { access_key_id, session_token, .. }) =
+        identity(&[id, secret, ("awsSessionToken", "t")])
     else {
         panic!("static keys")
     };

@@ -5,15 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::super::{
-        client::Topics,
-        connection::{AwsIdentity, Sasl},
-        lag::ResetPolicy,
-        spec::Spec,
-    },
+    super::super::{client::Topics, connection::Sasl, lag::ResetPolicy, spec::Spec},
     Difference, dialect, hold, metadata,
 };
-use crate::metadata::{Reader, Secret};
+use crate::{
+    backend::aws::Credentials,
+    metadata::{Reader, Secret},
+};
 
 /// What a trigger comes to.
 #[derive(Debug, PartialEq)]
@@ -183,12 +181,12 @@ fn login(sasl: &Sasl, fields: &mut Map<String, Value>) {
         }
         Sasl::MskIam(msk) => {
             insert("awsRegion", json!(msk.region));
-            match &msk.identity {
-                AwsIdentity::DefaultChain => {}
-                AwsIdentity::Role(arn) => {
+            match &msk.credentials {
+                Credentials::DefaultChain => {}
+                Credentials::AssumeRole { arn, .. } => {
                     insert("awsRoleArn", json!(arn));
                 }
-                AwsIdentity::Keys { access_key_id, secret_access_key, .. } => {
+                Credentials::Static { access_key_id, secret_access_key, .. } => {
                     insert("awsAccessKeyID", json!(access_key_id));
                     insert("awsSecretAccessKey", json!(secret_access_key.expose()));
                 }
