@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	v2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // backend is how to put work before a trigger.
@@ -45,8 +46,8 @@ const nowhere = "127.0.0.1:1"
 
 var backends = map[string]backend{
 	"kafka":           {"kafka", kafkaGroup},
-	"rabbitmq, amqp":  {"rabbitmq", rabbitQueue("PLIMSOLL_TEST_RABBITMQ")},
-	"rabbitmq, http":  {"rabbitmq", rabbitQueue("PLIMSOLL_TEST_RABBITMQ_HTTP")},
+	"rabbitmq, amqp":  {"rabbitmq", rabbitQueue("amqp", "PLIMSOLL_TEST_RABBITMQ")},
+	"rabbitmq, http":  {"rabbitmq", rabbitQueue("http", "PLIMSOLL_TEST_RABBITMQ_HTTP")},
 	"aws-sqs-queue":   {"sqs", sqsQueue},
 	"redis, a list":   {"redis", redisList},
 	"redis, a stream": {"redis", redisStream},
@@ -103,7 +104,7 @@ func TestTheHpaIsMadeAsWithTheBuiltInScaler(t *testing.T) {
 			if metricType == v2.ValueMetricType {
 				quantity = got.Target.Value
 			}
-			if quantity == nil || quantity.String() != from.target {
+			if quantity == nil || quantity.Cmp(resource.MustParse(from.target)) != 0 {
 				t.Errorf("with metricType %q the target is %v, not %s", metricType, got.Target, from.target)
 			}
 			if again := spec(t, trigger.pushed(t)); again.String() != got.String() {

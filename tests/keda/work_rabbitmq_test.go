@@ -8,11 +8,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// rabbitQueue is an empty queue, to be asked about at the address in `variable`.
-func rabbitQueue(variable string) func(t *testing.T) source {
+// rabbitQueue is an empty queue, to be asked about by this protocol at the address in `variable`.
+func rabbitQueue(protocol, variable string) func(t *testing.T) source {
 	return func(t *testing.T) source {
-		host, queue := address(t, variable), unique("queue")
-		connection, err := amqp.Dial(address(t, "PLIMSOLL_TEST_RABBITMQ"))
+		host, queue := protocol+"://watcher:watcher-secret@", unique("queue")
+		connection, err := amqp.Dial("amqp://admin:admin-secret@" + address(t, "PLIMSOLL_TEST_RABBITMQ"))
 		must(t, err)
 		t.Cleanup(func() { _ = connection.Close() })
 		channel, err := connection.Channel()
@@ -20,14 +20,10 @@ func rabbitQueue(variable string) func(t *testing.T) source {
 		must(t, channel.Confirm(false))
 		_, err = channel.QueueDeclare(queue, false, true, false, false, nil)
 		must(t, err)
-		dead := "amqp://guest:guest@" + nowhere
-		if host != address(t, "PLIMSOLL_TEST_RABBITMQ") {
-			dead = "http://guest:guest@" + nowhere
-		}
 		return source{
 			metadata: map[string]string{
 				"scalerType": "rabbitmq",
-				"host":       host,
+				"host":       host + address(t, variable),
 				"queueName":  queue,
 				"mode":       "QueueLength",
 				"value":      "2.5",
@@ -48,7 +44,7 @@ func rabbitQueue(variable string) func(t *testing.T) source {
 				_, err := channel.QueuePurge(queue, false)
 				must(t, err)
 			},
-			dead:     map[string]string{"host": dead},
+			dead:     map[string]string{"host": host + nowhere},
 			required: "queueName",
 			number:   "value",
 		}
