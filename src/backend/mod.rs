@@ -6,9 +6,9 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod batch;
-#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
 pub mod http;
-#[cfg(any(feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
 pub mod oauth;
 pub mod pool;
 pub mod tls;

@@ -41,12 +41,18 @@ pub struct OAuth {
     pub parameters: Vec<(String, Secret)>,
 }
 
-/// The tokens of one client.
+/// One client's way to a token.
 #[derive(Debug)]
-pub struct Tokens {
+pub struct Grant {
     oauth: OAuth,
     /// The endpoint wants the client's secret in the body, not as a Basic login.
     in_body: AtomicBool,
+}
+
+/// The tokens of one client.
+#[derive(Debug)]
+pub struct Tokens {
+    grant: Grant,
     held: Mutex<Option<Token>>,
     /// One fetch at a time. Holds the last failure and when its fetch began, for those who waited meanwhile.
     fetch: tokio::sync::Mutex<Option<(Instant, ReadError)>>,
@@ -74,7 +80,7 @@ impl Tokens {
     /// Fetches nothing yet.
     #[must_use]
     pub fn new(oauth: OAuth) -> Self {
-        Self { oauth, in_body: AtomicBool::new(false), held: Mutex::new(None), fetch: tokio::sync::Mutex::new(None) }
+        Self { grant: Grant::new(oauth), held: Mutex::new(None), fetch: tokio::sync::Mutex::new(None) }
     }
 
     /// A token that is good for a while yet: mostly the one at hand. However many ask, one fetch answers.
@@ -91,7 +97,7 @@ impl Tokens {
             return Err(failure.clone());
         }
         let began = Instant::now();
-        match self.request(http).await {
+        match self.grant.ask(http).await {
             Ok((value, life)) => {
                 *last_failure = None;
                 let unused_from = began + life - MARGIN.min(life / 10);
@@ -114,9 +120,19 @@ impl Tokens {
         let held = self.held.lock();
         held.as_ref().filter(|token| Instant::now() < token.unused_from).map(|token| token.value.clone())
     }
+}
 
-    /// The secret as a Basic login first, as the RFC prefers; in the body where that is refused.
-    async fn request(&self, http: &Http) -> Result<(Secret, Duration), ReadError> {
+impl Grant {
+    /// Asks for nothing yet.
+    #[must_use]
+    pub fn new(oauth: OAuth) -> Self {
+        Self { oauth, in_body: AtomicBool::new(false) }
+    }
+
+    /// A new token, and how long it holds.
+    ///
+    /// The secret goes as a Basic login first, as the RFC prefers; in the body where that is refused.
+    pub async fn ask(&self, http: &Http) -> Result<(Secret, Duration), ReadError> {
         let in_body = self.in_body.load(Ordering::Relaxed);
         let mut answer = http.send(self.form(http, in_body)?, FETCH).await.map_err(ReadError::of_connection)?;
         let refused = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
@@ -169,7 +185,8 @@ impl Tokens {
             return Err(denied(&text));
         }
         let Ok(Granted { access_token, expires_in }) = serde_json::from_slice(&answer.body) else {
-            let text = format!("{place} answered with something else than a token: correct `oauthTokenURI`");
+            let text =
+                format!("{place} answered with something else than a token: correct the URL of the token endpoint");
             return Err(ReadError::new(ReadErrorKind::BadReply, text).of_connection());
         };
         let seconds = expires_in.and_then(|stated| match stated {

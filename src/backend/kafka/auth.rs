@@ -7,7 +7,7 @@ use super::{
     spec::Dialect,
 };
 use crate::{
-    backend::{aws::Credentials, tls::Tls},
+    backend::{aws::Credentials, oauth::OAuth, tls::Tls},
     metadata::{Reader, Secret},
 };
 
@@ -139,7 +139,14 @@ impl Auth {
         }
         let scopes = keys.list("scopes").unwrap_or_default();
         let scopes = scopes.into_iter().filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
-        Oidc { token_endpoint, client_id: username, client_secret: password, scopes, extensions: extensions(keys) }
+        let oauth = OAuth {
+            token_uri: token_endpoint,
+            client_id: username,
+            client_secret: password,
+            scopes,
+            parameters: Vec::new(),
+        };
+        Oidc { oauth, extensions: extensions(keys) }
     }
 
     fn msk_iam(&self, keys: &mut Reader<'_>) -> MskIam {

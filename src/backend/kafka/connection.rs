@@ -4,7 +4,7 @@
 //! using it (`link.rs`, `sasl.rs`). GSSAPI has no place here: `spec.rs` refuses it.
 
 use crate::{
-    backend::{aws::Credentials, tls::Tls},
+    backend::{aws::Credentials, oauth::OAuth, tls::Tls},
     metadata::Secret,
 };
 
@@ -46,14 +46,8 @@ pub struct Login {
 /// Where an OAUTHBEARER token comes from: an OAuth 2.0 client credentials grant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Oidc {
-    /// The token endpoint's address, `https://…`.
-    pub token_endpoint: String,
-    /// The client id (KEDA's `username`).
-    pub client_id: String,
-    /// The client secret (KEDA's `password`).
-    pub client_secret: Secret,
-    /// Joined by a blank and always sent, as KEDA does: no scope at all is the empty scope.
-    pub scopes: Vec<String>,
+    /// KEDA's `username` and `password` are the client here.
+    pub oauth: OAuth,
     /// SASL extensions, sent to the broker beside the token.
     pub extensions: Vec<(String, String)>,
 }
@@ -96,12 +90,12 @@ mod tests {
     fn debug_text_of_a_connection_shows_no_secret() {
         let secret = || Secret::new("hunter2");
         let login = || Login { username: "user".into(), password: secret() };
-        let oidc = Oidc {
-            token_endpoint: "https://id/token".into(),
+        let oauth = OAuth {
+            token_uri: "https://id/token".into(),
             client_id: "id".into(),
             client_secret: secret(),
             scopes: vec![],
-            extensions: vec![],
+            parameters: vec![],
         };
         let keys = Credentials::Static {
             access_key_id: "AKIA".into(),
@@ -112,7 +106,7 @@ mod tests {
             Sasl::Plain(login()),
             Sasl::Scram256(login()),
             Sasl::Scram512(login()),
-            Sasl::OauthOidc(oidc),
+            Sasl::OauthOidc(Oidc { oauth, extensions: vec![] }),
             Sasl::MskIam(MskIam { region: "eu-central-1".into(), credentials: keys }),
         ];
         for sasl in logins {

@@ -170,10 +170,10 @@ fn login(sasl: &Sasl, fields: &mut Map<String, Value>) {
             insert("password", json!(login.password.expose()));
         }
         Sasl::OauthOidc(oidc) => {
-            insert("username", json!(oidc.client_id));
-            insert("password", json!(oidc.client_secret.expose()));
-            insert("oauthTokenEndpointUri", json!(oidc.token_endpoint));
-            insert("scope", json!(oidc.scopes.join(" ")));
+            insert("username", json!(oidc.oauth.client_id));
+            insert("password", json!(oidc.oauth.client_secret.expose()));
+            insert("oauthTokenEndpointUri", json!(oidc.oauth.token_uri));
+            insert("scope", json!(oidc.oauth.scopes.join(" ")));
             insert(
                 "oauthExtensions",
                 oidc.extensions.iter().cloned().map(|(k, v)| (k, json!(v))).collect::<Map<_, _>>().into(),
