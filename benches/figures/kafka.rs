@@ -41,8 +41,8 @@ pub async fn requests(report: &mut Report) {
     let servers = broker("PLIMSOLL_TEST_KAFKA");
     let topics = Topics::create(&servers, "bench-requests", TOPICS, PARTITIONS).await;
     let groups: Vec<String> = (0..MANY_GROUPS).map(|n| format!("{}-{n}", topics.names[0])).collect();
-    stream::iter(&groups[..GROUPS]).for_each_concurrent(8, |group| topics.commit(&servers, group, TOPICS)).await;
-    stream::iter(&groups[GROUPS..]).for_each_concurrent(8, |group| topics.commit(&servers, group, 1)).await;
+    stream::iter(&groups[..GROUPS]).for_each_concurrent(8, |group| topics.commit(&servers, group, TOPICS, 0)).await;
+    stream::iter(&groups[GROUPS..]).for_each_concurrent(8, |group| topics.commit(&servers, group, 1, 0)).await;
 
     let every_pair = groups[..GROUPS].iter().flat_map(|group| topics.names.iter().map(move |topic| (group, topic)));
     let server = Process::start(&[]);
@@ -56,10 +56,9 @@ pub async fn requests(report: &mut Report) {
     );
     let by_consumers = consumers(&servers, &topics, &groups[..GROUPS]).await;
     report.add("the same by a consumer per group", by_consumers, "requests", Must::Nothing);
-    let port = servers.rsplit(':').next().and_then(|port| port.parse().ok()).expect("host:port");
     report.add(
         "TCP connections for those 1,000 triggers, one broker",
-        connections(server.pid(), port),
+        connections(server.pid(), port(&servers)),
         "",
         Must::AtMost(2.0),
     );
@@ -164,6 +163,10 @@ fn config(servers: &str) -> ClientConfig {
     config
 }
 
+pub fn port(servers: &str) -> u16 {
+    servers.rsplit(':').next().and_then(|port| port.parse().ok()).expect("host:port")
+}
+
 pub fn producer(servers: &str) -> FutureProducer {
     config(servers).create().expect("a producer")
 }
@@ -219,10 +222,10 @@ impl Topics {
         admin.delete_topics(&names, &AdminOptions::new()).await.expect("Kafka answers");
     }
 
-    /// Commits offset 0 on every partition of the first `count` topics.
-    pub async fn commit(&self, servers: &str, group: &str, count: usize) {
+    /// Commits `offset` on every partition of the first `count` topics.
+    pub async fn commit(&self, servers: &str, group: &str, count: usize, offset: i64) {
         let (topics, servers, group) = (self.names[..count].to_vec(), servers.to_owned(), group.to_owned());
-        let list = partitions(&topics, self.partitions, Offset::Offset(0));
+        let list = partitions(&topics, self.partitions, Offset::Offset(offset));
         let commit = move || {
             let consumer: BaseConsumer = config(&servers).set("group.id", &group).create().expect("a consumer");
             consumer.commit(&list, CommitMode::Sync).expect("committed");

@@ -28,8 +28,10 @@ use rdkafka::{
 use tokio::{
     net::{TcpListener, TcpStream},
     process::Command,
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::RwLockReadGuard,
 };
+
+use super::three::calm;
 
 /// The address in `variable`.
 pub fn address(variable: &str) -> String {
@@ -66,15 +68,6 @@ pub fn brief(offsets: &[PartitionOffsets]) -> Vec<(i32, Option<i64>, Option<i64>
     offsets.iter().map(|known| (known.partition, committed(known.committed), known.end)).collect()
 }
 
-/// Held for reading by tests that need the three-broker cluster as it is, for writing by those that break it.
-static CALM: RwLock<()> = RwLock::const_new(());
-
-/// The cluster of three brokers, for a test that breaks it: no other test uses it meanwhile.
-pub async fn three_to_break() -> (Cluster, RwLockWriteGuard<'static, ()>) {
-    let guard = CALM.write().await;
-    (Cluster::new(address("PLIMSOLL_TEST_KAFKA_3")), guard)
-}
-
 /// A cluster, from the other side.
 pub struct Cluster {
     _calm: Option<RwLockReadGuard<'static, ()>>,
@@ -93,7 +86,7 @@ impl Cluster {
 
     /// The cluster whose address is in `variable`.
     pub async fn at(variable: &str) -> Self {
-        let calm = if variable == "PLIMSOLL_TEST_KAFKA_3" { Some(CALM.read().await) } else { None };
+        let calm = if variable == "PLIMSOLL_TEST_KAFKA_3" { Some(calm().await) } else { None };
         Self { _calm: calm, ..Self::new(address(variable)) }
     }
 

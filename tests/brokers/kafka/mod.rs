@@ -7,6 +7,7 @@ mod logins;
 mod others;
 mod reads;
 mod stand_in;
+mod three;
 mod tokens;
 mod triggers;
 mod wakes;

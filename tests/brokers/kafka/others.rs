@@ -18,6 +18,9 @@ use tokio::{
 
 use super::fixtures::{Cluster, brief, brokers_dir, plain, query, read, unique};
 
+/// Far more than a wake takes, on the busiest machine too.
+const SOON: Duration = Duration::from_secs(20);
+
 /// librdkafka's mock cluster with a topic of two partitions, five records in each, one of them read.
 async fn mocked() -> (MockCluster<'static, DefaultProducerContext>, Cluster, Query) {
     let mock = MockCluster::new(3).unwrap();
@@ -53,7 +56,7 @@ async fn the_mock_cluster_with_its_old_versions_is_read_and_wakes() {
     let quiet = timeout(Duration::from_millis(500), client.wake(Isolation::ReadUncommitted, &seen)).await;
     assert!(quiet.is_err());
     cluster.produce(topic(&query), 1, 1).await;
-    timeout(Duration::from_secs(8), client.wake(Isolation::ReadUncommitted, &seen)).await.unwrap();
+    timeout(SOON, client.wake(Isolation::ReadUncommitted, &seen)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +106,7 @@ async fn an_error_that_lasts_is_reported_by_its_name() {
         let found = client.read(Arc::new(query.clone())).await.unwrap_err();
         assert_eq!(found.kind, kind, "{found}");
         assert!(found.to_string().contains(text) && found.to_string().contains(&*query.group), "{found}");
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         mock.clear_request_errors(request);
         assert_eq!(brief(&read(&client, &query).await), RIGHT);
     }
@@ -148,7 +151,7 @@ impl Tansu {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while let Err(error) = tokio::net::TcpStream::connect(&address).await {
             assert!(Instant::now() < deadline, "{error}");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -185,5 +188,5 @@ async fn tansu_is_read_and_wakes() {
     let quiet = timeout(Duration::from_secs(1), client.wake(Isolation::ReadUncommitted, &seen[1..])).await;
     assert!(quiet.is_err());
     cluster.produce(&topic, 1, 1).await;
-    timeout(Duration::from_secs(8), client.wake(Isolation::ReadUncommitted, &seen[1..])).await.unwrap();
+    timeout(SOON, client.wake(Isolation::ReadUncommitted, &seen[1..])).await.unwrap();
 }

@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 use plimsoll::backend::kafka::client::{Client, Isolation, PartitionOffsets, Query};
 use tokio::time::timeout;
 
-use super::fixtures::{Cluster, login_as, query, read, restart, three_to_break, unique};
+use super::{
+    fixtures::{Cluster, login_as, query, read, restart, unique},
+    three::{three_to_break, whole},
+};
 
 /// A Fetch that is parked for so long is not what a wake in a test waits for.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 /// Far less than that; far more than a wake takes.
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = Duration::from_secs(20);
 /// Long enough to see that nothing happens.
 const QUIET: Duration = Duration::from_millis(1500);
 
@@ -200,6 +203,7 @@ async fn a_wake_is_not_lost_when_the_leader_moves() {
         }
         let woken = timeout(SOON, waiter).await;
         restarting.await;
+        whole().await;
         assert!(matches!(woken, Ok(Ok(true))), "round {round}: {woken:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! joins a group, never commits, never consumes. The types of `kafka-protocol` do not leave this folder.
 //!
 //! From the outside in: a read (`read`) asks `topics`, `commits` and `offsets`, each of which turns many questions into
-//! one request per broker. A wait (`wake`, `watchlist`) is kept at a `post`, which parks a Fetch (`session`). All reach
+//! one request per broker. A wait (`wake`) is kept (`posts`, `watchlist`) at a `post`, which parks a Fetch (`session`). All reach
 //! brokers by `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`. Not for: what the numbers mean
 //! (`lag.rs`).
 
@@ -21,6 +21,7 @@ mod link;
 mod offset_fetch;
 mod offsets;
 mod post;
+mod posts;
 mod query;
 mod read;
 mod requests;

@@ -1,4 +1,4 @@
-//! Listens to one broker for new records: a Fetch parked at the ends of idle partitions, on a link of its own.
+//! Listens to a broker for new records: a Fetch parked at the ends of some idle partitions, on a link of its own.
 //!
 //! On a link of its own because a parked Fetch holds up whatever is behind it. A Fetch is not consumption: no group,
 //! no commit, and the records that come with it are dropped unread.
@@ -23,8 +23,9 @@ use super::{
     heal::jittered,
     link::Link,
     offsets::At,
+    posts::PostKey,
     session::{Heard, Places, Session, TOPIC_IDS, is_void},
-    wake::{PostKey, Wakes},
+    wake::Wakes,
     watchlist::Watchlist,
 };
 use crate::error::ReadError;
@@ -51,7 +52,7 @@ pub(super) async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) 
     loop {
         let Some(strong) = wakes.upgrade() else { return };
         let id_of = |name: &str| strong.topics.peek(name).map(|topic| topic.id).unwrap_or_default();
-        let Some((places, idle)) = strong.list(key, |list| (list.places(&mut post.version, id_of), list.is_empty()))
+        let Some((places, idle)) = strong.list(key, |list| (list.places(&mut post.version, id_of), list.is_idle()))
         else {
             return;
         };
@@ -89,7 +90,7 @@ struct Post {
     places: Places,
     /// Of the places.
     version: Option<u64>,
-    /// In a row: Fetches that came back at once and woke nobody.
+    /// In a row: Fetches that came back at once without news.
     idle_returns: u32,
 }
 
@@ -107,12 +108,12 @@ impl Post {
 
     /// One Fetch, parked at most for the agreed time, and what comes of it.
     async fn listen(&mut self, wakes: &Wakes, changed: &Notify) -> Result<(), ReadError> {
-        let (_, isolation) = self.key;
+        let PostKey { isolation, .. } = self.key;
         let started = Instant::now();
         if self.places.is_empty() {
             // Nothing that could be fetched: a broker would answer at once.
             self.meanwhile(wakes, changed, sleep(wakes.wait)).await;
-            wakes.list(self.key, Watchlist::wake_rested);
+            wakes.list(self.key, Watchlist::tidy);
             return Ok(());
         }
         let link = self.link(wakes).await?;
@@ -121,15 +122,15 @@ impl Post {
         let request = self.session.request(&self.places, version, isolation, wakes.wait);
         let fetch = link.call(&request, version, wakes.wait + REQUEST);
         let response = self.meanwhile(wakes, changed, fetch).await?;
-        let mut woken = 0;
+        let mut news = 0;
         match self.session.read(response, isolation) {
-            Ok(heard) => woken = heard.iter().map(|heard| self.tell(wakes, heard)).sum(),
+            Ok(heard) => news = heard.iter().filter(|heard| self.tell(wakes, heard)).count(),
             Err(code) if is_void(code) => {}
             Err(code) => return Err(codes::error(code, &format!("`{}`", link.peer().address))),
         }
-        wakes.list(self.key, Watchlist::wake_rested);
+        wakes.list(self.key, Watchlist::tidy);
         // Some broker may answer at once whatever we ask: that must not turn in circles.
-        if woken > 0 || started.elapsed() > wakes.wait / 4 {
+        if news > 0 || started.elapsed() > wakes.wait / 4 {
             self.idle_returns = 0;
         } else {
             sleep(FLOOR.saturating_mul(1 << self.idle_returns.min(10)).min(REST)).await;
@@ -165,7 +166,7 @@ impl Post {
     }
 
     async fn link(&mut self, wakes: &Wakes) -> Result<Arc<Link>, ReadError> {
-        let (id, _) = self.key;
+        let PostKey { broker: id, .. } = self.key;
         let address = wakes.cluster.address(id).ok_or_else(|| gone(id))?;
         let broker = match self.broker.take() {
             Some(broker) if broker.address == address => self.broker.insert(broker),
@@ -179,8 +180,8 @@ impl Post {
         Ok(link)
     }
 
-    /// Passes on what the broker said of one partition. Returns how many it has woken.
-    fn tell(&self, wakes: &Wakes, heard: &Heard) -> usize {
+    /// Passes on what the broker said of one partition. Returns whether it was news.
+    fn tell(&self, wakes: &Wakes, heard: &Heard) -> bool {
         let Heard { topic, partition, code, end } = heard;
         let rest = match *code {
             0 => return wakes.reached(self.key, topic, *partition, |seen| seen < *end),
@@ -192,12 +193,12 @@ impl Post {
         if codes::heals(*code) {
             wakes.is_stale(vec![Arc::clone(topic)]);
         }
-        0
+        false
     }
 
     /// Looks at the ends of what is not parked.
     async fn look(&self, wakes: &Wakes, unparked: Vec<(Arc<str>, Vec<i32>)>) {
-        let (_, isolation) = self.key;
+        let PostKey { isolation, .. } = self.key;
         join_all(unparked.into_iter().map(|(name, partitions)| async move {
             let Some(topic) = wakes.topics.peek(&name) else { return };
             let Ok(ends) = wakes.offsets.of(&topic, partitions, At::End(isolation)).await else { return };

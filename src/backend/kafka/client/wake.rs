@@ -1,7 +1,8 @@
-//! Who waits for new records, in which partitions, and which broker's post each is with.
+//! Who waits for new records, and in which partitions.
 //!
 //! A waiter brings the ends that it has read; whatever comes after them wakes it, also what came before it began to
-//! wait. Not for: how a post listens (`post.rs`).
+//! wait. Not for: with which post each partition is (`posts.rs`),
+//! how a post listens (`post.rs`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,6 +21,7 @@ use super::{
     cluster::Cluster,
     offsets::Offsets,
     post,
+    posts::{Post, PostKey, Posts},
     query::{Isolation, PartitionOffsets},
     topics::Topics,
     watchlist::Watchlist,
@@ -34,9 +36,6 @@ const FOLLOW_FLOOR: Duration = Duration::from_millis(300);
 
 /// Between two rounds of asking for partitions that have no leader.
 const UNPLACED_PAUSE: Duration = Duration::from_secs(2);
-
-/// A broker, and what counts as a record.
-pub(super) type PostKey = (i32, Isolation);
 
 /// All who wait on one connection.
 pub(super) struct Wakes {
@@ -55,7 +54,7 @@ pub(super) struct Wakes {
 struct State {
     next_waiter: u64,
     waiters: HashMap<u64, Waiter>,
-    posts: HashMap<PostKey, Post>,
+    posts: Posts,
     stale: HashSet<Arc<str>>,
 }
 
@@ -71,14 +70,7 @@ struct Wait {
     partition: i32,
     end: i64,
     /// The post it is with; `None` while the partition has no leader.
-    with: Option<i32>,
-}
-
-/// One broker that is listened to.
-struct Post {
-    list: Watchlist,
-    changed: Arc<Notify>,
-    _task: Task,
+    with: Option<PostKey>,
 }
 
 impl Wakes {
@@ -129,14 +121,15 @@ impl Wakes {
         for wait in &mut waiter.waits {
             let topic = self.topics.peek(&wait.topic);
             let leader = topic.and_then(|topic| topic.partition(wait.partition)?.leader);
-            let broker = leader.map(|(broker, _)| broker);
-            if wait.with != broker {
-                wait.leave(posts, waiter.isolation, id);
+            if wait.with.map(|key| key.broker) != leader.map(|(broker, _)| broker) {
+                wait.leave(posts, id);
+                wait.with = None;
             }
-            wait.with = broker;
             let Some((broker, epoch)) = leader else { continue };
-            let key = (broker, waiter.isolation);
-            let post = posts.entry(key).or_insert_with(|| self.open(key));
+            let choose = || posts.choose(broker, waiter.isolation, &wait.topic, wait.partition);
+            let key = wait.with.unwrap_or_else(choose);
+            wait.with = Some(key);
+            let post = posts.get_or_open(key, || self.open(key));
             if post.list.arm(&wait.topic, wait.partition, id, wait.end, epoch) {
                 post.changed.notify_one();
             }
@@ -151,28 +144,28 @@ impl Wakes {
 
     /// Looks at a post's list, or changes it; `None` if the post is closed.
     pub fn list<T>(&self, key: PostKey, look: impl FnOnce(&mut Watchlist) -> T) -> Option<T> {
-        self.state.lock().posts.get_mut(&key).map(|post| look(&mut post.list))
+        self.state.lock().posts.get_mut(key).map(|post| look(&mut post.list))
     }
 
     /// Closes the post if nobody needs it any more; its task ends with it.
     pub fn close_idle(&self, key: PostKey) -> bool {
         let mut state = self.state.lock();
-        let idle = state.posts.get(&key).is_none_or(|post| post.list.is_empty());
+        let idle = state.posts.get_mut(key).is_none_or(|post| post.list.is_idle());
         if idle {
-            state.posts.remove(&key);
+            state.posts.close(key);
         }
         idle
     }
 
-    /// News of a partition: wakes whoever has seen an end for which `is_news` holds. Returns how many.
-    pub fn reached(&self, key: PostKey, topic: &str, partition: i32, is_news: impl Fn(i64) -> bool) -> usize {
+    /// Wakes whoever has seen an end of the partition for which `is_news` holds. Returns whether it was news.
+    pub fn reached(&self, key: PostKey, topic: &str, partition: i32, is_news: impl Fn(i64) -> bool) -> bool {
         let mut state = self.state.lock();
-        let Some(post) = state.posts.get_mut(&key) else { return 0 };
-        let waiters = post.list.news(topic, partition, is_news);
-        for id in &waiters {
-            state.wake(*id);
+        let Some(post) = state.posts.get_mut(key) else { return false };
+        let (waiters, was_news) = post.list.news(topic, partition, is_news);
+        for id in waiters {
+            state.wake(id);
         }
-        waiters.len()
+        was_news
     }
 
     /// These topics are not led by whom we thought.
@@ -206,7 +199,7 @@ impl Wakes {
 
     /// Ends all posts.
     pub fn close(&self) {
-        self.state.lock().posts.clear();
+        self.state.lock().posts.close_all();
     }
 
     /// A topic is gone: its waiters had better look.
@@ -230,15 +223,15 @@ impl State {
     fn remove(&mut self, id: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&id)?;
         for wait in &waiter.waits {
-            wait.leave(&mut self.posts, waiter.isolation, id);
+            wait.leave(&mut self.posts, id);
         }
         Some(waiter)
     }
 }
 
 impl Wait {
-    fn leave(&self, posts: &mut HashMap<PostKey, Post>, isolation: Isolation, id: u64) {
-        if let Some(post) = self.with.and_then(|broker| posts.get_mut(&(broker, isolation))) {
+    fn leave(&self, posts: &mut Posts, id: u64) {
+        if let Some(post) = self.with.and_then(|key| posts.get_mut(key)) {
             post.list.disarm(&self.topic, self.partition, id);
         }
     }
