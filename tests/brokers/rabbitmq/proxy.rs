@@ -52,7 +52,7 @@ impl Drop for Proxy {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a tap has no owner but the test")]
+#[expect(clippy::disallowed_methods, reason = "a tap has no owner but the test")]
 impl Proxy {
     pub async fn before(broker: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
