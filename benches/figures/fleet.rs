@@ -8,10 +8,11 @@ use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
+use tonic::Status;
 
 use crate::{
     broker,
-    emulator::Keda,
+    emulator::{Keda, Poll},
     host::{connections, cpu_seconds},
     kafka::{self, Topics},
     process::Process,
@@ -73,6 +74,45 @@ impl Fleet {
         };
         timeout(Duration::from_secs(30), push).await.expect("a push")
     }
+}
+
+/// Each trigger polled once, as KEDA does.
+pub async fn poll(server: &Process, triggers: impl IntoIterator<Item = Metadata>) -> Vec<Result<Poll, Status>> {
+    let channel = server.channel();
+    stream::iter(triggers.into_iter().enumerate())
+        .map(|(n, trigger)| {
+            let pairs: Vec<_> = trigger.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+            async move { keda.poll().await }
+        })
+        .buffered(64)
+        .collect()
+        .await
+}
+
+/// The same, of triggers for which no work waits.
+pub async fn poll_all(server: &Process, triggers: impl IntoIterator<Item = Metadata>) {
+    for poll in poll(server, triggers).await {
+        assert_eq!(poll.expect("answers").value.metric_value, 0, "no work waits");
+    }
+}
+
+const INTERVALS: u64 = 6;
+
+/// What the server sends to a backend per interval while these idle triggers are sampled, by its own count.
+pub async fn requests_per_interval(server: &Process, backend: &str, triggers: Vec<Metadata>) -> f64 {
+    poll_all(server, triggers).await;
+    // One full interval more, so that what is asked once is behind us.
+    sleep(Duration::from_secs(6)).await;
+    let before = requests(server, backend);
+    sleep(Duration::from_secs(5 * INTERVALS)).await;
+    (requests(server, backend) - before) as f64 / INTERVALS as f64
+}
+
+fn requests(server: &Process, backend: &str) -> u64 {
+    let (page, series) = (server.page("/metrics"), format!(r#"plimsoll_broker_requests_total{{backend="{backend}"}}"#));
+    let line = page.lines().find(|line| line.starts_with(&series));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the series is there")
 }
 
 /// How many triggers have been read and found idle.

@@ -2,21 +2,17 @@
 
 use std::{fs, path::PathBuf};
 
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use axum::{Router, routing::get};
-use futures::{StreamExt, future::join_all, stream};
-use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
-    types::FieldTable,
-};
+use futures::{StreamExt, stream};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     broker,
     fleet::{Metadata, redis_trigger},
     kafka::{self, Topics},
-    redis,
+    prometheus,
+    rabbitmq::{self, Writer},
+    redis, sqs,
 };
 
 /// Triggers of each backend.
@@ -36,7 +32,7 @@ pub struct Held {
 pub struct World {
     pub held: Vec<Held>,
     topics: Topics,
-    queues: (Vec<String>, Channel, Connection),
+    queues: (Vec<String>, Writer),
     target: Target,
 }
 
@@ -53,11 +49,8 @@ impl World {
 
     pub async fn clear(self) {
         self.topics.delete(&broker("PLIMSOLL_TEST_KAFKA")).await;
-        let (queues, channel, _connection) = self.queues;
-        let delete = |queue: &String| channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
-        for deleted in join_all(queues.iter().map(delete)).await {
-            deleted.expect("deleted");
-        }
+        let (queues, writer) = self.queues;
+        writer.delete(&queues).await;
         fs::remove_file(self.target.file).ok();
     }
 }
@@ -87,62 +80,28 @@ async fn kafka_groups(held: &mut Vec<Held>) -> Topics {
 }
 
 /// A queue for each trigger.
-async fn rabbitmq_queues(held: &mut Vec<Held>) -> (Vec<String>, Channel, Connection) {
-    let address = broker("PLIMSOLL_TEST_RABBITMQ");
-    let uri = format!("amqp://admin:admin-secret@{address}/%2F");
-    let connection = Connection::connect(&uri, ConnectionProperties::default()).await.expect("RabbitMQ answers");
-    let channel = connection.create_channel().await.expect("a channel");
-    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-    let run = std::process::id();
-    let queues: Vec<String> = (0..TRIGGERS).map(|n| format!("bench-soak-{run}-{n}")).collect();
+async fn rabbitmq_queues(held: &mut Vec<Held>) -> (Vec<String>, Writer) {
+    let (address, writer) = (broker("PLIMSOLL_TEST_RABBITMQ"), Writer::connect().await);
+    let queues = writer.declare("bench-soak", TRIGGERS).await;
     for (n, queue) in queues.iter().enumerate() {
-        let declared =
-            channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), FieldTable::default());
-        declared.await.expect("declared");
         for _ in 0..work(n) {
-            let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-            let sent = channel.basic_publish("".into(), queue.as_str().into(), options, b"work", properties).await;
-            sent.expect("sent").await.expect("stored");
+            writer.publish(queue).await;
         }
-        let metadata = vec![
-            ("scalerType", "rabbitmq".to_owned()),
-            ("host", format!("amqp://watcher:watcher-secret@{address}")),
-            ("queueName", queue.clone()),
-            ("mode", "QueueLength".to_owned()),
-            ("value", "5".to_owned()),
-        ];
-        held.push(Held { metadata, work: work(n) });
+        held.push(Held { metadata: rabbitmq::trigger(&address, queue), work: work(n) });
     }
-    (queues, channel, connection)
+    (queues, writer)
 }
 
 /// 10 queues, each with 100 targets.
 async fn sqs_queues(held: &mut Vec<Held>) {
-    let endpoint = broker("PLIMSOLL_TEST_SQS");
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .endpoint_url(&endpoint)
-        .credentials_provider(Credentials::new("writer", "secret", None, None, "bench"));
-    let client = aws_sdk_sqs::Client::from_conf(config.build());
-    let run = std::process::id();
+    let (writer, run) = (sqs::writer(), std::process::id());
     for n in 0..QUEUES {
-        let created = client.create_queue().queue_name(format!("bench-soak-{run}-{n}")).send().await.expect("created");
-        let url = created.queue_url.expect("a URL");
+        let url = sqs::create(&writer, &format!("bench-soak-{run}-{n}")).await;
         for _ in 0..work(n) {
-            client.send_message().queue_url(&url).message_body("work").send().await.expect("sent");
+            writer.send_message().queue_url(&url).message_body("work").send().await.expect("sent");
         }
         for target in 1..=TRIGGERS / QUEUES {
-            let metadata = vec![
-                ("scalerType", "aws-sqs-queue".to_owned()),
-                ("awsEndpoint", endpoint.clone()),
-                ("awsRegion", "eu-west-1".to_owned()),
-                ("awsAccessKeyID", "reader".to_owned()),
-                ("awsSecretAccessKey", "secret".to_owned()),
-                ("queueURL", url.clone()),
-                ("queueLength", target.to_string()),
-            ];
-            held.push(Held { metadata, work: work(n) });
+            held.push(Held { metadata: sqs::trigger(&url, target), work: work(n) });
         }
     }
 }
@@ -170,7 +129,7 @@ struct Target {
 impl Target {
     /// 50 queries, each with 20 thresholds.
     async fn scraped(held: &mut Vec<Held>) -> Self {
-        let (server, folder) = (broker("PLIMSOLL_TEST_PROMETHEUS"), broker("PLIMSOLL_TEST_PROMETHEUS_TARGETS"));
+        let folder = broker("PLIMSOLL_TEST_PROMETHEUS_TARGETS");
         let page: String = (0..QUERIES).map(|n| format!("bench_soak_jobs{{n=\"{n}\"}} {}\n", work(n))).collect();
         let app = Router::new().route("/metrics", get(move || async move { page }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -186,14 +145,7 @@ impl Target {
         for n in 0..QUERIES {
             let query = format!(r#"sum(bench_soak_jobs{{test="{run}",n="{n}"}})"#);
             for threshold in 1..=TRIGGERS / QUERIES {
-                let metadata = vec![
-                    ("scalerType", "prometheus".to_owned()),
-                    ("serverAddress", server.clone()),
-                    ("query", query.clone()),
-                    ("threshold", threshold.to_string()),
-                    // Until the first scrape there is no such series: an error, and not 0.
-                    ("ignoreNullValues", "false".to_owned()),
-                ];
+                let metadata = prometheus::trigger(&query, threshold);
                 held.push(Held { metadata, work: work(n) });
             }
         }

@@ -8,6 +8,13 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    broker,
+    fleet::{Metadata, requests_per_interval},
+    host::{connections, threads},
+    process::Process,
+    report::{Must, Report},
+};
 use futures::{StreamExt, stream};
 use rdkafka::{
     ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
@@ -16,28 +23,15 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     producer::{FutureProducer, FutureRecord},
 };
-use tokio::time::sleep;
-
-use crate::{
-    broker,
-    emulator::Keda,
-    fleet::Metadata,
-    host::{connections, threads},
-    process::Process,
-    report::{Must, Report},
-};
 
 const TOPICS: usize = 10;
 const PARTITIONS: i32 = 12;
 const GROUPS: usize = 100;
 const MANY_GROUPS: usize = 1_000;
-const INTERVALS: u64 = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn requests(report: &mut Report) {
-    println!(
-        "kafka: {GROUPS} groups x {TOPICS} topics x {PARTITIONS} partitions, then {MANY_GROUPS} groups, {INTERVALS} intervals of 5 s"
-    );
+    println!("kafka: {GROUPS} groups x {TOPICS} topics x {PARTITIONS} partitions, then {MANY_GROUPS} groups");
     let servers = broker("PLIMSOLL_TEST_KAFKA");
     let topics = Topics::create(&servers, "bench-requests", TOPICS, PARTITIONS).await;
     let groups: Vec<String> = (0..MANY_GROUPS).map(|n| format!("{}-{n}", topics.names[0])).collect();
@@ -47,7 +41,8 @@ pub async fn requests(report: &mut Report) {
     let every_pair = groups[..GROUPS].iter().flat_map(|group| topics.names.iter().map(move |topic| (group, topic)));
     let server = Process::start(&[]);
     let idle_threads = threads(server.pid());
-    let per_interval = per_interval(&server, &servers, every_pair.collect()).await;
+    let every_trigger = every_pair.map(|(group, topic)| trigger(&servers, group, topic)).collect();
+    let per_interval = requests_per_interval(&server, "kafka", every_trigger).await;
     report.add(
         "Kafka requests per interval, 100 groups x 10 topics x 12 partitions, one broker",
         per_interval,
@@ -71,8 +66,8 @@ pub async fn requests(report: &mut Report) {
     drop(server);
 
     let server = Process::start(&[]);
-    let one_topic = groups.iter().map(|group| (group, &topics.names[0])).collect();
-    let many = self::per_interval(&server, &servers, one_topic).await;
+    let one_topic = groups.iter().map(|group| trigger(&servers, group, &topics.names[0])).collect();
+    let many = requests_per_interval(&server, "kafka", one_topic).await;
     // Split by 200 groups: five OffsetFetch for one ListOffsets.
     report.add(
         "Kafka requests per interval, 1,000 groups on one topic, one broker",
@@ -81,34 +76,6 @@ pub async fn requests(report: &mut Report) {
         Must::AtMost(8.0),
     );
     topics.delete(&servers).await;
-}
-
-/// What the server sends to Kafka per interval while these triggers are polled.
-async fn per_interval(server: &Process, servers: &str, pairs: Vec<(&String, &String)>) -> f64 {
-    let channel = server.channel();
-    let polls: Vec<_> = stream::iter(pairs.into_iter().enumerate())
-        .map(|(n, (group, topic))| {
-            let trigger = trigger(servers, group, topic);
-            let pairs: Vec<_> = trigger.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
-            async move { keda.poll().await.expect("answers") }
-        })
-        .buffered(64)
-        .collect()
-        .await;
-    assert!(polls.iter().all(|poll| poll.value.metric_value == 0), "everything is committed");
-    // One full interval more, so that what is asked once is behind us.
-    sleep(Duration::from_secs(6)).await;
-    let before = sent(server);
-    sleep(Duration::from_secs(5 * INTERVALS)).await;
-    (sent(server) - before) as f64 / INTERVALS as f64
-}
-
-/// The server's own count of requests to Kafka.
-fn sent(server: &Process) -> u64 {
-    let page = server.page("/metrics");
-    let line = page.lines().find(|line| line.starts_with(r#"plimsoll_broker_requests_total{backend="kafka"}"#));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the series is there")
 }
 
 struct Sent(Arc<AtomicU64>);

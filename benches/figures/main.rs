@@ -23,10 +23,16 @@ mod host;
 mod isolation;
 mod kafka;
 mod memory;
+mod prometheus;
+mod rabbitmq;
 mod redis;
 mod report;
 mod soak;
+mod sqs;
 
+#[path = "../../tests/brokers/rabbitmq/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod amqp_proxy;
 #[path = "../../tests/emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
@@ -56,8 +62,18 @@ async fn main() {
     if wanted("redis") {
         redis::round_trips(&mut report).await;
     }
+    if wanted("rabbitmq") {
+        rabbitmq::bursts(&mut report).await;
+    }
+    if wanted("sqs") {
+        sqs::calls(&mut report).await;
+    }
+    if wanted("prometheus") {
+        prometheus::queries(&mut report).await;
+    }
     if wanted("wake") {
         fleet::wakes_and_idle_cost(&mut report).await;
+        rabbitmq::wakes(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;

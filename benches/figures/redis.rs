@@ -17,8 +17,7 @@ use tokio::{
 
 use crate::{
     broker,
-    emulator::Keda,
-    fleet::redis_trigger,
+    fleet::{poll_all, redis_trigger},
     process::Process,
     report::{Must, Report},
 };
@@ -43,12 +42,7 @@ pub async fn round_trips(report: &mut Report) {
     println!("redis: {LISTS} lists over {INTERVALS} intervals of 5 s, through a counting proxy");
     let proxy = Proxy::start(broker("PLIMSOLL_TEST_REDIS")).await;
     let server = Process::start(&[]);
-    let channel = server.channel();
-    for n in 0..LISTS {
-        let trigger = redis_trigger(&proxy.address, &format!("bench-trips-{n}"));
-        let pairs: Vec<_> = trigger.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        Keda::new(channel.clone(), &format!("o{n}"), &pairs).poll().await.expect("answers");
-    }
+    poll_all(&server, (0..LISTS).map(|n| redis_trigger(&proxy.address, &format!("bench-trips-{n}")))).await;
     let (trips, connections) = (proxy.trips.load(Ordering::Relaxed), proxy.connections.load(Ordering::Relaxed));
     sleep(Duration::from_secs(5 * INTERVALS)).await;
     let spent = proxy.trips.load(Ordering::Relaxed) - trips;

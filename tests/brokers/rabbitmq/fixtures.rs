@@ -14,6 +14,7 @@ use plimsoll::{
     reading::Reading,
     trigger::Trigger,
 };
+use reqwest::Method;
 use tokio::{
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Instant,
@@ -36,6 +37,9 @@ pub fn variable(name: &str) -> String {
     std::env::var(&name)
         .unwrap_or_else(|_| panic!("{name} is not set: run `tests/brokers/up` first and load `target/brokers/env`"))
 }
+
+/// Far longer than anything takes that is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn amqp() -> String {
     format!("amqp://watcher:watcher-secret@{}", variable("RABBITMQ"))
@@ -87,7 +91,7 @@ pub async fn read(pairs: &[(&str, &str)]) -> Result<Reading, ReadError> {
 /// Reads until `right`, for statistics that come some seconds late.
 pub async fn eventually(pairs: &[(&str, &str)], right: impl Fn(&Reading) -> bool) -> Reading {
     let source = source(pairs);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let reading = source.read().await;
         if let Some(reading) = reading.as_ref().ok().filter(|reading| right(reading)) {
@@ -170,11 +174,44 @@ impl Broker {
     }
 }
 
+/// A vhost of the test's own, where `watcher` may look: what other tests leave in `/` makes its listings slow.
+pub struct Vhost(String);
+
+impl Vhost {
+    pub async fn new() -> Self {
+        let name = unique("vhost");
+        administer(Method::PUT, &format!("vhosts/{name}"), "").await;
+        for (user, right) in [("admin", ".*"), ("watcher", "")] {
+            let rights = format!(r#"{{"configure":"{right}","write":"{right}","read":"{right}"}}"#);
+            administer(Method::PUT, &format!("permissions/{name}/{user}"), &rights).await;
+        }
+        Self(name)
+    }
+
+    pub async fn broker(&self) -> Broker {
+        Broker::on(&self.0).await
+    }
+
+    pub fn amqp(&self) -> String {
+        format!("{}/{}", amqp(), self.0)
+    }
+
+    pub fn http(&self) -> String {
+        format!("{}/{}", http(), self.0)
+    }
+
+    /// With all its queues.
+    pub async fn delete(self) {
+        administer(Method::DELETE, &format!("vhosts/{}", self.0), "").await;
+    }
+}
+
 /// Asks the management API as the administrator.
-pub async fn administer(method: reqwest::Method, path: &str) -> serde_json::Value {
+pub async fn administer(method: Method, path: &str, body: &str) -> serde_json::Value {
     let url = format!("http://{}/api/{path}", variable("RABBITMQ_HTTP"));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.request(method, url).basic_auth("admin", Some("admin-secret")).send().await.unwrap();
+    let request = client.request(method, url).basic_auth("admin", Some("admin-secret")).body(body.to_owned());
+    let answer = request.header("content-type", "application/json").send().await.unwrap();
     assert!(answer.status().is_success(), "{path}: {}", answer.status());
     serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
 }

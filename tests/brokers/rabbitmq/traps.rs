@@ -8,7 +8,10 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use super::{
-    fixtures::{Broker, administer, alone, amqp, http, read, registry, shared, source, source_of, unique, variable},
+    fixtures::{
+        Broker, PATIENCE, Vhost, administer, alone, amqp, http, read, registry, shared, source, source_of, unique,
+        variable,
+    },
     proxy::Proxy,
 };
 
@@ -59,13 +62,13 @@ async fn a_queue_that_goes_and_comes_back_is_told_so() {
     assert_eq!(source.read().await.unwrap_err().kind, NotFound);
     broker.declare(&queue).await;
     broker.publish(&queue, 2).await;
-    let began = Instant::now();
+    let deadline = Instant::now() + PATIENCE;
     let reading = loop {
         match source.read().await {
             Ok(reading) => break reading,
             Err(error) => assert_eq!(error.kind, NotFound),
         }
-        assert!(began.elapsed() < Duration::from_secs(8), "not found again");
+        assert!(Instant::now() < deadline, "not found again");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(reading.value, 2.0);
@@ -86,33 +89,57 @@ async fn more_missing_queues_than_a_connection_has_channels_do_no_harm() {
     let there_sources: Vec<_> = there.iter().map(source).collect();
     assert!(join_all(there_sources.iter().map(|source| source.read())).await.iter().all(Result::is_ok));
     let began = Instant::now();
-    let mut not_found = 0;
     for _ in 0..6 {
-        let missing: Vec<_> = (0..500).map(|_| source(&unique("missing"))).collect();
-        let look = || async {
-            tokio::join!(
+        let mut missing: Vec<_> = (0..500).map(|_| source(&unique("missing"))).collect();
+        // Each is told in the end, however many looks that takes, and nobody else is harmed.
+        while !missing.is_empty() {
+            let (gone, here) = tokio::join!(
                 join_all(missing.iter().map(|source| source.read())),
                 join_all(there_sources.iter().map(|source| source.read()))
-            )
-        };
-        let (gone, here) = look().await;
-        assert!(here.iter().all(Result::is_ok), "{here:?}");
-        for error in gone.into_iter().map(Result::unwrap_err) {
-            assert!(!error.whole_connection, "{error}");
-            not_found += usize::from(error.kind == NotFound);
+            );
+            assert!(here.iter().all(Result::is_ok), "{here:?}");
+            let mut told = gone.into_iter().map(|reading| {
+                let error = reading.unwrap_err();
+                assert!(!error.whole_connection, "{error}");
+                error.kind == NotFound
+            });
+            missing.retain(|_| !told.next().unwrap());
+            assert!(began.elapsed() < 2 * PATIENCE, "{} are not told", missing.len());
         }
-        // What is known to be missing is not asked about again for some seconds.
-        proxy.take();
-        let (gone, here) = look().await;
-        assert!(gone.iter().all(Result::is_err) && here.iter().all(Result::is_ok));
-        let asked = proxy.take().0;
-        assert!(asked < 20 + 100, "{asked} declares");
     }
-    let connections = proxy.connections();
-    println!("3,000 missing queues: {not_found} told at once, {:?}, {connections} connections", began.elapsed());
-    assert!(not_found > 2500, "{not_found}");
-    assert!((3..=6).contains(&connections), "{connections}: one is replaced after a thousand");
+    let (refusals, connections) = (proxy.refusals(), proxy.connections());
+    println!("3,000 missing queues: {} refusals, {:?}, {connections} connections", refusals.len(), began.elapsed());
+    assert!(refusals.len() >= 3000);
+    // One is replaced after a thousand; some closings may be under way when it is.
+    assert!((3..=2 + refusals.len() / 1000).contains(&connections), "{connections}");
     broker.delete(&there).await;
+}
+
+/// Each question costs the broker a channel.
+#[tokio::test]
+async fn what_is_known_to_be_missing_is_not_asked_about_again_for_some_seconds() {
+    let _broker_runs = shared().await;
+    let proxy = Proxy::before(variable("RABBITMQ")).await;
+    let registry = registry();
+    let host = format!("amqp://watcher:watcher-secret@{}", proxy.address);
+    let names: Vec<String> = (0..40).map(|_| unique("missing")).collect();
+    let sources: Vec<_> =
+        names.iter().map(|name| source_of(&registry, &[("host", &host), ("queueName", name)])).collect();
+    let of = |name: &String| -> Vec<Instant> {
+        let all = proxy.refusals();
+        all.iter().filter(|(words, _)| words.contains(name.as_str())).map(|(_, at)| *at).collect()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !names.iter().all(|name| of(name).len() >= 2) {
+        assert!(Instant::now() < deadline, "never asked again");
+        let readings = join_all(sources.iter().map(|source| source.read())).await;
+        assert!(readings.into_iter().all(|reading| reading.is_err_and(|error| !error.whole_connection)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for name in &names {
+        let at = of(name);
+        assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(4500)), "{name}: {at:?}");
+    }
 }
 
 #[tokio::test]
@@ -141,35 +168,40 @@ async fn a_connection_that_is_lost_is_replaced_within_the_look() {
     let broker = Broker::new().await;
     let queue = unique("lost");
     broker.declare(&queue).await;
-    let vhost_only_here = source(&[("host", &amqp()), ("queueName", &queue)]);
-    for _ in 0..3 {
-        assert_eq!(vhost_only_here.read().await.unwrap().value, 0.0);
-        close_connections_of_watcher().await;
+    let proxy = Proxy::before(variable("RABBITMQ")).await;
+    let host = format!("amqp://watcher:watcher-secret@{}", proxy.address);
+    let source = source(&[("host", &host), ("queueName", &queue)]);
+    for connections in 1..=3 {
+        assert_eq!(source.read().await.unwrap().value, 0.0);
+        assert_eq!(proxy.connections(), connections);
+        close_connection(proxy.ports()[connections - 1]).await;
     }
-    assert_eq!(vhost_only_here.read().await.unwrap().value, 0.0);
+    assert_eq!(source.read().await.unwrap().value, 0.0);
     broker.delete(&[queue]).await;
 }
 
-/// Those of other tests too: they must heal just the same.
-async fn close_connections_of_watcher() {
-    let list = administer(Method::GET, "connections").await;
-    for connection in list.as_array().unwrap() {
-        if connection["user"] == "watcher" {
-            let name = connection["name"].as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
-            administer_quietly(&format!("connections/{name}")).await;
+/// As an administrator does; the API knows of a connection some seconds after it was made.
+async fn close_connection(port: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let list = administer(Method::GET, "connections", "").await;
+        if let Some(ours) = list.as_array().unwrap().iter().find(|connection| connection["peer_port"] == port) {
+            let name = ours["name"].as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
+            administer(Method::DELETE, &format!("connections/{name}"), "").await;
+            return;
         }
+        assert!(Instant::now() < deadline, "the broker does not list the connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// It may be gone by now.
-async fn administer_quietly(path: &str) {
-    let url = format!("http://{}/api/{path}", variable("RABBITMQ_HTTP"));
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    client.delete(url).basic_auth("admin", Some("admin-secret")).send().await.unwrap();
-}
-
+/// Threads of AMQP connections; tests of other brokers run beside and have others.
 fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+    let names = std::fs::read_dir("/proc/self/task").unwrap().map(|task| {
+        // It may have ended by now.
+        std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
+    });
+    names.filter(|name| name.trim() == "lapin-io-loop").count()
 }
 
 #[tokio::test]
@@ -202,13 +234,13 @@ async fn a_frozen_broker_is_a_timeout_leaves_nothing_behind_and_is_back_when_it_
             assert!(error.whole_connection);
             println!("{took:?}: {error}");
         }
-        assert!(took < Duration::from_secs(7), "{took:?}");
+        assert!(took < PATIENCE / 2, "{took:?}");
     }
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while known.read().await.ok().map(|reading| reading.value) != Some(1.0) {
         assert!(Instant::now() < deadline, "does not come back");
     }
-    while threads() > before + 2 {
+    while threads() > before {
         assert!(Instant::now() < deadline, "{} threads, {before} before", threads());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -218,13 +250,14 @@ async fn a_frozen_broker_is_a_timeout_leaves_nothing_behind_and_is_back_when_it_
 #[tokio::test]
 async fn through_a_restart_there_is_no_wrong_value_and_then_the_right_one() {
     let _broker_is_ours = alone().await;
-    let broker = Broker::new().await;
+    let vhost = Vhost::new().await;
+    let broker = vhost.broker().await;
     let queue = unique("restart");
     broker.declare(&queue).await;
     broker.publish(&queue, 3).await;
     drop(broker);
     let dir = variable("RABBITMQ_DIR");
-    let (amqp, http) = (amqp(), http());
+    let (amqp, http) = (vhost.amqp(), vhost.http());
     let sources = [&amqp, &http].map(|host| {
         let timeout = if host.starts_with("http") { ("timeout", "3s") } else { ("timeout", "") };
         source(&[("host", host), ("queueName", &queue), timeout])
@@ -254,12 +287,12 @@ async fn through_a_restart_there_is_no_wrong_value_and_then_the_right_one() {
     println!("during the restart: {} times right; {errors:#?}", values.len());
     assert!(values.iter().all(|value| *value == 3.0), "{values:?}");
     assert!(!errors.is_empty() && !errors.iter().any(|error| error.starts_with("internal")), "{errors:#?}");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     for source in &sources {
         while source.read().await.ok().map(|reading| reading.value) != Some(3.0) {
             assert!(Instant::now() < deadline, "does not come back");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    Broker::new().await.delete(&[queue]).await;
+    vhost.delete().await;
 }

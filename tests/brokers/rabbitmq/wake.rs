@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    fixtures::{Broker, amqp, http, registry, shared, source_of, trigger, unique, variable},
-    proxy::Proxy,
+    fixtures::{Broker, PATIENCE, Vhost, amqp, registry, shared, source_of, trigger, unique, variable},
+    proxy::{Counts, Proxy},
 };
 
 type Activations = Pin<Box<dyn Stream<Item = ()> + Send>>;
@@ -32,8 +32,7 @@ fn open(sampler: &Sampler, pairs: &[(&str, &str)]) -> Activations {
 }
 
 /// Publishes to some of `count` idle queues, one after the other, and says how long `true` took.
-async fn latencies(host: &str, count: usize, trials: usize) -> Vec<Duration> {
-    let broker = Broker::new().await;
+async fn latencies(broker: &Broker, host: &str, count: usize, trials: usize) -> Vec<Duration> {
     let names = broker.declare_many("wake", count).await;
     let sampler = sampler();
     // The clock shall not help: a sample lives long.
@@ -52,7 +51,7 @@ async fn latencies(host: &str, count: usize, trials: usize) -> Vec<Duration> {
         sleep(Duration::from_millis(7 * (trial as u64 % 11))).await;
         let began = Instant::now();
         broker.publish(&names[n], 1).await;
-        let woken = timeout(Duration::from_secs(10), streams[n].next()).await;
+        let woken = timeout(PATIENCE, streams[n].next()).await;
         assert_eq!(woken, Ok(Some(())), "queue {n} of {count}");
         took.push(began.elapsed());
     }
@@ -62,8 +61,8 @@ async fn latencies(host: &str, count: usize, trials: usize) -> Vec<Duration> {
     took
 }
 
-async fn show(host: &str, count: usize, trials: usize) {
-    let took = latencies(host, count, trials).await;
+async fn show(broker: &Broker, host: &str, count: usize, trials: usize) {
+    let took = latencies(broker, host, count, trials).await;
     let (middle, last) = (took[took.len() / 2], took[took.len() - 1]);
     let scheme = host.split(':').next().unwrap();
     println!("wake by {scheme}, {count} idle queues, {trials} trials: p50 {middle:?}, max {last:?}");
@@ -72,19 +71,21 @@ async fn show(host: &str, count: usize, trials: usize) {
 #[tokio::test]
 async fn a_publish_wakes_one_of_a_hundred_idle_queues() {
     let _broker_runs = shared().await;
-    show(&amqp(), 100, 60).await;
+    show(&Broker::new().await, &amqp(), 100, 60).await;
 }
 
 #[tokio::test]
 async fn a_publish_wakes_one_of_a_thousand_idle_queues() {
     let _broker_runs = shared().await;
-    show(&amqp(), 1000, 40).await;
+    show(&Broker::new().await, &amqp(), 1000, 40).await;
 }
 
 #[tokio::test]
 async fn a_publish_wakes_one_of_a_hundred_idle_queues_over_http() {
     let _broker_runs = shared().await;
-    show(&http(), 100, 15).await;
+    let vhost = Vhost::new().await;
+    show(&vhost.broker().await, &vhost.http(), 100, 5).await;
+    vhost.delete().await;
 }
 
 #[tokio::test]
@@ -100,13 +101,18 @@ async fn all_idle_queues_of_a_connection_are_looked_at_in_one_burst_within_the_b
     futures::future::join_all(sources.iter().map(|source| source.read())).await;
     proxy.take();
     let waiting = futures::future::join_all(sources.iter().map(|source| source.wake()));
+    let began = Instant::now();
     assert!(timeout(Duration::from_millis(2750), waiting).await.is_err(), "nothing is active");
-    let (declares, bursts) = proxy.take();
-    // 400 queues, 800 a second: every half second.
-    println!("idle: {declares} declares in {bursts} bursts in 2.75 s");
-    assert!((4..=6).contains(&bursts) && declares == 400 * bursts, "{declares} in {bursts}");
+    // 400 queues, 800 a second: every half second, on a busy machine less often.
+    let most = began.elapsed().as_millis() as usize / 500;
+    // Whoever was in the middle of a look has ended it.
     sleep(Duration::from_millis(700)).await;
-    assert_eq!(proxy.take(), (0, 0), "nobody waits, nobody looks");
+    let Counts { declares, bursts, waits } = proxy.take();
+    println!("idle: {declares} declares in {bursts} bursts in 2.75 s");
+    assert!((1..=most).contains(&bursts) && declares == 400 * bursts, "{declares} in {bursts}");
+    assert!(waits < 20 * bursts, "{waits} waits in {bursts}");
+    sleep(Duration::from_millis(700)).await;
+    assert_eq!(proxy.take(), Counts::default(), "nobody waits, nobody looks");
     assert_eq!(proxy.connections(), 1);
     broker.delete(&names).await;
 }
@@ -114,10 +120,11 @@ async fn all_idle_queues_of_a_connection_are_looked_at_in_one_burst_within_the_b
 #[tokio::test]
 async fn a_queue_that_is_not_active_by_its_own_threshold_does_not_wake() {
     let _broker_runs = shared().await;
-    let broker = Broker::new().await;
+    let vhost = Vhost::new().await;
+    let broker = vhost.broker().await;
     let queue = unique("threshold");
     broker.declare(&queue).await;
-    for host in [amqp(), http()] {
+    for host in [vhost.amqp(), vhost.http()] {
         let registry = registry();
         let more = [("mode", "QueueLength"), ("value", "10"), ("activationValue", "1")];
         let mut pairs = vec![("host", host.as_str()), ("queueName", queue.as_str())];
@@ -126,11 +133,11 @@ async fn a_queue_that_is_not_active_by_its_own_threshold_does_not_wake() {
         assert!(!source.read().await.unwrap().active);
         broker.publish(&queue, 1).await;
         assert!(timeout(Duration::from_millis(2500), source.wake()).await.is_err(), "{host}");
-        let (woken, ()) = tokio::join!(timeout(Duration::from_secs(5), source.wake()), broker.publish(&queue, 1));
+        let (woken, ()) = tokio::join!(timeout(PATIENCE, source.wake()), broker.publish(&queue, 1));
         assert!(woken.is_ok() && source.read().await.unwrap().active, "{host}");
         broker.take_and_acknowledge(&queue, 2).await;
     }
-    broker.delete(&[queue]).await;
+    vhost.delete().await;
 }
 
 #[tokio::test]
@@ -146,9 +153,11 @@ async fn queues_are_woken_each_by_its_own_messages() {
     for n in &some {
         broker.publish(&names[*n], 1).await;
     }
-    let woken = streams.iter_mut().map(|stream| timeout(Duration::from_secs(2), stream.next()));
-    let woken = futures::future::join_all(woken).await;
-    let woken: HashSet<usize> = (0..names.len()).filter(|n| woken[*n].is_ok()).collect();
-    assert_eq!(woken, some);
+    for n in &some {
+        assert_eq!(timeout(PATIENCE, streams[*n].next()).await, Ok(Some(())));
+    }
+    let others = streams.iter_mut().enumerate().filter(|(n, _)| !some.contains(n));
+    let others = others.map(|(_, stream)| timeout(Duration::from_secs(1), stream.next()));
+    assert!(futures::future::join_all(others).await.iter().all(Result::is_err));
     broker.delete(&names).await;
 }

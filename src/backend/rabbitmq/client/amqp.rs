@@ -1,13 +1,9 @@
 //! Asking over AMQP: queues that are known to be there in one burst, which nothing disturbs; new ones in a burst of
-//! their own; those that were refused before, or that a refusal has left unanswered, in small runs on a second
-//! connection.
+//! their own; those that were refused before, or that a refusal has left unanswered, on a second connection.
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -18,13 +14,15 @@ use super::super::{connection::Amqp, measure::Stats};
 use super::{
     Question, Tell,
     census::{Census, Known},
-    lane::Lane,
+    lane::{Lane, Manner},
     trouble,
 };
 use crate::error::ReadError;
 
-/// On the second connection, per channel: a refusal costs at most so many questions.
-const CAREFULLY: usize = 8;
+/// All at once. More channels do not make a broker answer faster.
+const MAIN: Manner = Manner { channels: 4, at_once: usize::MAX };
+/// A refusal costs the channel, so here each has one question under way, and there are many.
+const PROBE: Manner = Manner { channels: 32, at_once: 1 };
 /// How long the second connection may go on in one look. What it does not reach is asked about in the next.
 const PROBING: Duration = Duration::from_secs(2);
 /// How long the second connection is kept unused.
@@ -36,14 +34,14 @@ pub(super) struct AmqpClient {
     main: Lane,
     probe: Lane,
     census: Census,
-    requests: Arc<AtomicU64>,
 }
 
 impl AmqpClient {
     pub fn new(to: Amqp, requests: Arc<AtomicU64>) -> Self {
         let to = Arc::new(to);
-        let (main, probe) = (Lane::new(Arc::clone(&to)), Lane::new(Arc::clone(&to)));
-        Self { to, main, probe, census: Census::default(), requests }
+        let lane = |manner| Lane::new(Arc::clone(&to), manner, Arc::clone(&requests));
+        let (main, probe) = (lane(MAIN), lane(PROBE));
+        Self { to, main, probe, census: Census::default() }
     }
 
     pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
@@ -66,7 +64,7 @@ impl AmqpClient {
         }
         for queues in [known, unknown] {
             if !queues.is_empty()
-                && let Err(error) = open.burst(&self.main, queues, usize::MAX).await
+                && let Err(error) = open.burst(&self.main, queues).await
             {
                 return open.give_up(&error);
             }
@@ -84,7 +82,7 @@ impl AmqpClient {
                 return;
             }
             let before = waiting.len();
-            if let Err(error) = open.burst(&self.probe, waiting, CAREFULLY).await {
+            if let Err(error) = open.burst(&self.probe, waiting).await {
                 return open.give_up(&error);
             }
             let no_progress = open.waiting.lock().len() == before;
@@ -103,7 +101,7 @@ struct Open<'o> {
 }
 
 impl Open<'_> {
-    async fn burst(&self, lane: &Lane, queues: Vec<Arc<str>>, at_once: usize) -> Result<(), ReadError> {
+    async fn burst(&self, lane: &Lane, queues: Vec<Arc<str>>) -> Result<(), ReadError> {
         let census = &self.client.census;
         let ready = |queue: &Arc<str>, ready: u32| {
             census.is_there(queue);
@@ -111,9 +109,7 @@ impl Open<'_> {
             let stats = Stats { name: queue.to_string(), messages: ready, ready, ..Stats::default() };
             self.answer(queue, Ok(Arc::new([stats])));
         };
-        let count = u64::try_from(queues.len()).unwrap_or(u64::MAX);
-        self.client.requests.fetch_add(count, Ordering::Relaxed);
-        let burst = lane.burst(queues, at_once, &ready).await?;
+        let burst = lane.burst(queues, &ready).await?;
         for (queue, refusal) in burst.refused {
             let error = trouble::refused(&self.client.to, &queue, &refusal);
             census.refuse(&queue, error.clone());

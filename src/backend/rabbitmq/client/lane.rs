@@ -1,7 +1,10 @@
 //! A connection that is there when it is needed: dialled by the first burst, again after it broke, and anew when it
 //! is worn. One burst at a time, each within a deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use lapin::tcp::RustlsConnector;
 use tokio::{
@@ -20,9 +23,20 @@ use crate::error::ReadError;
 /// A burst takes milliseconds; a broker that takes so long is frozen.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How a connection asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub channels: usize,
+    /// Questions under way on each channel.
+    pub at_once: usize,
+}
+
 /// One connection to one broker, over time.
 pub(super) struct Lane {
     to: Arc<Amqp>,
+    manner: Manner,
+    /// Counts declares.
+    requests: Arc<AtomicU64>,
     slot: Mutex<Slot>,
 }
 
@@ -34,13 +48,13 @@ struct Slot {
 }
 
 impl Lane {
-    pub fn new(to: Arc<Amqp>) -> Self {
-        Self { to, slot: Mutex::default() }
+    pub fn new(to: Arc<Amqp>, manner: Manner, requests: Arc<AtomicU64>) -> Self {
+        Self { to, manner, requests, slot: Mutex::default() }
     }
 
     /// One burst over the living connection, or over a new one. A connection that turns out to have died since the
     /// last burst is replaced once.
-    pub async fn burst(&self, queues: Vec<Arc<str>>, at_once: usize, tell: TellReady<'_>) -> Result<Burst, ReadError> {
+    pub async fn burst(&self, queues: Vec<Arc<str>>, tell: TellReady<'_>) -> Result<Burst, ReadError> {
         let frozen = |_| trouble::frozen(&self.to, PATIENCE);
         let mut slot = timeout_at(Instant::now() + PATIENCE, self.slot.lock()).await.map_err(frozen)?;
         slot.used = Some(Instant::now());
@@ -52,7 +66,7 @@ impl Lane {
             }
             let Some(link) = slot.link.as_mut() else { return Ok(Burst::default()) };
             let within = Instant::now() + PATIENCE;
-            let burst = timeout_at(within, link.burst(queues.clone(), at_once, tell)).await;
+            let burst = timeout_at(within, link.burst(queues.clone(), tell)).await;
             match burst {
                 Ok(Burst { broken: None, refused }) => {
                     if link.is_worn()
@@ -92,7 +106,7 @@ impl Lane {
             *tls = Some(wanted.client_config()?.into());
         }
         let (connection, socket) = dial(&self.to, tls.clone()).await?;
-        Ok(Link::new(connection, socket))
+        Ok(Link::new(connection, socket, self.manner, Arc::clone(&self.requests)))
     }
 }
 

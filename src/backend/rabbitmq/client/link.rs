@@ -3,7 +3,13 @@
 //! A passive declare of a queue that is missing makes the broker close the channel, and every call in flight on it
 //! fails with that same error. A burst therefore says who was at fault; what it left unanswered is asked again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{FutureExt, future::join_all};
 use lapin::{
@@ -13,12 +19,11 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     dial::Socket,
+    lane::Manner,
     trouble::{self, Refusal},
 };
 use crate::task;
 
-/// More channels do not make a broker answer faster.
-const CHANNELS: usize = 4;
 /// lapin never gives back the number of a channel that the broker has closed, and there are 2,047.
 const MOST_CLOSED: usize = 1000;
 /// For a polite goodbye.
@@ -30,6 +35,9 @@ pub(super) type TellReady<'t> = &'t (dyn Fn(&Arc<str>, u32) + Send + Sync);
 /// A live connection.
 pub(super) struct Link {
     connection: Connection,
+    manner: Manner,
+    /// Counts declares.
+    requests: Arc<AtomicU64>,
     channels: Vec<Channel>,
     /// How many channels the broker has closed.
     closed: usize,
@@ -46,8 +54,8 @@ pub(super) struct Burst {
 }
 
 impl Link {
-    pub fn new(connection: Connection, socket: Socket) -> Self {
-        Self { connection, channels: Vec::new(), closed: 0, socket }
+    pub fn new(connection: Connection, socket: Socket, manner: Manner, requests: Arc<AtomicU64>) -> Self {
+        Self { connection, manner, requests, channels: Vec::new(), closed: 0, socket }
     }
 
     pub fn is_alive(&self) -> bool {
@@ -59,11 +67,11 @@ impl Link {
         self.closed >= MOST_CLOSED
     }
 
-    /// Asks about `queues`, `at_once` per channel; tells each number of ready messages as it comes. The caller sets
-    /// the deadline, and gives this link up when that passes.
-    pub async fn burst(&mut self, queues: Vec<Arc<str>>, at_once: usize, tell: TellReady<'_>) -> Burst {
+    /// Asks about `queues` and tells each number of ready messages as it comes. The caller sets the deadline, and
+    /// gives this link up when that passes.
+    pub async fn burst(&mut self, queues: Vec<Arc<str>>, tell: TellReady<'_>) -> Burst {
         let mut burst = Burst::default();
-        if let Err(error) = self.open_channels().await {
+        if let Err(error) = self.open_channels(queues.len()).await {
             burst.broken = Some(error);
             return burst;
         }
@@ -72,9 +80,10 @@ impl Link {
         let channels = std::mem::take(&mut self.channels);
         let asked = channels.into_iter().map(|channel| {
             let share = shares.next().unwrap_or_default();
-            ask(channel, share, at_once, tell)
+            self.ask(channel, share, tell)
         });
-        for (channel, failure) in join_all(asked).await {
+        let asked = join_all(asked).await;
+        for (channel, failure) in asked {
             let Some(Failure { error, refused }) = failure else {
                 self.channels.push(channel);
                 continue;
@@ -89,9 +98,37 @@ impl Link {
         burst
     }
 
-    async fn open_channels(&mut self) -> Result<(), Error> {
+    /// One channel's share. It ends at the first refusal, with the channel.
+    async fn ask(&self, channel: Channel, queues: &[Arc<str>], tell: TellReady<'_>) -> (Channel, Option<Failure>) {
+        for run in queues.chunks(self.manner.at_once.max(1)) {
+            self.requests.fetch_add(u64::try_from(run.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            let asked = run.iter().map(|queue| {
+                let options = QueueDeclareOptions::default().passive();
+                let declared = channel.queue_declare(queue.as_ref().into(), options, FieldTable::default());
+                declared.map(move |told| match told {
+                    Ok(told) => {
+                        tell(queue, told.message_count());
+                        None
+                    }
+                    Err(error) => Some((queue, error)),
+                })
+            });
+            // In the order in which they were sent, which is the order of the broker's answers.
+            let failed: Vec<(&Arc<str>, Error)> = join_all(asked).await.into_iter().flatten().collect();
+            if let Some((first, error)) = failed.first() {
+                let names = failed.iter().map(|(queue, _)| *queue);
+                let refused =
+                    trouble::refusal(names, error).map(|(named, why)| (Arc::clone(named.unwrap_or(first)), why));
+                return (channel, Some(Failure { error: error.clone(), refused }));
+            }
+        }
+        (channel, None)
+    }
+
+    /// No more than there are questions.
+    async fn open_channels(&mut self, questions: usize) -> Result<(), Error> {
         self.channels.retain(|channel| channel.status().connected());
-        let missing = CHANNELS.saturating_sub(self.channels.len());
+        let missing = self.manner.channels.min(questions).saturating_sub(self.channels.len());
         let mut refused = None;
         for channel in join_all((0..missing).map(|_| self.connection.create_channel())).await {
             match channel {
@@ -121,28 +158,4 @@ impl Link {
 struct Failure {
     error: Error,
     refused: Option<(Arc<str>, Refusal)>,
-}
-
-async fn ask(channel: Channel, queues: &[Arc<str>], at_once: usize, tell: TellReady<'_>) -> (Channel, Option<Failure>) {
-    for run in queues.chunks(at_once.max(1)) {
-        let asked = run.iter().map(|queue| {
-            let options = QueueDeclareOptions::default().passive();
-            let declared = channel.queue_declare(queue.as_ref().into(), options, FieldTable::default());
-            declared.map(move |told| match told {
-                Ok(told) => {
-                    tell(queue, told.message_count());
-                    None
-                }
-                Err(error) => Some((queue, error)),
-            })
-        });
-        // In the order in which they were sent, which is the order of the broker's answers.
-        let failed: Vec<(&Arc<str>, Error)> = join_all(asked).await.into_iter().flatten().collect();
-        if let Some((first, error)) = failed.first() {
-            let names = failed.iter().map(|(queue, _)| *queue);
-            let refused = trouble::refusal(names, error).map(|(named, why)| (Arc::clone(named.unwrap_or(first)), why));
-            return (channel, Some(Failure { error: error.clone(), refused }));
-        }
-    }
-    (channel, None)
 }

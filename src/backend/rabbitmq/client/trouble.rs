@@ -117,6 +117,10 @@ pub(super) fn connecting(to: &Amqp, error: &Error) -> ReadError {
             (Timeout, format!("{place} has fallen silent: check that it is up and not overloaded"))
         }
         ErrorKind::InvalidConnectionState(_) | ErrorKind::InvalidChannelState(..) => (Unreachable, broken(&place)),
+        // A TLS port answers plain text with an alert.
+        ErrorKind::ParsingError(_) if to.tls.is_none() => {
+            (Unreachable, format!("{place} does not speak plain AMQP: use `amqps://`, or give its plain AMQP port"))
+        }
         ErrorKind::InvalidProtocolVersion(_) | ErrorKind::ParsingError(_) => {
             (BadReply, format!("{place} does not speak AMQP 0-9-1: give the address of RabbitMQ's AMQP port"))
         }
@@ -167,9 +171,11 @@ fn io_error(to: &Amqp, place: &str, error: &io::Error) -> (ReadErrorKind, String
             )
         }
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
-            match (&to.tls, &to.login) {
-                (Some(_), _) => format!("{place} hangs up: check that the port is its TLS port, and `cert` and `key`"),
-                (None, _) => format!("{place} hangs up: check that it is up, and that the port is its plain AMQP port"),
+            match &to.tls {
+                Some(_) => format!("{place} hangs up: check that the port is its TLS port, and `cert` and `key`"),
+                None => {
+                    format!("{place} hangs up: check that it is up, and use `amqps://`, or give its plain AMQP port")
+                }
             }
         }
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
