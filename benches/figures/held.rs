@@ -70,7 +70,7 @@ async fn kafka_groups(held: &mut Vec<Held>) -> Topics {
         }
     }
     let groups: Vec<String> = (0..TRIGGERS / TOPICS).map(|n| format!("{}-{n}", topics.names[0])).collect();
-    stream::iter(&groups).for_each_concurrent(8, |group| topics.commit(&servers, group, TOPICS)).await;
+    stream::iter(&groups).for_each_concurrent(8, |group| topics.commit(&servers, group, TOPICS, 0)).await;
     for group in &groups {
         for (n, topic) in topics.names.iter().enumerate() {
             held.push(Held { metadata: kafka::trigger(&servers, group, topic), work: work(n) });
