@@ -29,6 +29,7 @@ pub struct Address {
 impl Address {
     /// Reads `text`. The error says what is wrong, without the text, for it may hold a password.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let whole = text;
         let text = text.split_once('#').map_or(text, |(before, _fragment)| before);
         let (scheme, rest) = text.split_once("://").ok_or("has no scheme")?;
         if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
@@ -37,6 +38,10 @@ impl Address {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        // Of `//u:12/3@h` a password would be taken for a port and a path, and shown.
+        if user.is_none() && whole.contains('@') {
+            return Err(SPECIAL);
+        }
         let (username, password) = user.map_or(Ok((None, None)), user_part)?;
         let (host, port) = host_and_port(place)?;
         if path.bytes().any(|b| b.is_ascii_control()) || decoded(path).is_none() {
@@ -74,6 +79,8 @@ impl Address {
     }
 }
 
+const SPECIAL: &str = "has special characters in its user part: percent-encode them, or use `username` and `password`";
+
 /// `None` for a `%` without two digits, or bytes that are no UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let escapes = text.split('%').skip(1);
@@ -96,15 +103,13 @@ pub fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 fn user_part(text: &str) -> Result<(Option<String>, Option<Secret>), &'static str> {
-    const WRONG: &str =
-        "has special characters in its user part: percent-encode them, or use `username` and `password`";
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&b);
     if !text.bytes().all(legal) {
-        return Err(WRONG);
+        return Err(SPECIAL);
     }
     let (username, password) = text.split_once(':').map_or((text, None), |(name, word)| (name, Some(word)));
-    let username = decoded(username).ok_or(WRONG)?;
-    let password = password.map(|word| decoded(word).map(Secret::new).ok_or(WRONG)).transpose()?;
+    let username = decoded(username).ok_or(SPECIAL)?;
+    let password = password.map(|word| decoded(word).map(Secret::new).ok_or(SPECIAL)).transpose()?;
     Ok((Some(username), password))
 }
 

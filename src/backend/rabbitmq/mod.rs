@@ -117,6 +117,10 @@ impl Source for Queue {
         }
     }
 
+    fn deadline(&self) -> Option<Duration> {
+        self.spec.deadline
+    }
+
     async fn read(&self) -> Result<Reading, ReadError> {
         let just_now = self.found.lock().take().filter(|(at, _)| at.elapsed() < JUST_NOW);
         if let Some((_, found)) = just_now {

@@ -64,6 +64,8 @@ pub struct Spec {
     pub measure: Measure,
     /// How long to wait for it.
     pub timeout: Duration,
+    /// The same where the trigger itself says so.
+    pub deadline: Option<Duration>,
     /// How often to look while idle.
     pub pace: Pace,
     /// A pattern that matches no queue is an error.
@@ -88,19 +90,20 @@ impl Spec {
             return Err(SpecError { problems: Vec::new() });
         };
         keys.finish()?;
-        let Fields { queue, activation, exclude_unacknowledged, operation, use_regex, page_size, .. } = fields;
-        let metric = Metric::new(&format!("rabbitmq-{}", form_encoded(&queue)), target);
-        let (name, rates) = (Arc::from(queue), mode.needs_rates());
+        let Fields { activation, exclude_unacknowledged, operation, use_regex, page_size, .. } = fields;
+        let metric = Metric::new(&format!("rabbitmq-{}", form_encoded(&fields.queue)), target);
+        let (name, rates) = (Arc::from(fields.queue), mode.needs_rates());
         let question = match use_regex {
             true => Question::Pattern { pattern: name, page_size, rates },
             false => Question::Queue { name, rates },
         };
         let measure = Measure { mode, activation, exclude_unacknowledged, operation };
-        let timeout = match protocol {
-            Some(Protocol::Amqp) => AMQP_TIMEOUT,
-            _ => fields.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        let (timeout, deadline) = match protocol {
+            Some(Protocol::Amqp) => (AMQP_TIMEOUT, None),
+            _ => (fields.timeout.unwrap_or(DEFAULT_TIMEOUT), fields.timeout),
         };
-        Ok(Self { connection, question, measure, timeout, pace: fields.pace, strict: fields.strict, metric })
+        let Fields { pace, strict, .. } = fields;
+        Ok(Self { connection, question, measure, timeout, deadline, pace, strict, metric })
     }
 }
 

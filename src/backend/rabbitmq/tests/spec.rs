@@ -80,6 +80,30 @@ fn equal_connections_are_one_whatever_is_measured_there() {
 }
 
 #[test]
+fn a_timeout_that_the_trigger_names_is_its_deadline_too() {
+    let times = |more: &[(&str, &str)]| {
+        let spec = with(more).unwrap();
+        (spec.timeout.as_secs(), spec.deadline.map(|deadline| deadline.as_secs()))
+    };
+    assert_eq!(times(&[HTTP]), (3, None));
+    assert_eq!(times(&[HTTP, ("timeout", "20s")]), (20, Some(20)));
+    assert_eq!(times(&[AMQP]), (6, None));
+}
+
+#[test]
+fn a_password_that_would_pass_for_a_port_and_a_path_is_refused_and_not_shown() {
+    for host in ["amqp://u:12/S3CRET@h/", "http://u:12?S3CRET@h/", "amqp://u:12#S3CRET@h", "https://u/S3CRET@h:1"] {
+        refused(
+            &[("host", host)],
+            "`host` has special characters in its user part: percent-encode them, or use `username` and `password`: \
+             give a URL such as `amqp://rabbitmq.svc:5672/vhost`",
+        );
+    }
+    assert_eq!(with(&[("host", "amqp://h/a%40b")]).unwrap().connection.vhost(), "a@b");
+    assert_eq!(with(&[("host", "amqp://u:p@h/a@b")]).unwrap().connection.vhost(), "a@b");
+}
+
+#[test]
 fn tls_material_counts_only_where_tls_is_enabled() {
     let tls = |more: &[(&str, &str)]| {
         let mut pairs = vec![("host", "amqps://h/"), ("ca", "CA"), ("skipTlsVerify", "true")];
