@@ -17,7 +17,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
-	cargo run --release -- demo
+	cargo run --release --no-default-features --features demo -- demo
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
 	cargo test --locked --no-run
