@@ -102,8 +102,14 @@ const INTERVALS: u64 = 6;
 /// What the server sends to a backend per interval while these idle triggers are sampled, by its own count.
 pub async fn requests_per_interval(server: &Process, backend: &str, triggers: Vec<Metadata>) -> f64 {
     poll_all(server, triggers).await;
-    // One full interval more, so that what is asked once is behind us.
+    // One full interval more, so that what is asked once is behind us, and into the rest between two: a whole number
+    // of them lies ahead.
     sleep(Duration::from_secs(6)).await;
+    let last = requests(server, backend);
+    while requests(server, backend) == last {
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_millis(2500)).await;
     let before = requests(server, backend);
     sleep(Duration::from_secs(5 * INTERVALS)).await;
     (requests(server, backend) - before) as f64 / INTERVALS as f64

@@ -64,6 +64,7 @@ async fn main() {
     }
     if wanted("rabbitmq") {
         rabbitmq::bursts(&mut report).await;
+        rabbitmq::wakes(&mut report).await;
     }
     if wanted("sqs") {
         sqs::calls(&mut report).await;
@@ -73,7 +74,6 @@ async fn main() {
     }
     if wanted("wake") {
         fleet::wakes_and_idle_cost(&mut report).await;
-        rabbitmq::wakes(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;
