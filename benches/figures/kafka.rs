@@ -22,6 +22,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     producer::{FutureProducer, FutureRecord},
+    types::RDKafkaErrorCode,
 };
 
 const TOPICS: usize = 10;
@@ -195,7 +196,12 @@ impl Topics {
         let list = partitions(&topics, self.partitions, Offset::Offset(offset));
         let commit = move || {
             let consumer: BaseConsumer = config(&servers).set("group.id", &group).create().expect("a consumer");
-            consumer.commit(&list, CommitMode::Sync).expect("committed");
+            // A topic is created before its broker knows of it.
+            let begin = std::time::Instant::now();
+            while let Err(error) = consumer.commit(&list, CommitMode::Sync) {
+                let young = error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+                assert!(young && begin.elapsed() < PATIENCE, "not committed: {error}");
+            }
         };
         tokio::task::spawn_blocking(commit).await.expect("no panic");
     }
