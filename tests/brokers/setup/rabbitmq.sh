@@ -12,8 +12,8 @@ RABBITMQ_EPMD_PORT=16406
 RABBITMQ_NODE=plimsoll@localhost
 
 need_rabbitmq() {
-    command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null && return
-    install_packages rabbitmq-server
+    command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null && command -v curl >/dev/null && return
+    install_packages rabbitmq-server curl
     # With systemd it would come back at the next boot.
     if [ -d /run/systemd/system ]; then systemctl disable --quiet --now rabbitmq-server epmd || true; fi
 }
