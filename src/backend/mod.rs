@@ -13,6 +13,9 @@ pub mod oauth;
 pub mod pool;
 pub mod tls;
 
+#[cfg(test)]
+mod recorded;
+
 #[cfg(feature = "kafka")]
 pub mod kafka;
 #[cfg(feature = "prometheus")]

@@ -1,12 +1,6 @@
 //! Everything recorded of KEDA's Prometheus scaler (`tests/vectors/prometheus.json`), held against ours.
-//!
-//! Where we differ, a table says why and what we do instead. A difference that is not listed fails, and so does a
-//! listed one that is none any more.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use rustls::crypto::aws_lc_rs;
@@ -17,23 +11,13 @@ use crate::{
     backend::{
         aws::Credentials,
         http::{Answer, Http},
+        recorded::{Difference, Vectors},
     },
     error::SpecError,
     metadata::{Metadata, Reader, Secret},
 };
 
-/// Listed differences of one kind: which cases, why, and what we do there.
-struct Difference<T> {
-    why: &'static str,
-    ids: &'static [&'static str],
-    ours: fn(&T) -> bool,
-}
-
-fn cases(kind: &str) -> Vec<Value> {
-    let file: HashMap<String, Value> =
-        serde_json::from_str(include_str!("../../../../tests/vectors/prometheus.json")).expect("the vectors are JSON");
-    file[kind].as_array().expect("a list of cases").clone()
-}
+const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/prometheus.json"));
 
 fn text<'c>(case: &'c Value, key: &str) -> &'c str {
     case[key].as_str().unwrap_or_default()
@@ -44,40 +28,6 @@ fn read(case: &Value, more: &[(&str, &str)]) -> Result<Spec, SpecError> {
         serde_json::from_value(case["metadata"].clone()).expect("metadata are strings");
     metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     Spec::read(&mut Reader::new(&Metadata::from(metadata)))
-}
-
-/// Holds what we make of each case against KEDA's expectation, or against the listed difference.
-#[expect(clippy::print_stdout, reason = "the counts are worth seeing, with `--nocapture`")]
-fn hold<T: PartialEq + fmt::Debug>(
-    kind: &str,
-    differences: &[Difference<T>],
-    keda: impl Fn(&Value) -> T,
-    ours: impl Fn(&Value) -> T,
-) {
-    let cases = cases(kind);
-    let mut wrong = Vec::new();
-    let mut differ = 0;
-    for case in &cases {
-        let (id, keda, ours) = (text(case, "id"), keda(case), ours(case));
-        let listed = differences.iter().find(|difference| difference.ids.contains(&id));
-        let why = match listed {
-            None if ours == keda => continue,
-            None => "not as KEDA, and not listed",
-            Some(_) if ours == keda => "listed as a difference, but is none",
-            Some(listed) if (listed.ours)(&ours) => {
-                differ += 1;
-                continue;
-            }
-            Some(listed) => listed.why,
-        };
-        wrong.push(format!("{id}: {why}\n  KEDA {keda:?}\n  ours {ours:?}"));
-    }
-    let known = |listed: &&&str| cases.iter().any(|case| text(case, "id") == **listed);
-    let listed: Vec<_> = differences.iter().flat_map(|difference| difference.ids).collect();
-    wrong.extend(listed.iter().filter(|id| !known(id)).map(|id| format!("{id}: listed, but there is no such case")));
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-    assert_eq!(differ, listed.len());
-    println!("{kind}: {} as KEDA, {differ} differ as listed", cases.len() - differ);
 }
 
 /// What a trigger comes to.
@@ -131,7 +81,7 @@ fn triggers_parse_as_recorded() {
         let fields = expect["fields"].as_object().expect("fields").clone();
         Parsed::Accepted(text(expect, "metric").to_owned(), expect["target"].as_f64().expect("a number"), fields)
     };
-    hold("parse", &PARSED, keda, |case| match read(case, &[]) {
+    VECTORS.hold("parse", &PARSED, keda, |case| match read(case, &[]) {
         Ok(spec) => Parsed::Accepted(spec.metric.name.clone(), rounded(spec.metric.target), fields(&spec)),
         Err(error) => Parsed::Refused(blamed(&error, &case["expect"]["error"])),
     });
@@ -238,7 +188,7 @@ fn answers_mean_what_was_recorded() {
             None => Ok((expect["value"].as_f64().expect("a number"), expect["active"] == true)),
         }
     };
-    hold("answer", &ANSWERED, keda, |case| {
+    VECTORS.hold("answer", &ANSWERED, keda, |case| {
         let spec = read(case, &[("serverAddress", "http://p:9090")]).expect("a legal trigger");
         let status = u16::try_from(case["status"].as_u64().expect("a status")).expect("small");
         let status = StatusCode::from_u16(status).expect("a status");
@@ -285,7 +235,7 @@ fn requests_are_sent_as_recorded() {
         let headers = serde_json::from_value(expect["headers"].clone()).expect("strings");
         (text(expect, "uri").to_owned(), expect["authorization"].as_str().map(str::to_owned), headers)
     };
-    hold("request", &SENT, keda, |case| {
+    VECTORS.hold("request", &SENT, keda, |case| {
         let server = text(&case["metadata"], "serverAddress").replace("{hostport}", "p:9090");
         let spec = read(case, &[("serverAddress", &server)]).expect("a legal trigger");
         let http = Http::new(&spec.connection.tls).expect("no TLS material");
@@ -322,7 +272,7 @@ fn google_is_asked_as_recorded() {
         (text(expect, "path").to_owned(), text(expect, "query").to_owned(), token, expect["value"].as_f64())
     };
     let json = r#"{"client_email":"a@b","private_key":"k"}"#;
-    hold("google", &[], keda, |case| {
+    VECTORS.hold("google", &[], keda, |case| {
         let server = text(&case["metadata"], "serverAddress").replace("{hostport}", "p:9090");
         let mut more = vec![("serverAddress", server.as_str())];
         if !case["metadata"]["credentialsFromEnv"].is_null() {

@@ -1,9 +1,6 @@
 //! Everything recorded of KEDA's SQS scaler (`tests/vectors/sqs.json`), held against ours.
-//!
-//! Where we differ, a table says why and what we do instead. A difference that is not listed fails, and so does a
-//! listed one that is none any more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -12,19 +9,17 @@ use super::{
     Reply, StandIn, body, source,
 };
 use crate::{
-    backend::aws::Credentials,
+    backend::{
+        aws::Credentials,
+        recorded::{Difference, Vectors, hold, id},
+    },
     error::{ReadErrorKind, SpecError},
     metadata::{Metadata, Reader},
 };
 
-/// Listed differences of one kind: which cases, why, and what we do there.
-struct Difference {
-    why: &'static str,
-    ids: &'static [&'static str],
-    ours: fn(&Value) -> bool,
-}
+const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/sqs.json"));
 
-const OF_PARSE: [Difference; 4] = [
+const OF_PARSE: [Difference<Value>; 4] = [
     Difference {
         why: "a target of 0 or less is refused here rather than by the HPA",
         ids: &["sqs-cfg-039", "sqs-cfg-040"],
@@ -46,43 +41,6 @@ const OF_PARSE: [Difference; 4] = [
         ours: |ours| ours["credentials"] == json!({"key": "AK", "secret": "SK", "token": ""}),
     },
 ];
-
-fn cases(kind: &str) -> Vec<Value> {
-    let file: HashMap<String, Value> =
-        serde_json::from_str(include_str!("../../../../tests/vectors/sqs.json")).expect("the vectors are JSON");
-    file[kind].as_array().expect("a list of cases").clone()
-}
-
-/// Holds what we make of each case against KEDA's expectation, or against the listed difference.
-#[expect(clippy::print_stdout, reason = "the counts are worth seeing, with `--nocapture`")]
-fn hold(kind: &str, differences: &[Difference], both: &[(String, Value, Value)]) {
-    let mut wrong = Vec::new();
-    let mut differ = 0;
-    for (id, keda, ours) in both {
-        let listed = differences.iter().find(|difference| difference.ids.contains(&id.as_str()));
-        let text = match listed {
-            None if ours == keda => continue,
-            None => "not as KEDA, and not listed",
-            Some(_) if ours == keda => "listed as a difference, but is none",
-            Some(listed) if (listed.ours)(ours) => {
-                differ += 1;
-                continue;
-            }
-            Some(listed) => listed.why,
-        };
-        wrong.push(format!("{id}: {text}\n  KEDA {keda}\n  ours {ours}"));
-    }
-    let listed: Vec<_> = differences.iter().flat_map(|difference| difference.ids).collect();
-    let known = |listed: &&&&str| both.iter().any(|(id, ..)| id == **listed);
-    wrong.extend(listed.iter().filter(|id| !known(id)).map(|id| format!("{id}: listed, but there is no such case")));
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), both.len(), wrong.join("\n"));
-    assert_eq!(differ, listed.len());
-    println!("{kind}: {} as KEDA, {differ} differ as listed", both.len() - differ);
-}
-
-fn id(case: &Value) -> String {
-    case["id"].as_str().expect("every case has an id").to_owned()
-}
 
 /// The metadata of a case. A role of `podIdentity` becomes the keys that take its place.
 fn metadata(case: &Value) -> Metadata {
@@ -139,8 +97,7 @@ fn triggers_parse_as_recorded() {
             "credentials": told(&spec.connection.credentials),
         }),
     };
-    let both: Vec<_> = cases("parse").iter().map(|case| (id(case), keda(case, "spec"), ours(case))).collect();
-    hold("parse", &OF_PARSE, &both);
+    VECTORS.hold("parse", &OF_PARSE, |case| keda(case, "spec"), ours);
 }
 
 #[test]
@@ -151,16 +108,14 @@ fn credentials_are_found_as_recorded() {
         let credentials = Credentials::read(&mut keys);
         keys.finish().map_or_else(|error| refused(&error), |()| told(&credentials))
     };
-    let both: Vec<_> =
-        cases("credentials").iter().map(|case| (id(case), keda(case, "credentials"), ours(case))).collect();
-    hold("credentials", &[], &both);
+    VECTORS.hold("credentials", &[], |case| keda(case, "credentials"), ours);
 }
 
 /// Over the wire: the request is KEDA's, and the answer means the same.
 #[tokio::test]
 async fn queues_are_asked_and_counted_as_recorded() {
     let mut both = Vec::new();
-    for case in cases("reads") {
+    for case in VECTORS.cases("reads") {
         let answer = json!({ "Attributes": case["answer"] }).to_string();
         let server = StandIn::new(move |_| Reply::new(200, answer.clone())).await;
         let settings: Vec<(&str, &str)> = case["metadata"]
@@ -187,5 +142,5 @@ async fn queues_are_asked_and_counted_as_recorded() {
         ours["request"] = body(&calls[0]);
         both.push((id(&case), keda, ours));
     }
-    hold("reads", &[], &both);
+    hold("reads", &[], both);
 }

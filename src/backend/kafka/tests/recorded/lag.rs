@@ -12,9 +12,9 @@ use super::{
         lag::{Memory, Totals},
         spec::Spec,
     },
-    Difference, dialect, hold, metadata,
+    VECTORS, dialect, metadata,
 };
-use crate::metadata::Reader;
+use crate::{backend::recorded::Difference, metadata::Reader};
 
 /// One look: the metric, the lag with its persistent part, activity; or an error.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,7 +119,7 @@ const DIFFERENCES: [Difference<Vec<Look>>; 16] = [
 
 #[test]
 fn lag_counts_as_recorded() {
-    hold("lag", &DIFFERENCES, keda, ours);
+    VECTORS.hold("lag", &DIFFERENCES, keda, ours);
 }
 
 const fn counted(value: f64, with_persistent: i64, active: bool) -> Look {

@@ -1,15 +1,9 @@
 //! Everything recorded of KEDA's two Kafka scalers (`tests/vectors/kafka.json`), held against ours.
-//!
-//! Where we differ, a table says why and what we do instead. A difference that is not listed fails, and so does a
-//! listed one that is none any more.
 
 mod lag;
 mod parse;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -18,24 +12,12 @@ use super::super::{
     partitions::Partitions,
     spec::{Dialect, Spec},
 };
-use crate::metadata::{Metadata, Reader};
+use crate::{
+    backend::recorded::Vectors,
+    metadata::{Metadata, Reader},
+};
 
-/// Listed differences of one kind: which cases, why, and what we do there.
-struct Difference<T> {
-    why: &'static str,
-    ids: &'static [&'static str],
-    ours: fn(&T) -> bool,
-}
-
-fn cases(kind: &str) -> Vec<Value> {
-    let file: HashMap<String, Value> =
-        serde_json::from_str(include_str!("../../../../../tests/vectors/kafka.json")).expect("the vectors are JSON");
-    file[kind].as_array().expect("a list of cases").clone()
-}
-
-fn id(case: &Value) -> &str {
-    case["id"].as_str().expect("every case has an id")
-}
+const VECTORS: Vectors = Vectors(include_str!("../../../../../tests/vectors/kafka.json"));
 
 fn dialect(case: &Value) -> Dialect {
     Dialect::of(case["scalerType"].as_str().expect("every case has a scalerType"))
@@ -43,40 +25,6 @@ fn dialect(case: &Value) -> Dialect {
 
 fn metadata(case: &Value) -> Metadata {
     serde_json::from_value::<BTreeMap<String, String>>(case["metadata"].clone()).expect("metadata are strings").into()
-}
-
-/// Holds what we make of each case against KEDA's expectation, or against the listed difference.
-#[expect(clippy::print_stdout, reason = "the counts are worth seeing, with `--nocapture`")]
-fn hold<T: PartialEq + fmt::Debug>(
-    kind: &str,
-    differences: &[Difference<T>],
-    keda: impl Fn(&Value) -> T,
-    ours: impl Fn(&Value) -> T,
-) {
-    let cases = cases(kind);
-    let mut wrong = Vec::new();
-    let mut differ = 0;
-    for case in &cases {
-        let (id, keda, ours) = (id(case), keda(case), ours(case));
-        let listed = differences.iter().find(|difference| difference.ids.contains(&id));
-        let text = match listed {
-            None if ours == keda => continue,
-            None => "not as KEDA, and not listed",
-            Some(_) if ours == keda => "listed as a difference, but is none",
-            Some(listed) if (listed.ours)(&ours) => {
-                differ += 1;
-                continue;
-            }
-            Some(listed) => listed.why,
-        };
-        wrong.push(format!("{id}: {text}\n  KEDA {keda:?}\n  ours {ours:?}"));
-    }
-    let known = |listed: &&&str| cases.iter().any(|case| id(case) == **listed);
-    let listed: Vec<_> = differences.iter().flat_map(|difference| difference.ids).collect();
-    wrong.extend(listed.iter().filter(|id| !known(id)).map(|id| format!("{id}: listed, but there is no such case")));
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-    assert_eq!(differ, listed.len());
-    println!("{kind}: {} as KEDA, {differ} differ as listed", cases.len() - differ);
 }
 
 #[test]
@@ -87,7 +35,7 @@ fn partition_limitations_read_as_recorded() {
         let input = case["input"].as_str().expect("an input");
         Partitions::parse(input, dialect(case)).ok().as_ref().map(numbers)
     };
-    hold("partitionLimitation", &[], keda, ours);
+    VECTORS.hold("partitionLimitation", &[], keda, ours);
 }
 
 #[test]
@@ -102,7 +50,7 @@ fn without_a_limitation_every_partition_counts_as_recorded() {
         let cluster = case["cluster"].as_array().expect("a list");
         cluster.iter().filter(|partition| counts(&partition.as_i64().expect("a number"))).cloned().collect()
     };
-    hold("topicPartitions", &[], keda, ours);
+    VECTORS.hold("topicPartitions", &[], keda, ours);
 }
 
 #[test]
@@ -117,13 +65,13 @@ fn even_distribution_takes_the_divisors_as_recorded() {
         factors
     };
     let listed = |case: &Value| case["expect"].as_array().expect("a list").iter().map(count).collect();
-    hold("factors", &[], listed, factors);
+    VECTORS.hold("factors", &[], listed, factors);
 
     let next = |case: &Value| {
         let (lag, threshold) = (number(&case["lag"]), number(&case["lagThreshold"]));
         even_replicas(lag.into(), count(&case["partitions"]), threshold.into())
     };
-    hold("nextFactor", &[], |case| count(&case["expect"]), next);
+    VECTORS.hold("nextFactor", &[], |case| count(&case["expect"]), next);
 }
 
 #[test]
@@ -135,5 +83,5 @@ fn client_settings_follow_as_recorded() {
         let connection = spec.expect("a legal trigger").connection;
         (connection.sasl.is_some(), connection.tls.is_some())
     };
-    hold("clientConfig", &[], keda, ours);
+    VECTORS.hold("clientConfig", &[], keda, ours);
 }

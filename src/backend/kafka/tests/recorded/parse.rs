@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::super::{client::Topics, connection::Sasl, lag::ResetPolicy, spec::Spec},
-    Difference, dialect, hold, metadata,
+    VECTORS, dialect, metadata,
 };
 use crate::{
-    backend::aws::Credentials,
+    backend::{aws::Credentials, recorded::Difference},
     metadata::{Reader, Secret},
 };
 
@@ -73,7 +73,7 @@ const DIFFERENCES: [Difference<Parsed>; 7] = [
 
 #[test]
 fn triggers_parse_as_recorded() {
-    hold("parse", &DIFFERENCES, keda, ours);
+    VECTORS.hold("parse", &DIFFERENCES, keda, ours);
 }
 
 fn refused(parsed: &Parsed, key: &str) -> bool {

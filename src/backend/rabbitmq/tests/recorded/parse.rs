@@ -12,10 +12,10 @@ use super::{
         },
         parse,
     },
-    Difference, cases, hold, metadata, text,
+    VECTORS, metadata, text,
 };
 use crate::{
-    backend::{http::escape, tls::Tls},
+    backend::{http::escape, recorded::Difference, tls::Tls},
     metadata::{Metadata, Secret},
 };
 
@@ -84,16 +84,14 @@ fn refused(parsed: &Parsed, key: &str) -> bool {
 
 #[test]
 fn triggers_parse_as_recorded() {
-    let pairs = cases("parse").into_iter().map(|case| {
-        let metadata = metadata(&case, &[]);
-        let ours = match parse(&metadata) {
+    let ours = |case: &Value| {
+        let metadata = metadata(case, &[]);
+        match parse(&metadata) {
             Ok(spec) => Parsed::Accepted(spec.metric.name.clone(), spec.metric.target, fields(&spec, &metadata)),
             Err(error) => Parsed::Refused(error.problems[0].key.clone()),
-        };
-        let keda = keda(&case["expect"]);
-        (case, keda, ours)
-    });
-    hold("parse", &DIFFERENCES, pairs.collect());
+        }
+    };
+    VECTORS.hold("parse", &DIFFERENCES, |case| keda(&case["expect"]), ours);
 }
 
 fn keda(expect: &Value) -> Parsed {
@@ -177,12 +175,12 @@ fn fields(spec: &Spec, metadata: &Metadata) -> Map<String, Value> {
 
 #[test]
 fn amqp_urls_mean_what_was_recorded() {
-    let pairs = cases("amqpUri").into_iter().map(|case| {
-        let Connection::Amqp(amqp) = parse(&metadata(&case, &[])).expect("a legal trigger").connection else {
+    let ours = |case: &Value| {
+        let Connection::Amqp(amqp) = parse(&metadata(case, &[])).expect("a legal trigger").connection else {
             panic!("not over AMQP");
         };
         let Login::Password { username, password } = &amqp.login else { panic!("no password") };
-        let ours = json!({
+        json!({
             "host": amqp.host,
             "port": amqp.port,
             "tls": amqp.tls.is_some(),
@@ -191,39 +189,36 @@ fn amqp_urls_mean_what_was_recorded() {
             "password": password.expose(),
             "heartbeat": amqp.heartbeat,
             "connectTimeoutMs": amqp.connect_timeout.map(|limit| u64::try_from(limit.as_millis()).expect("small")),
-        });
-        (case.clone(), case["expect"].clone(), ours)
-    });
-    hold("amqpUri", &[], pairs.collect());
+        })
+    };
+    VECTORS.hold("amqpUri", &[], |case| case["expect"].clone(), ours);
 }
 
 #[test]
 fn logins_follow_as_recorded() {
-    let pairs = cases("sasl").into_iter().map(|case| {
-        let Connection::Amqp(amqp) = parse(&metadata(&case, &[])).expect("a legal trigger").connection else {
+    let ours = |case: &Value| {
+        let Connection::Amqp(amqp) = parse(&metadata(case, &[])).expect("a legal trigger").connection else {
             panic!("not over AMQP");
         };
-        let ours = if amqp.login == Login::External { "EXTERNAL" } else { "PLAIN" };
-        (case.clone(), text(&case["expect"]), ours.to_owned())
-    });
-    hold("sasl", &[], pairs.collect());
+        if amqp.login == Login::External { "EXTERNAL" } else { "PLAIN" }.to_owned()
+    };
+    VECTORS.hold("sasl", &[], |case| text(&case["expect"]), ours);
 }
 
 #[test]
 fn paths_of_http_urls_mean_what_was_recorded() {
-    let pairs = cases("vhostPath").into_iter().map(|case| {
-        let Connection::Management(api) = parse(&metadata(&case, &[])).expect("a legal trigger").connection else {
+    let ours = |case: &Value| {
+        let Connection::Management(api) = parse(&metadata(case, &[])).expect("a legal trigger").connection else {
             panic!("not over HTTP");
         };
-        let ours = format!("{}/api/queues/{}", api.sub_path, escape(&api.vhost));
-        (case.clone(), text(&case["expect"]), ours)
-    });
-    hold("vhostPath", &[], pairs.collect());
+        format!("{}/api/queues/{}", api.sub_path, escape(&api.vhost))
+    };
+    VECTORS.hold("vhostPath", &[], |case| text(&case["expect"]), ours);
 }
 
 #[test]
 fn what_keda_redacts_is_never_said_at_all() {
-    let cases = cases("redaction");
+    let cases = VECTORS.cases("redaction");
     for case in &cases {
         let input = text(&case["input"]);
         let secrets = input.split_once('@').map(|(before, _)| before.rsplit(['/', ':']).take(2).collect::<Vec<_>>());

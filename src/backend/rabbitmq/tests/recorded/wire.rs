@@ -7,8 +7,9 @@ use super::{
         source,
         standin::{Asked, StandIn},
     },
-    Difference, cases, hold, metadata, text,
+    VECTORS, metadata, text,
 };
+use crate::backend::recorded::{Difference, hold, id};
 
 /// What a look comes to; `None` is an error.
 type Outcome = Option<(f64, bool)>;
@@ -39,7 +40,7 @@ const ANSWERS: [Difference<Outcome>; 4] = [
 #[tokio::test]
 async fn answers_count_as_recorded() {
     let mut pairs = Vec::new();
-    for case in cases("response") {
+    for case in VECTORS.cases("response") {
         let status = u16::try_from(case["status"].as_u64().expect("a status")).expect("small");
         let body = text(&case["body"]);
         let server = StandIn::start(move |_| (status, body.clone())).await;
@@ -53,7 +54,7 @@ async fn answers_count_as_recorded() {
         let keda = expect
             .is_object()
             .then(|| (expect["value"].as_f64().expect("a number"), expect["active"].as_bool().expect("true or false")));
-        pairs.push((case, keda, ours));
+        pairs.push((id(&case), keda, ours));
     }
     hold("response", &ANSWERS, pairs);
 }
@@ -66,7 +67,7 @@ async fn requests_are_sent_as_recorded() {
         ours: |_| true,
     }];
     let mut pairs = Vec::new();
-    for case in cases("request") {
+    for case in VECTORS.cases("request") {
         let server = StandIn::start(|asked| {
             let single = !asked.target.contains("page=1&") && asked.target.split('/').count() > 4;
             let body = if single { r#"{"name":"q","messages":0}"# } else { r#"{"items":[],"page_count":0}"# };
@@ -82,7 +83,7 @@ async fn requests_are_sent_as_recorded() {
             assert_eq!(ours, right, "{}", case["id"]);
         }
         let keda = case["expect"].as_str().unwrap_or_default().to_owned();
-        pairs.push((case.clone(), (keda, case["authorization"].clone()), (ours, json!(last.authorization))));
+        pairs.push((id(&case), (keda, case["authorization"].clone()), (ours, json!(last.authorization))));
     }
     hold("request", &REQUESTS, pairs);
 }
@@ -97,7 +98,7 @@ fn without_our_columns(target: &str) -> String {
 #[tokio::test]
 async fn tokens_are_fetched_and_used_as_recorded() {
     let mut pairs = Vec::new();
-    for case in cases("oauth") {
+    for case in VECTORS.cases("oauth") {
         let token = text(&case["tokenResponse"]);
         let tokens = StandIn::start(move |_| (200, token.clone())).await;
         let api = StandIn::start(|_| (200, r#"[{"name":"q","messages":3}]"#.to_owned())).await;
@@ -116,7 +117,7 @@ async fn tokens_are_fetched_and_used_as_recorded() {
         assert_eq!(api_authorizations.len(), 2);
         assert_eq!(api_authorizations[0], api_authorizations[1]);
         let ours = json!({"tokenAuthorization": authorization, "form": form, "authorization": api_authorizations[0]});
-        pairs.push((case.clone(), case["expect"].clone(), ours));
+        pairs.push((id(&case), case["expect"].clone(), ours));
     }
     const TOKENS: [Difference<Value>; 1] = [Difference {
         why: "the blank in the client's id is `%20`, not `+`: the same in form encoding, and also where servers know only the former",
