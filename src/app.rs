@@ -20,8 +20,9 @@ use tracing::{info, warn};
 use crate::{
     admin::{self, Pages},
     backend::Registry,
+    clock::Clock,
     grpc::{Server, Transport},
-    sampler::{Clock, Sampler, Settings},
+    sampler::{Sampler, Settings},
     task,
     telemetry::Metrics,
 };

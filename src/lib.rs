@@ -1,5 +1,6 @@
 //! Plimsoll: an external scaler for KEDA. The map, in reading order; nothing points up.
 
+pub mod clock;
 pub mod error;
 pub mod metadata;
 pub mod reading;

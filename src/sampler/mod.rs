@@ -3,7 +3,6 @@
 //! Invariants: at most one read in flight per trigger, owned by the server; unknown is an error, never 0; what
 //! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
 
-mod clock;
 mod entry;
 mod gate;
 mod plan;
@@ -21,13 +20,13 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use clock::Clock;
 pub use state::{Failure, State};
 pub use view::View;
 
 use self::{entry::Entry, gate::Gates};
 use crate::{
     backend::Registry,
+    clock::Clock,
     error::{ReadError, SpecError},
     metadata::Metadata,
     reading::{Metric, Sample},

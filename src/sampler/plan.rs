@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Clock, Core, entry::Entry, gate::Gates};
+use super::{Core, entry::Entry, gate::Gates};
+use crate::clock::Clock;
 
 /// Why the loop looks, or that it need not any more.
 #[derive(Debug)]

@@ -13,10 +13,11 @@ use std::{
 use parking_lot::Mutex;
 use plimsoll::{
     backend::{Backend, ConnectionId, Registry, Source, pool::Pool},
+    clock::Clock,
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Metadata, Reader},
     reading::{Metric, Reading},
-    sampler::{Clock, ObjectRef, Sampler, Settings},
+    sampler::{ObjectRef, Sampler, Settings},
     telemetry::Metrics,
 };
 use tokio::{

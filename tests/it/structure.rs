@@ -3,19 +3,20 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
+    ("clock", &[]),
     ("error", &[]),
     ("metadata", &["error"]),
     ("reading", &[]),
     ("task", &[]),
     ("telemetry", &["error"]),
-    ("backend", &["backend", "error", "metadata", "reading", "task"]),
+    ("backend", &["backend", "clock", "error", "metadata", "reading", "task"]),
     ("trigger", &["backend", "error", "metadata"]),
-    ("sampler", &["backend", "error", "metadata", "reading", "task", "telemetry", "trigger"]),
+    ("sampler", &["backend", "clock", "error", "metadata", "reading", "task", "telemetry", "trigger"]),
     ("watch", &["sampler"]),
     ("grpc", &["error", "metadata", "sampler", "telemetry", "watch"]),
     ("admin", &["sampler", "telemetry"]),
-    ("app", &["admin", "backend", "grpc", "sampler", "task", "telemetry"]),
+    ("app", &["admin", "backend", "clock", "grpc", "sampler", "task", "telemetry"]),
     ("cli", &["app", "backend", "grpc", "metadata", "sampler", "task", "telemetry", "cli"]),
 ];
 

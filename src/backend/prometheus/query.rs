@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     backend::{ConnectionId, Source},
+    clock::{since_epoch, to_next_tick},
     error::{ReadError, ReadErrorKind},
     reading::{Metric, Reading},
 };
@@ -103,10 +104,7 @@ pub(super) fn evaluate(spec: &Spec, found: &Found) -> Result<Reading, ReadError>
 /// How long until the wall clock shows a multiple of `every`, so that all triggers look together, and together with
 /// the refreshes of an equal `pollingInterval`.
 pub(super) fn to_next_look(now: SystemTime, every: Duration) -> Duration {
-    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let every_ns = every.as_nanos().max(1);
-    let rest = every_ns - since_epoch.as_nanos() % every_ns;
-    let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX));
+    let rest = to_next_tick(since_epoch(now), every);
     // The look that belongs to a multiple may have been a little early.
     if rest < every / 10 { rest + every } else { rest }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     backend::{ConnectionId, Source},
+    clock::to_next_tick,
     error::ReadError,
     reading::{Metric, Reading},
 };
@@ -120,7 +121,8 @@ impl Source for Key {
         let Some(look) = self.last.lock().look else { return };
         let now = Instant::now();
         let looks = self.looks_every();
-        let next_look = looks.map_or(now, |every| next_tick(client.born, now, every));
+        let next_look =
+            looks.map_or(now, |every| now + to_next_tick(now.saturating_duration_since(client.born), every));
         tokio::select! {
             () = bell.rung_since(look) => {}
             () = sleep_until(next_look), if looks.is_some() => return,
@@ -131,13 +133,6 @@ impl Source for Key {
         }
         self.last.lock().woken = Some(Instant::now());
     }
-}
-
-/// The first multiple of `every` after `now`, counted from `origin`: looks of one client come together.
-fn next_tick(origin: Instant, now: Instant, every: Duration) -> Instant {
-    let every = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX).max(1);
-    let since = u64::try_from(now.saturating_duration_since(origin).as_nanos()).unwrap_or(u64::MAX);
-    now + Duration::from_nanos(every - since % every)
 }
 
 impl fmt::Debug for Key {

@@ -6,7 +6,7 @@ use std::{
         Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     backend::{ConnectionId, Source},
+    clock::{Clock, since_epoch, to_next_tick},
     error::ReadError,
     reading::{Metric, Reading},
 };
@@ -104,17 +105,9 @@ impl Source for Queue {
 /// The first multiple of `every` on the wall clock after `now`, and a little.
 pub(super) fn next_look(now: Instant, every: Duration) -> Instant {
     // Read once, as the sampler does: a step of the wall clock must not part the two.
-    static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        (Instant::now(), wall)
-    });
-    let (origin, wall) = *ORIGIN;
-    // The first time, `now` is from just before.
-    let since_epoch =
-        (wall + now.saturating_duration_since(origin)).saturating_sub(origin.saturating_duration_since(now));
-    let every_ns = every.as_nanos().max(1);
-    let into = since_epoch.saturating_sub(AFTER_REFRESH).as_nanos() % every_ns;
-    now + Duration::from_nanos(u64::try_from(every_ns - into).unwrap_or(u64::MAX))
+    static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::system);
+    let elapsed = since_epoch(CLOCK.wall(now)).saturating_sub(AFTER_REFRESH);
+    now + to_next_tick(elapsed, every)
 }
 
 impl fmt::Debug for Queue {

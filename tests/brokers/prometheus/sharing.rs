@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use plimsoll::{
-    sampler::{Clock, ObjectRef, Sampler, Settings},
+    clock::Clock,
+    sampler::{ObjectRef, Sampler, Settings},
     telemetry::Metrics,
 };
 use tokio::time::{Instant, sleep_until, timeout};

@@ -5,7 +5,8 @@ use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt};
 use plimsoll::{
     backend::Registry,
-    sampler::{Clock, ObjectRef, Sampler, Settings},
+    clock::Clock,
+    sampler::{ObjectRef, Sampler, Settings},
     telemetry::Metrics,
     watch::activations,
 };

@@ -8,8 +8,9 @@ use std::{
 use futures::future::join_all;
 use plimsoll::{
     backend::Registry,
+    clock::Clock,
     metadata::Metadata,
-    sampler::{Clock, ObjectRef, Sampler, Settings, Subscription},
+    sampler::{ObjectRef, Sampler, Settings, Subscription},
     telemetry::Metrics,
 };
 use tokio::time::{sleep, timeout};

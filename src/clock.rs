@@ -31,16 +31,29 @@ impl Clock {
     /// The wall clock at `instant`.
     #[must_use]
     pub fn wall(&self, instant: Instant) -> SystemTime {
-        self.wall + instant.duration_since(self.origin)
+        match instant.checked_duration_since(self.origin) {
+            Some(after) => self.wall + after,
+            None => self.wall - self.origin.duration_since(instant),
+        }
     }
 
     /// The first multiple of `interval` after `instant`.
     #[must_use]
     pub fn next_tick(&self, instant: Instant, interval: Duration) -> Instant {
-        let since_epoch = self.wall(instant).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let interval_ns = interval.as_nanos().max(1);
-        let into_interval = since_epoch.as_nanos() % interval_ns;
-        let to_next = u64::try_from(interval_ns - into_interval).unwrap_or(u64::MAX);
-        instant + Duration::from_nanos(to_next)
+        instant + to_next_tick(since_epoch(self.wall(instant)), interval)
     }
+}
+
+/// What the wall clock counts from.
+#[must_use]
+pub fn since_epoch(wall: SystemTime) -> Duration {
+    wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// How long until the first multiple of `interval` after `elapsed`: never zero.
+#[must_use]
+pub fn to_next_tick(elapsed: Duration, interval: Duration) -> Duration {
+    let interval_ns = interval.as_nanos().max(1);
+    let to_next = interval_ns - elapsed.as_nanos() % interval_ns;
+    Duration::from_nanos(u64::try_from(to_next).unwrap_or(u64::MAX))
 }
