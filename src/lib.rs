@@ -2,10 +2,14 @@
 
 pub mod clock;
 pub mod error;
+pub mod limits;
 pub mod metadata;
 pub mod reading;
 pub mod task;
 pub mod telemetry;
+
+pub mod identity;
+pub mod net;
 
 pub mod backend;
 pub mod trigger;

@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::net::Reach;
 use crate::{
     backend::{Registry, Source},
     error::{Problem, SpecError},
@@ -31,8 +32,13 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Parses `metadata`; pure. `default_interval` holds where the trigger names none.
-    pub fn parse(registry: &Registry, metadata: &Metadata, default_interval: Duration) -> Result<Self, SpecError> {
+    /// Parses `metadata` of a trigger that may reach `reach`; pure. `default_interval` holds where the trigger names none.
+    pub fn parse(
+        registry: &Registry,
+        metadata: &Metadata,
+        reach: &Reach,
+        default_interval: Duration,
+    ) -> Result<Self, SpecError> {
         let mut keys = Reader::new(metadata);
         let (scaler_type, backend) = find_backend(registry, &mut keys)?;
         let interval = interval(&mut keys, default_interval);
@@ -41,7 +47,7 @@ impl Trigger {
             keys.problem("maxStaleness", "`maxStaleness` must be at least `pollingInterval`");
         }
         keys.accept(&["idlePollingInterval"]);
-        let source = backend.parse(scaler_type, &mut keys)?;
+        let source = backend.parse(scaler_type, &mut keys, reach)?;
         let target = source.metric().target;
         // KEDA sends three decimals, and Kubernetes refuses a target of 0.
         if target.is_nan() || target < 0.0005 {

@@ -3,15 +3,8 @@
 //! A sixth backend is one folder here, one `mod` and one line in [`Registry::with`]. Absent on purpose: caching,
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
-#[cfg(feature = "aws")]
-pub mod aws;
 pub mod batch;
-#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
-pub mod http;
-#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
-pub mod oauth;
 pub mod pool;
-pub mod tls;
 
 #[cfg(test)]
 mod recorded;
@@ -31,6 +24,7 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+use crate::net::Reach;
 use crate::{
     error::{ReadError, SpecError},
     metadata::Reader,
@@ -47,8 +41,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Turns metadata into a source. Touches no network: it runs on every question about a new trigger.
     ///
-    /// Ends with `metadata.finish()?`, so that one error names every problem.
-    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError>;
+    /// Ends with `metadata.finish()?`, so that one error names every problem. Hosts that `reach` refuses by their names
+    /// are such problems; `reach` is part of the source's connection and goes with every dial.
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError>;
 
     /// How many requests it has sent to brokers so far, as those count them: the load that we are.
     fn requests(&self) -> u64;

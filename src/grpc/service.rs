@@ -70,8 +70,9 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let metadata = Metadata::from(request.into_inner().scaler_metadata);
-        let spec = self.sampler.metric(&metadata).map(|metric| {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let spec = self.sampler.metric(object, &Metadata::from(scaler_metadata)).map(|metric| {
             let spec = MetricSpec {
                 metric_name: metric.name,
                 target_size: rounded_up(metric.target).max(1),

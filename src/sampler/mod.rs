@@ -29,6 +29,7 @@ use crate::{
     clock::Clock,
     error::{ReadError, SpecError},
     metadata::Metadata,
+    net::{Policy, Reach},
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::Metrics,
@@ -47,6 +48,8 @@ pub struct Settings {
     pub wanted_for: Duration,
     /// When a trigger that nobody asks about is forgotten, with all it remembers and its hold on the client.
     pub forget_after: Duration,
+    /// Who may reach what.
+    pub policy: Policy,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             read_timeout: Duration::from_secs(5),
             wanted_for: Duration::from_secs(40),
             forget_after: Duration::from_secs(600),
+            policy: Policy::same_for_all(Reach::open()),
         }
     }
 }
@@ -120,11 +124,11 @@ impl Sampler {
     }
 
     /// The metric of a trigger. Pure: no I/O, and the trigger is not put under observation.
-    pub fn metric(&self, metadata: &Metadata) -> Result<Metric, SpecError> {
+    pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
         if let Some(slot) = self.0.slots.read().get(metadata) {
             return Ok(slot.entry.trigger.source.metric().clone());
         }
-        let trigger = Trigger::parse(&self.0.registry, metadata, self.0.settings.default_interval)?;
+        let trigger = self.0.parse(object, metadata)?;
         Ok(trigger.source.metric().clone())
     }
 
@@ -173,6 +177,11 @@ impl Sampler {
 }
 
 impl Core {
+    fn parse(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Trigger, SpecError> {
+        let reach = self.settings.policy.reach(object.namespace);
+        Trigger::parse(&self.registry, metadata, &reach, self.settings.default_interval)
+    }
+
     /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
     fn observe(
         self: &Arc<Self>,
@@ -183,7 +192,7 @@ impl Core {
         if let Some(slot) = self.slots.read().get(metadata) {
             return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
         }
-        let trigger = Trigger::parse(&self.registry, metadata, self.settings.default_interval)?;
+        let trigger = self.parse(object, metadata)?;
         let mut slots = self.slots.write();
         if let Some(slot) = slots.get(metadata) {
             return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use plimsoll::net::Reach;
 use plimsoll::{backend::Registry, error::ReadErrorKind, metadata::Metadata, trigger::Trigger};
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -66,7 +67,7 @@ fn every_trigger_in_the_pages_and_examples_is_followed_without_a_warning() {
             if trigger["type"].as_str() != Some("external-push") {
                 continue;
             }
-            let parsed = Trigger::parse(&registry, &metadata(&trigger), Duration::from_secs(5));
+            let parsed = Trigger::parse(&registry, &metadata(&trigger), &Reach::open(), Duration::from_secs(5));
             let parsed = parsed.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             assert!(parsed.warnings.is_empty(), "{}: {:?}", file.display(), parsed.warnings);
             followed += 1;

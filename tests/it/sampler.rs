@@ -253,7 +253,10 @@ async fn ten_thousand_triggers_come_and_go() {
 #[tokio::test(start_paused = true)]
 async fn the_metric_is_pure() {
     let bench = Bench::new();
-    let metric = bench.sampler.metric(&trigger(&[("queue", "a/b"), ("threshold", "25")])).unwrap();
+    let metric = bench
+        .sampler
+        .metric(ObjectRef { namespace: "n", name: "o" }, &trigger(&[("queue", "a/b"), ("threshold", "25")]))
+        .unwrap();
     assert_eq!((metric.name.as_str(), metric.target), ("scripted-a-b", 25.0));
     assert!(bench.world.queue("a/b").reads().is_empty());
     assert!(bench.sampler.triggers().is_empty());
@@ -265,7 +268,7 @@ async fn a_known_trigger_is_not_parsed_again() {
     let metadata = trigger(&[("queue", "a")]);
     for _ in 0..10 {
         bench.value(&metadata).await.unwrap();
-        bench.sampler.metric(&metadata).unwrap();
+        bench.sampler.metric(ObjectRef { namespace: "n", name: "o" }, &metadata).unwrap();
     }
     assert_eq!(bench.world.parses.load(Ordering::Relaxed), 1);
 }

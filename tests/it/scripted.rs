@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use plimsoll::net::Reach;
 use plimsoll::{
     backend::{Backend, ConnectionId, Registry, Source, pool::Pool},
     clock::Clock,
@@ -115,7 +116,7 @@ impl Backend for Scripted {
         &["scripted"]
     }
 
-    fn parse(&self, _scaler_type: &str, keys: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(&self, _scaler_type: &str, keys: &mut Reader<'_>, _reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
         self.0.parses.fetch_add(1, Ordering::Relaxed);
         let queue = keys.required("queue").to_owned();
         let host = keys.text("host").unwrap_or("host").to_owned();

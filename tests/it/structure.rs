@@ -3,21 +3,24 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("clock", &[]),
     ("error", &[]),
-    ("metadata", &["error"]),
+    ("limits", &[]),
+    ("metadata", &["error", "limits"]),
     ("reading", &[]),
     ("task", &[]),
-    ("telemetry", &["error"]),
-    ("backend", &["backend", "clock", "error", "metadata", "reading", "task"]),
-    ("trigger", &["backend", "error", "metadata"]),
-    ("sampler", &["backend", "clock", "error", "metadata", "reading", "task", "telemetry", "trigger"]),
-    ("watch", &["sampler"]),
-    ("grpc", &["error", "metadata", "sampler", "telemetry", "watch"]),
-    ("admin", &["sampler", "telemetry"]),
-    ("app", &["admin", "backend", "clock", "grpc", "sampler", "task", "telemetry"]),
-    ("cli", &["app", "backend", "grpc", "metadata", "sampler", "task", "telemetry", "cli"]),
+    ("telemetry", &["error", "limits"]),
+    ("net", &["clock", "error", "limits", "metadata", "task"]),
+    ("identity", &["backend", "clock", "error", "limits", "metadata", "net", "task"]),
+    ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
+    ("trigger", &["backend", "error", "limits", "metadata", "net"]),
+    ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
+    ("watch", &["limits", "sampler"]),
+    ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),
+    ("admin", &["limits", "sampler", "telemetry"]),
+    ("app", &["admin", "backend", "clock", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
+    ("cli", &["app", "backend", "grpc", "limits", "metadata", "net", "sampler", "task", "telemetry", "cli"]),
 ];
 
 /// Client libraries, and the only folder that may name them.
@@ -27,7 +30,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("lapin", &["backend/rabbitmq/client"]),
     ("redis", &["backend/redis"]),
     ("aws_sdk_sqs", &["backend/sqs"]),
-    ("aws_sdk_sts", &["backend/aws"]),
+    ("aws_sdk_sts", &["identity/aws"]),
     ("aws_sigv4", &["backend/prometheus/client"]),
     ("azure_identity", &["backend/prometheus/client"]),
     ("google_cloud_auth", &["backend/prometheus/client"]),

@@ -1,14 +1,15 @@
 //! Who logs in to the cluster, and TLS: KEDA's TriggerAuthentication keys, taken from the metadata.
 //!
-//! Fields first, then the checks in KEDA's order. Not for: logging in (`client`), reading PEM (`backend::tls`).
+//! Fields first, then the checks in KEDA's order. Not for: logging in (`client`), reading PEM (`net::tls`).
 
 use super::{
     connection::{Login, MskIam, Oidc, Sasl},
     spec::Dialect,
 };
 use crate::{
-    backend::{aws::Credentials, oauth::OAuth, tls::Tls},
+    identity::{aws::Credentials, oauth::OAuth},
     metadata::{Reader, Secret},
+    net::tls::Tls,
 };
 
 const SASL: &str = "sasl";

@@ -4,8 +4,9 @@
 //! using it (`link.rs`, `sasl.rs`). GSSAPI has no place here: `spec.rs` refuses it.
 
 use crate::{
-    backend::{aws::Credentials, oauth::OAuth, tls::Tls},
+    identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
+    net::tls::Tls,
 };
 
 /// One Kafka cluster as one login sees it.

@@ -30,6 +30,7 @@ use self::{
     lag::Memory,
     spec::{Dialect, Spec},
 };
+use crate::net::Reach;
 use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
@@ -64,7 +65,12 @@ impl Backend for Kafka {
         &["kafka", "apache-kafka"]
     }
 
-    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(
+        &self,
+        scaler_type: &str,
+        metadata: &mut Reader<'_>,
+        _reach: &Reach,
+    ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(Dialect::of(scaler_type), metadata)?;
         let connection = &spec.connection;
         let id = ConnectionId::new(connection, connection.label());

@@ -13,8 +13,8 @@ use serde::{
 use serde_json::Value;
 
 use crate::{
-    backend::http::Answer,
     error::{ReadError, ReadErrorKind},
+    net::http::Answer,
 };
 
 /// What the query gave.

@@ -13,8 +13,9 @@ use super::{
     identity,
 };
 use crate::{
-    backend::{oauth::OAuth, tls::Tls},
+    identity::oauth::OAuth,
     metadata::{Reader, Secret},
+    net::tls::Tls,
 };
 
 const MODES: &str = "authModes";

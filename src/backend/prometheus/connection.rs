@@ -5,8 +5,10 @@ use std::fmt;
 use reqwest::Url;
 
 use crate::{
-    backend::{ConnectionId, aws, http, oauth::OAuth, tls::Tls},
+    backend::ConnectionId,
+    identity::{aws, oauth::OAuth},
     metadata::Secret,
+    net::{http, tls::Tls},
 };
 
 /// Where to ask, and as whom. `Debug` shows scheme, host and port.

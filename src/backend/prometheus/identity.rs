@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::connection::{Authorization, Azure, Google};
 use crate::{
-    backend::aws::{self, Credentials},
+    identity::aws::{self, Credentials},
     metadata::Reader,
 };
 

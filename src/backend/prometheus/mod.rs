@@ -21,6 +21,7 @@ use std::sync::{
 };
 
 use self::{client::Client, connection::Connection, query::Query, spec::Spec};
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
@@ -50,7 +51,12 @@ impl Backend for Prometheus {
         &["prometheus"]
     }
 
-    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(
+        &self,
+        _scaler_type: &str,
+        metadata: &mut Reader<'_>,
+        _reach: &Reach,
+    ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         Ok(Arc::new(Query::new(spec, Arc::clone(&self.shared))))
     }

@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use crate::{
-    backend::{ConnectionId, http::escape, oauth::OAuth, tls::Tls},
+    backend::ConnectionId,
+    identity::oauth::OAuth,
     metadata::Secret,
+    net::{http::escape, tls::Tls},
 };
 
 /// One vhost of one RabbitMQ as one login sees it.

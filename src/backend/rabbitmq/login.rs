@@ -8,8 +8,9 @@ use super::{
     spec::{HOST, Protocol},
 };
 use crate::{
-    backend::{oauth::OAuth, tls::Tls},
+    identity::oauth::OAuth,
     metadata::{Reader, Secret},
+    net::tls::Tls,
 };
 
 const TOKEN_URI: &str = "oauthTokenURI";

@@ -31,6 +31,7 @@ use self::{
     measure::Stats,
     spec::Spec,
 };
+use crate::net::Reach;
 use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
@@ -55,7 +56,12 @@ impl Backend for RabbitMq {
         &["rabbitmq"]
     }
 
-    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(
+        &self,
+        _scaler_type: &str,
+        metadata: &mut Reader<'_>,
+        _reach: &Reach,
+    ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         let id = spec.connection.id();
         let (clients, requests) = (Arc::clone(&self.clients), Arc::clone(&self.requests));

@@ -12,7 +12,7 @@ use super::{
     login::Credentials,
     measure::{Measure, Mode, Operation},
 };
-use crate::{backend::http::escape, error::SpecError, metadata::Reader, reading::Metric};
+use crate::{error::SpecError, metadata::Reader, net::http::escape, reading::Metric};
 
 const QUEUE: &str = "queueName";
 const QUEUE_LENGTH: &str = "queueLength";

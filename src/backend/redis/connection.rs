@@ -1,9 +1,6 @@
 //! What makes a connection: triggers with equal ones share it.
 
-use crate::{
-    backend::{ConnectionId, tls::Tls},
-    metadata::Secret,
-};
+use crate::{backend::ConnectionId, metadata::Secret, net::tls::Tls};
 
 /// Where Redis is, as whom and how.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

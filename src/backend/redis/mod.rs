@@ -19,6 +19,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::{client::Clients, source::Key, spec::Spec};
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::SpecError,
@@ -40,7 +41,12 @@ impl Backend for Redis {
         spec::SCALER_TYPES
     }
 
-    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(
+        &self,
+        scaler_type: &str,
+        metadata: &mut Reader<'_>,
+        _reach: &Reach,
+    ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(scaler_type, metadata)?;
         Ok(Arc::new(Key::new(spec, Arc::clone(&self.clients))))
     }

@@ -11,9 +11,9 @@ use super::{
     measure::Measure,
 };
 use crate::{
-    backend::tls::Tls,
     error::SpecError,
     metadata::{Reader, Secret},
+    net::tls::Tls,
     reading::Metric,
 };
 

@@ -1,6 +1,6 @@
 //! What makes a connection: triggers with equal ones share a client, its credentials and its back-off.
 
-use crate::backend::{ConnectionId, aws::Credentials};
+use crate::{backend::ConnectionId, identity::aws::Credentials};
 
 /// Where SQS is, and with whose rights.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -20,6 +20,7 @@ use self::{
     queue::Queue,
     spec::Spec,
 };
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
@@ -49,7 +50,12 @@ impl Backend for Sqs {
         &["aws-sqs-queue"]
     }
 
-    fn parse(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Result<Arc<dyn Source>, SpecError> {
+    fn parse(
+        &self,
+        _scaler_type: &str,
+        metadata: &mut Reader<'_>,
+        _reach: &Reach,
+    ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata)?;
         Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
     }

@@ -1,11 +1,11 @@
 //! An SQS trigger's metadata as types: KEDA's keys of `aws-sqs-queue`, and one of ours.
 //!
-//! Not for: credentials (`backend::aws`), what a queue's URL may look like (`address.rs`).
+//! Not for: credentials (`identity::aws`), what a queue's URL may look like (`address.rs`).
 
 use std::{sync::Arc, time::Duration};
 
 use super::{address::Address, connection::Connection, count::Attribute};
-use crate::{backend::aws::Credentials, error::SpecError, metadata::Reader, reading::Metric};
+use crate::{error::SpecError, identity::aws::Credentials, metadata::Reader, reading::Metric};
 
 const QUEUE: &str = "queueURL";
 const TARGET: &str = "queueLength";

@@ -1,15 +1,13 @@
 //! Every way to log in, over every kind of port, and what is said when it does not work.
 
 use plimsoll::{
-    backend::{
-        kafka::{
-            client::Client,
-            connection::{Connection, Login, Sasl},
-        },
-        tls::Tls,
+    backend::kafka::{
+        client::Client,
+        connection::{Connection, Login, Sasl},
     },
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
+    net::tls::Tls,
 };
 
 use super::fixtures::{Cluster, address, brief, forward, plain, query, read, unique};

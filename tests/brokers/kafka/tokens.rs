@@ -17,15 +17,12 @@ use axum::{
 };
 use parking_lot::Mutex;
 use plimsoll::{
-    backend::{
-        aws::Credentials,
-        kafka::{
-            client::Client,
-            connection::{Connection, MskIam, Oidc, Sasl},
-        },
-        oauth::OAuth,
+    backend::kafka::{
+        client::Client,
+        connection::{Connection, MskIam, Oidc, Sasl},
     },
     error::{ReadError, ReadErrorKind},
+    identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
 };
 use tokio::{net::TcpListener, time::Instant};

@@ -16,6 +16,7 @@ use rdkafka::{
 };
 
 use super::fixtures::{Cluster, address, unique};
+use plimsoll::net::Reach;
 
 fn source(scaler_type: &str, keys: &[(&str, &str)]) -> Arc<dyn Source> {
     source_of(&Registry::standard(), scaler_type, keys)
@@ -25,7 +26,7 @@ fn source_of(registry: &Registry, scaler_type: &str, keys: &[(&str, &str)]) -> A
     let servers = address("PLIMSOLL_TEST_KAFKA");
     let metadata: Metadata = [("bootstrapServers", servers.as_str())].into_iter().chain(keys.iter().copied()).collect();
     let backend = registry.find(scaler_type).expect("a backend of ours");
-    backend.parse(scaler_type, &mut Reader::new(&metadata)).expect("a legal trigger")
+    backend.parse(scaler_type, &mut Reader::new(&metadata), &Reach::open()).expect("a legal trigger")
 }
 
 async fn measure(scaler_type: &str, keys: &[(&str, &str)]) -> Result<Reading, ReadError> {

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use parking_lot::Mutex;
+use plimsoll::net::Reach;
 use plimsoll::{
     backend::{Registry, Source, prometheus::Prometheus},
     error::ReadError,
@@ -43,7 +44,7 @@ pub fn metadata(server: &str, query: &str, more: &[(&str, &str)]) -> Metadata {
 }
 
 pub fn source(server: &str, query: &str, more: &[(&str, &str)]) -> Arc<dyn Source> {
-    Trigger::parse(&registry(), &metadata(server, query, more), Duration::from_secs(5)).unwrap().source
+    Trigger::parse(&registry(), &metadata(server, query, more), &Reach::open(), Duration::from_secs(5)).unwrap().source
 }
 
 /// Looks once.

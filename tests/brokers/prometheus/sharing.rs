@@ -14,6 +14,7 @@ use super::{
     fixtures::{Target, metadata, registry, server, until},
     stand_in::StandIn,
 };
+use plimsoll::net::Reach;
 
 const OBJECT: ObjectRef<&str> = ObjectRef { namespace: "shop", name: "worker" };
 
@@ -62,7 +63,7 @@ async fn equal_questions_of_one_moment_are_one_request_and_other_tenants_are_oth
     let registry = registry();
     let parse = |more: &[(&str, &str)]| {
         let metadata = metadata(&stand_in.address, "up", more);
-        plimsoll::trigger::Trigger::parse(&registry, &metadata, Duration::from_secs(5)).unwrap().source
+        plimsoll::trigger::Trigger::parse(&registry, &metadata, &Reach::open(), Duration::from_secs(5)).unwrap().source
     };
     let sources: Vec<_> = ["1", "2", "3"]
         .into_iter()
@@ -103,7 +104,9 @@ async fn hundreds_of_questions_of_one_moment_queue_up_and_all_are_answered() {
     let sources: Vec<_> = (0..300)
         .map(|n| {
             let metadata = metadata(&server, &format!("vector({n})"), &[("timeout", "20s")]);
-            plimsoll::trigger::Trigger::parse(&registry, &metadata, Duration::from_secs(5)).unwrap().source
+            plimsoll::trigger::Trigger::parse(&registry, &metadata, &Reach::open(), Duration::from_secs(5))
+                .unwrap()
+                .source
         })
         .collect();
     let readings = join_all(sources.iter().map(|source| source.read())).await;

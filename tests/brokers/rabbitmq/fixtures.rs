@@ -7,6 +7,7 @@ use lapin::{
     options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
+use plimsoll::net::Reach;
 use plimsoll::{
     backend::{Registry, Source, rabbitmq::RabbitMq},
     error::ReadError,
@@ -77,7 +78,7 @@ pub fn source_of(registry: &Registry, pairs: &[(&str, &str)]) -> Arc<dyn Source>
     let timeout = patient.then_some(("timeout", "20s"));
     let pairs: Vec<_> = timeout.into_iter().chain(pairs.iter().copied()).collect();
     let pairs = pairs.as_slice();
-    Trigger::parse(registry, &trigger(pairs), Duration::from_secs(5)).unwrap().source
+    Trigger::parse(registry, &trigger(pairs), &Reach::open(), Duration::from_secs(5)).unwrap().source
 }
 
 pub fn source(pairs: &[(&str, &str)]) -> Arc<dyn Source> {

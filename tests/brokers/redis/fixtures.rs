@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
+use plimsoll::net::Reach;
 use plimsoll::{
     backend::{Registry, Source},
     error::{ReadError, ReadErrorKind},
@@ -41,7 +42,7 @@ impl Plimsoll {
     pub fn source(&self, scaler_type: &str, pairs: &[Pairs<'_>]) -> Arc<dyn Source> {
         let metadata: Metadata = pairs.concat().into_iter().collect();
         let backend = self.0.find(scaler_type).expect("a known type");
-        backend.parse(scaler_type, &mut Reader::new(&metadata)).expect("legal metadata")
+        backend.parse(scaler_type, &mut Reader::new(&metadata), &Reach::open()).expect("legal metadata")
     }
 }
 

@@ -6,6 +6,7 @@ use aws_sdk_sqs::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
 };
+use plimsoll::net::Reach;
 use plimsoll::{
     backend::{Registry, Source},
     error::ReadErrorKind,
@@ -83,7 +84,7 @@ pub fn source(more: &[(&str, &str)]) -> Arc<dyn Source> {
     let metadata: Metadata = pairs(more).into_iter().collect();
     let registry = Registry::standard();
     let backend = registry.find("aws-sqs-queue").unwrap();
-    backend.parse("aws-sqs-queue", &mut Reader::new(&metadata)).unwrap()
+    backend.parse("aws-sqs-queue", &mut Reader::new(&metadata), &Reach::open()).unwrap()
 }
 
 pub async fn value(source: &Arc<dyn Source>) -> f64 {

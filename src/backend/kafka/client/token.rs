@@ -16,15 +16,11 @@ use tokio::{
 
 use super::heal::jittered;
 use crate::{
-    backend::{
-        aws::Identity,
-        http::Http,
-        kafka::connection::{MskIam, Sasl},
-        oauth::Grant,
-        tls::Tls,
-    },
+    backend::kafka::connection::{MskIam, Sasl},
     error::{ReadError, ReadErrorKind},
+    identity::{aws::Identity, oauth::Grant},
     metadata::Secret,
+    net::{http::Http, tls::Tls},
     task::{self, Task},
 };
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::super::Kafka;
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::ReadErrorKind,
@@ -14,7 +15,7 @@ fn source(kafka: &Kafka, scaler_type: &str, more: &[(&str, &str)]) -> Arc<dyn So
     let mut pairs = vec![("bootstrapServers", "127.0.0.1:1"), ("consumerGroup", "billing")];
     pairs.extend_from_slice(more);
     let metadata: Metadata = pairs.into_iter().collect();
-    kafka.parse(scaler_type, &mut Reader::new(&metadata)).expect("a legal trigger")
+    kafka.parse(scaler_type, &mut Reader::new(&metadata), &Reach::open()).expect("a legal trigger")
 }
 
 #[test]

@@ -13,13 +13,10 @@ use reqwest::{
 
 use super::{super::connection::Authorization, clouds::Cloud};
 use crate::{
-    backend::{
-        aws::Identity,
-        http::{Answer, Http},
-        oauth::Tokens,
-    },
     error::{ReadError, ReadErrorKind},
+    identity::{aws::Identity, oauth::Tokens},
     metadata::Secret,
+    net::http::{Answer, Http},
 };
 
 /// AWS's name for its managed Prometheus.

@@ -31,12 +31,10 @@ use super::{
     connection::Connection,
 };
 use crate::{
-    backend::{
-        batch::{Ask, Batcher},
-        http::{Answer, Http},
-    },
+    backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
+    net::http::{Answer, Http},
 };
 
 /// How long a question waits for equal ones. A thousand triggers of one tick take some milliseconds to ask, and no

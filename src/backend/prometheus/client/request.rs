@@ -14,9 +14,9 @@ use super::{
     Question,
 };
 use crate::{
-    backend::http::{self, Http},
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
+    net::http::{self, Http},
 };
 
 /// The query, the time, and all that shows the sender by itself. In a URL, or with POST in the body.

@@ -13,8 +13,8 @@ use super::{
     spec,
 };
 use crate::{
-    backend::http::Answer,
     error::{ReadError, ReadErrorKind},
+    net::http::Answer,
     reading::Reading,
 };
 

@@ -8,13 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::super::{answer, client::request_as_sent, connection::Authorization, query::evaluate, spec::Spec};
 use crate::{
-    backend::{
-        aws::Credentials,
-        http::{Answer, Http},
-        recorded::{Difference, Vectors},
-    },
+    backend::recorded::{Difference, Vectors},
     error::SpecError,
+    identity::aws::Credentials,
     metadata::{Metadata, Reader, Secret},
+    net::http::{Answer, Http},
 };
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/prometheus.json"));

@@ -7,7 +7,7 @@ use super::{
     parse, spec,
 };
 use crate::{
-    backend::aws::Credentials,
+    identity::aws::Credentials,
     metadata::{Metadata, Reader, Secret},
 };
 

@@ -5,11 +5,11 @@ use serde::Deserialize;
 
 use super::super::connection::{Login, Management};
 use crate::{
-    backend::http::{self, Answer, escape},
     error::{
         ReadError,
         ReadErrorKind::{BadReply, Denied, NotFound},
     },
+    net::http::{self, Answer, escape},
 };
 
 /// Asks the queues themselves, not the statistics. A server that does not know this ignores it.

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::super::measure::Stats;
 use crate::{
-    backend::http::Answer,
     error::{ReadError, ReadErrorKind},
+    net::http::Answer,
 };
 
 /// One queue. Fields may be missing: what is not said is not known.

@@ -27,11 +27,9 @@ use super::{
     items::{self, Item},
 };
 use crate::{
-    backend::{
-        http::{Answer, Http},
-        oauth::Tokens,
-    },
     error::{ReadError, ReadErrorKind},
+    identity::oauth::Tokens,
+    net::http::{Answer, Http},
 };
 
 /// For one request; a trigger's own `timeout` is usually over before.

@@ -9,6 +9,7 @@ use super::{
     source,
     standin::{Asked, StandIn},
 };
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::ReadErrorKind,
@@ -27,7 +28,7 @@ fn sources(backend: &RabbitMq, server: &StandIn, names: &[String], more: &[(&str
         let mut pairs = vec![("queueName", name.as_str())];
         pairs.extend_from_slice(more);
         let metadata = trigger(server, &pairs);
-        backend.parse("rabbitmq", &mut Reader::new(&metadata)).unwrap()
+        backend.parse("rabbitmq", &mut Reader::new(&metadata), &Reach::open()).unwrap()
     };
     names.iter().map(one).collect()
 }

@@ -9,6 +9,7 @@ mod standin;
 use std::sync::Arc;
 
 use super::{RabbitMq, spec::Spec};
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::SpecError,
@@ -25,5 +26,5 @@ fn spec(pairs: &[(&str, &str)]) -> Result<Spec, SpecError> {
 
 fn source(metadata: &Metadata) -> Result<Arc<dyn Source>, SpecError> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    RabbitMq::default().parse("rabbitmq", &mut Reader::new(metadata))
+    RabbitMq::default().parse("rabbitmq", &mut Reader::new(metadata), &Reach::open())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::net::Reach;
 use crate::{
     backend::{
         Backend,
@@ -123,7 +124,7 @@ fn labels_name_the_place_and_no_secret() {
 fn parsing_connects_to_nothing_and_needs_no_runtime() {
     let metadata: Metadata = LIST.into_iter().collect();
     let backend = Redis::default();
-    let source = backend.parse("redis", &mut Reader::new(&metadata)).expect("legal");
+    let source = backend.parse("redis", &mut Reader::new(&metadata), &Reach::open()).expect("legal");
     assert_eq!(backend.requests(), 0);
     assert_eq!(source.describe(), "length of `l`");
     assert_eq!(source.metric().name, "redis-l");

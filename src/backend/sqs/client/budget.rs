@@ -120,7 +120,7 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
-    use crate::backend::aws::Credentials;
+    use crate::identity::aws::Credentials;
 
     fn connection() -> Connection {
         Connection { region: "eu-west-1".into(), endpoint: None, credentials: Credentials::DefaultChain }

@@ -5,14 +5,12 @@ use std::time::Duration;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
 use crate::{
-    backend::{
-        aws::{Credentials, kind_of},
-        sqs::{address::Address, connection::Connection},
-    },
+    backend::sqs::{address::Address, connection::Connection},
     error::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, Internal, NotFound, Throttled, Timeout, Unreachable},
     },
+    identity::aws::{Credentials, kind_of},
 };
 
 /// Nothing came within `patience`.

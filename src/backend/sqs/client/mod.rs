@@ -27,11 +27,9 @@ pub use self::{
 };
 use super::{address::Address, connection::Connection, count::Attribute};
 use crate::{
-    backend::{
-        aws::Identity,
-        batch::{Ask, Batcher},
-    },
+    backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
+    identity::aws::Identity,
 };
 
 /// Questions within it become one request. SQS's counts are seconds old anyway.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use self::stand_in::{Call, Reply, StandIn};
 use super::{Sqs, spec::Spec};
+use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::SpecError,
@@ -42,7 +43,7 @@ fn source(sqs: &Sqs, server: &StandIn, more: &[(&str, &str)]) -> Arc<dyn Source>
     let url = server.url();
     let mut pairs = vec![("awsEndpoint", url.as_str())];
     pairs.extend_from_slice(more);
-    sqs.parse("aws-sqs-queue", &mut Reader::new(&metadata(&pairs))).expect("a legal trigger")
+    sqs.parse("aws-sqs-queue", &mut Reader::new(&metadata(&pairs)), &Reach::open()).expect("a legal trigger")
 }
 
 fn body(call: &Call) -> serde_json::Value {

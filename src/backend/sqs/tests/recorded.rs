@@ -9,11 +9,9 @@ use super::{
     Reply, StandIn, body, source,
 };
 use crate::{
-    backend::{
-        aws::Credentials,
-        recorded::{Difference, Vectors, hold, id},
-    },
+    backend::recorded::{Difference, Vectors, hold, id},
     error::{ReadErrorKind, SpecError},
+    identity::aws::Credentials,
     metadata::{Metadata, Reader},
 };
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{super::address::Address, metadata, spec};
+use crate::net::Reach;
 use crate::{
     backend::{Backend, sqs::Sqs},
     metadata::Reader,
@@ -48,7 +49,7 @@ fn a_region_that_is_not_the_urls_is_a_warning_with_both_names() {
     let warnings = |more: &[(&str, &str)]| {
         let metadata = metadata(more);
         let mut keys = Reader::new(&metadata);
-        Sqs::default().parse("aws-sqs-queue", &mut keys).expect("a legal trigger");
+        Sqs::default().parse("aws-sqs-queue", &mut keys, &Reach::open()).expect("a legal trigger");
         keys.unknown_keys()
     };
     assert_eq!(warnings(&[]), Vec::<String>::new());
@@ -86,7 +87,7 @@ fn an_idle_queue_is_looked_at_each_five_seconds_unless_said_otherwise() {
 fn nothing_secret_shows() {
     let login = [("awsSessionToken", "hunter2"), ("awsEndpoint", "http://user:hunter2@localhost:9324")];
     let metadata = metadata(&login);
-    let source = Sqs::default().parse("aws-sqs-queue", &mut Reader::new(&metadata)).expect("legal");
+    let source = Sqs::default().parse("aws-sqs-queue", &mut Reader::new(&metadata), &Reach::open()).expect("legal");
     let shown = format!("{source:?} {} {}", source.describe(), source.connection().label());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(source.connection().label(), "sqs://localhost:9324 as access key `AKIATEST`");

@@ -9,7 +9,8 @@ use super::{
     VECTORS, dialect, metadata,
 };
 use crate::{
-    backend::{aws::Credentials, recorded::Difference},
+    backend::recorded::Difference,
+    identity::aws::Credentials,
     metadata::{Reader, Secret},
 };
 

@@ -15,8 +15,9 @@ use super::{
     VECTORS, metadata, text,
 };
 use crate::{
-    backend::{http::escape, recorded::Difference, tls::Tls},
+    backend::recorded::Difference,
     metadata::{Metadata, Secret},
+    net::{http::escape, tls::Tls},
 };
 
 /// What a trigger comes to.

@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::http::{self, Answer, Http};
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
+    net::http::{self, Answer, Http},
 };
 
 /// For one answer of the token endpoint.

@@ -1,0 +1,8 @@
+//! Tokens and keys that a trigger does not carry itself: of clouds and of OAuth clients, fetched, kept and renewed in time.
+//!
+//! Not for: what is done with them on the wire, or which keys of a trigger name them; backends know that.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
+pub mod oauth;

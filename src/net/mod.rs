@@ -1,0 +1,15 @@
+//! Everything that opens a connection to a broker: one dialer, one policy, one TLS set-up, one HTTP client.
+//!
+//! Not for: what is said on a connection. Backends and identities know that.
+
+mod dial;
+mod policy;
+mod reach;
+
+#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
+pub mod http;
+pub mod tls;
+
+pub use dial::{DialError, dial, resolve};
+pub use policy::{Policy, Table};
+pub use reach::{Cloud, Identities, Place, Reach, Refusal, Rules};
