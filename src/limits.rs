@@ -1,8 +1,23 @@
 //! Every bound on what comes from outside, in one place, each with the reason for its figure.
 //!
-//! What crosses one is refused with an error that names it. Not for: intervals and timeouts that only shape our own pace.
+//! What crosses one is refused with an error that names it, and counted by [`Limit`]. Not for: intervals and timeouts that
+//! only shape our own pace.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+// Callers: what one request may hold.
+
+/// A request as a whole: metadata with a certificate chain in it is some 20 KiB.
+pub const REQUEST: usize = 256 << 10;
+
+// Triggers and connections: how many at a time.
+
+// Texts that came from outside.
+
+// Dialling.
 
 /// From the first packet to a connected socket, the name's resolution included. A broker in the same region takes
 /// milliseconds; a read's deadline is 5 s, and login and answer must fit into it too.
@@ -14,3 +29,93 @@ pub const RESOLVING_AT_ONCE: usize = 32;
 pub const ADDRESSES: usize = 16;
 /// How long one address may be silent before the next is tried beside it (RFC 8305 §5).
 pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+// Keys and certificates.
+
+// Replies, all backends together.
+
+/// Bytes of replies that may be held at a time by all clients together: what keeps a thousand brokers that all answer
+/// with their largest reply from filling the pod.
+pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
+
+// Replies over HTTP.
+
+/// The largest body that is read: a Prometheus answer with 100,000 series is about as large, and more is a mistake in
+/// what was asked.
+pub const HTTP_BODY: usize = 10 << 20;
+
+// Replies of Kafka.
+
+// Replies of Redis.
+
+// Replies of RabbitMQ.
+
+// Identities.
+
+// Our own ports.
+
+/// A bound that something has crossed: a label of `plimsoll_limit_crossed_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Limit {
+    /// [`REQUEST`], or one of its parts.
+    Request,
+    /// One reply of a broker.
+    Reply,
+    /// [`REPLIES_IN_FLIGHT`].
+    RepliesInFlight,
+    /// Triggers under observation.
+    Triggers,
+    /// Connections to brokers.
+    Connections,
+    /// What a key or certificate may cost.
+    Key,
+    /// What an identity's service may send, or how often it is asked.
+    Identity,
+    /// Connections to our own ports.
+    Callers,
+}
+
+static CROSSED: [AtomicU64; Limit::ALL.len()] = [const { AtomicU64::new(0) }; Limit::ALL.len()];
+
+impl Limit {
+    /// Every limit, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Request,
+        Self::Reply,
+        Self::RepliesInFlight,
+        Self::Triggers,
+        Self::Connections,
+        Self::Key,
+        Self::Identity,
+        Self::Callers,
+    ];
+
+    /// The label in series.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Reply => "reply",
+            Self::RepliesInFlight => "replies_in_flight",
+            Self::Triggers => "triggers",
+            Self::Connections => "connections",
+            Self::Key => "key",
+            Self::Identity => "identity",
+            Self::Callers => "callers",
+        }
+    }
+
+    /// Counts that it was crossed.
+    pub fn crossed(self) {
+        if let Some(count) = CROSSED.get(self as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often it has been crossed.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        CROSSED.get(self as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}

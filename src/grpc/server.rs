@@ -13,13 +13,12 @@ use super::{
     externalscaler::{self, external_scaler_server::ExternalScalerServer},
     service::Scaler,
 };
-use crate::{sampler::Sampler, telemetry::Metrics};
+use crate::{limits, sampler::Sampler, telemetry::Metrics};
 
 /// KEDA's client sends no pings of its own, so ours find the operator that vanished.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Metadata with a certificate chain in it is some 20 KiB.
-const LARGEST_REQUEST: usize = 256 * 1024;
+
 /// The services that `grpc.health.v1` knows besides the empty one.
 const READINESS: &str = "readiness";
 const LIVENESS: &str = "liveness";
@@ -73,7 +72,7 @@ impl Server {
             server = server.max_connection_age(age.mul_f64(rand::rng().random_range(0.75..1.25)));
         }
         let router = server
-            .add_service(ExternalScalerServer::new(scaler).max_decoding_message_size(LARGEST_REQUEST))
+            .add_service(ExternalScalerServer::new(scaler).max_decoding_message_size(limits::REQUEST))
             .add_service(health_service)
             .add_service(reflection);
         Ok(Self { router, health, end_streams })

@@ -12,10 +12,11 @@ use reqwest::{
 };
 
 use super::tls::Tls;
-use crate::error::{ReadError, ReadErrorKind};
+use crate::{
+    error::{ReadError, ReadErrorKind},
+    limits,
+};
 
-/// The largest answer that is read: more is a mistake in what was asked.
-const LARGEST_ANSWER: usize = 10 << 20;
 /// For DNS, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many connections to one server are kept open while nobody asks, and for how long: KEDA's 90 s.
@@ -72,16 +73,16 @@ impl Http {
         let explain = |error: reqwest::Error| explain(&place, deadline, &error);
         let mut response = self.0.execute(request).await.map_err(explain)?;
         let too_large = || {
-            let text = format!("{place} answered with more than {} MiB: ask for less", LARGEST_ANSWER >> 20);
+            let text = format!("{place} answered with more than {} MiB: ask for less", limits::HTTP_BODY >> 20);
             ReadError::new(ReadErrorKind::BadReply, text)
         };
         let stated = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        if stated > LARGEST_ANSWER {
+        if stated > limits::HTTP_BODY {
             return Err(too_large());
         }
         let mut body = Vec::with_capacity(stated);
         while let Some(piece) = response.chunk().await.map_err(explain)? {
-            if body.len() + piece.len() > LARGEST_ANSWER {
+            if body.len() + piece.len() > limits::HTTP_BODY {
                 return Err(too_large());
             }
             body.extend_from_slice(&piece);

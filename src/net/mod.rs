@@ -2,6 +2,7 @@
 //!
 //! Not for: what is said on a connection. Backends and identities know that.
 
+mod budget;
 mod dial;
 mod policy;
 mod reach;
@@ -10,6 +11,7 @@ mod reach;
 pub mod http;
 pub mod tls;
 
+pub use budget::ReplyBytes;
 pub use dial::{DialError, dial, resolve};
 pub use policy::{Policy, Table};
 pub use reach::{Cloud, Identities, Place, Reach, Refusal, Rules};

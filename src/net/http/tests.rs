@@ -74,7 +74,7 @@ async fn a_redirect_to_another_server_is_not_followed_and_named_without_its_secr
 #[tokio::test]
 async fn an_answer_of_more_than_ten_mebibytes_is_refused_stated_or_not() {
     let (here, _task, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n").await;
-    let endless = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(LARGEST_ANSWER + 1));
+    let endless = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(limits::HTTP_BODY + 1));
     let (there, _task, _) = server(&endless).await;
     for place in [here, there] {
         let error = get(&format!("http://{place}/")).await.unwrap_err();
