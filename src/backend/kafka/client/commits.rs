@@ -69,6 +69,7 @@ impl GroupCommits {
 }
 
 /// What a trigger wants to know of a group.
+#[derive(Clone)]
 pub(super) struct Question {
     pub group: Arc<str>,
     /// Wait for open transactions that commit offsets.

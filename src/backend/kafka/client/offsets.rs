@@ -48,6 +48,7 @@ pub(super) enum At {
 /// A topic's offsets, ascending by partition; `None` where the broker keeps silent about a partition.
 pub(super) type TopicOffsets = Vec<(i32, Option<i64>)>;
 
+#[derive(Clone)]
 pub(super) struct Question {
     topic: Arc<Topic>,
     at: At,

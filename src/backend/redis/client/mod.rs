@@ -54,7 +54,7 @@ const SWEEP: Duration = Duration::from_secs(4);
 const UNSEEN: Duration = Duration::from_secs(6);
 
 /// What a trigger wants to know.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Question {
     /// Of which key.
     pub key: Arc<str>,
