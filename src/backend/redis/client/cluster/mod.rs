@@ -2,6 +2,8 @@
 //!
 //! Each node fails by itself: questions to the others are not held up and do not back off.
 
+mod slots;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{
@@ -12,14 +14,14 @@ use futures::{
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use super::{
-    link::{Link, Setup, Target},
-    slots::Slots,
-    visit::{Moved, Pending, visit},
-};
+use self::slots::Slots;
 use crate::{
     backend::redis::{
         address::Address,
+        client::{
+            link::{Link, Setup, Target},
+            visit::{Moved, Pending, visit},
+        },
         refusal::{self, Place},
         reply::{Command, Redirect, Reply},
     },

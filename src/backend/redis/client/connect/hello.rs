@@ -14,10 +14,7 @@ use redis::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    connect::{Dialer, logged_in},
-    trouble, wire,
-};
+use super::{dialer::Dialer, trouble, wire};
 use crate::{
     backend::redis::{
         address::Address,
@@ -183,5 +180,16 @@ fn ringer(bells: Arc<Bells>) -> impl Fn(PushInfo) -> Result<(), Infallible> + Se
             }
         }
         Ok(())
+    }
+}
+
+/// `info` with `login`, and without a word about our library: that would take a right of its own.
+pub fn logged_in(info: RedisConnectionInfo, login: Option<&Login>) -> RedisConnectionInfo {
+    let info = info.set_skip_set_lib_name();
+    let Some(login) = login else { return info };
+    let info = info.set_password(login.password.expose());
+    match &login.username {
+        Some(username) => info.set_username(username),
+        None => info,
     }
 }

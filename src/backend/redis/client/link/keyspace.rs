@@ -12,11 +12,11 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{connect::Dialer, hello::ask};
 use crate::{
     backend::redis::{
         address::Address,
         bells::Bells,
+        client::connect::{Dialer, ask},
         measure::Measure,
         reply::{Command, Reply},
     },

@@ -1,11 +1,7 @@
-//! One node, kept in touch with: connects, watches over the connection, connects again, and never gives up.
-//!
-//! Whoever asks is served by the present connection, waits for one that is being made, or is told at once why
-//! there is none. Not for: which node has a key (`cluster.rs`), what to ask it (`mod.rs`).
+//! Makes the connections of a link, one after the other, and watches over the present one.
 
 use std::{sync::Arc, time::Duration};
 
-use redis::aio::MultiplexedConnection;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, timeout},
@@ -13,28 +9,26 @@ use tokio::{
 
 use super::{
     backoff::Backoff,
-    connect::Dialer,
-    hello::{Opened, ask, not_serving},
     keyspace::Keyspace,
-    sentinel, trouble,
+    session::{Pushes, Session, State},
 };
 use crate::{
     backend::redis::{
         address::Address,
         bells::Bells,
-        refusal::Place,
+        client::{
+            connect::{Dialer, Opened, ask, not_serving, trouble},
+            sentinel,
+        },
         reply::{Command, Reply},
     },
-    error::{ReadError, ReadErrorKind},
-    task::{self, Task},
+    error::ReadError,
 };
 
 /// How often a node is asked whether it lives: a frozen one is silent, not gone.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take to say so.
 const BEAT_WITHIN: Duration = Duration::from_secs(2);
-/// The longest wait for replies: more than it takes to find a node frozen, which is the better answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that held this long was a good one.
 const HELD: Duration = Duration::from_secs(1);
 
@@ -58,112 +52,8 @@ pub struct Setup {
     pub trouble: Arc<Notify>,
 }
 
-/// A link; dropping it closes the connection.
-#[derive(Debug)]
-pub struct Link {
-    dialer: Arc<Dialer>,
-    state: watch::Receiver<State>,
-    _keeper: Task,
-}
-
-/// Replies, and who gave them.
-#[derive(Debug)]
-pub struct Answer {
-    /// In the order of the commands.
-    pub replies: Vec<Reply>,
-    /// Who.
-    pub place: Place,
-    /// How changes of the keys will be known.
-    pub pushes: Pushes,
-}
-
-/// How a node tells of changes of a key that was read.
-#[derive(Debug, Clone)]
-pub enum Pushes {
-    /// By invalidations: the read has armed one.
-    Tracking,
-    /// By keyspace notifications, for kinds of keys that have them.
-    Keyspace(Keyspace),
-    /// Not at all: look again.
-    None,
-}
-
-#[derive(Debug, Clone)]
-enum State {
-    Connecting,
-    Up(Session),
-    Down(ReadError),
-}
-
-#[derive(Debug, Clone)]
-struct Session {
-    /// Tells connections of one link apart.
-    number: u64,
-    wire: MultiplexedConnection,
-    place: Place,
-    pushes: Pushes,
-}
-
-impl Link {
-    /// A link to `target`; starts to connect.
-    pub fn new(target: Target, setup: Setup) -> Self {
-        let (tell, state) = watch::channel(State::Connecting);
-        let dialer = Arc::clone(&setup.dialer);
-        let keeper = Keeper { target, setup, tell, backoff: Backoff::default(), number: 0 };
-        Self { dialer, state, _keeper: task::spawn(keeper.run()) }
-    }
-
-    /// Sends `commands` in one go and waits for all replies. A connection that breaks meanwhile costs one more try
-    /// on the next, since nothing we send changes anything.
-    pub async fn ask(&self, commands: &[Command]) -> Result<Answer, ReadError> {
-        let mut state = self.state.clone();
-        let mut broken = None;
-        let asking = async {
-            loop {
-                let mut session = ready(&mut state, broken).await?;
-                match ask(&self.dialer, &mut session.wire, commands).await {
-                    Ok(replies) => return Ok(Answer { replies, place: session.place, pushes: session.pushes }),
-                    Err(_) if broken.is_none() => broken = Some(session.number),
-                    Err(_) => return Err(trouble::lost(&session.place)),
-                }
-            }
-        };
-        timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent()))
-    }
-
-    /// Whether there is a connection now.
-    pub fn is_up(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Up(_))
-    }
-
-    fn silent(&self) -> ReadError {
-        match &*self.state.borrow() {
-            State::Up(session) => trouble::silent(&session.place, ANSWER_WITHIN),
-            State::Down(error) => error.clone(),
-            State::Connecting => {
-                let text = format!("redis did not become reachable within {ANSWER_WITHIN:?}: see whether it is up");
-                ReadError::new(ReadErrorKind::Timeout, text)
-            }
-        }
-    }
-}
-
-/// The present session, or the next after number `broken`, or why there is none.
-async fn ready(state: &mut watch::Receiver<State>, broken: Option<u64>) -> Result<Session, ReadError> {
-    let usable = |state: &State| match state {
-        State::Connecting => false,
-        State::Up(session) => Some(session.number) != broken,
-        State::Down(_) => true,
-    };
-    let gone = |_| ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down");
-    match &*state.wait_for(usable).await.map_err(gone)? {
-        State::Up(session) => Ok(session.clone()),
-        State::Down(error) => Err(error.clone()),
-        State::Connecting => Err(ReadError::new(ReadErrorKind::Internal, "a link neither up nor down")),
-    }
-}
-
-struct Keeper {
+/// Keeps one link.
+pub struct Keeper {
     target: Target,
     setup: Setup,
     tell: watch::Sender<State>,
@@ -181,7 +71,13 @@ enum End {
 }
 
 impl Keeper {
-    async fn run(mut self) {
+    /// Keeps a link to `target` and tells how it stands.
+    pub fn new(target: Target, setup: Setup, tell: watch::Sender<State>) -> Self {
+        Self { target, setup, tell, backoff: Backoff::default(), number: 0 }
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
         loop {
             self.number += 1;
             match self.open().await {
