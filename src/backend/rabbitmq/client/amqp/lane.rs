@@ -13,23 +13,14 @@ use tokio::{
 };
 
 use super::{
-    super::connection::Amqp,
     dial::dial,
-    link::{Burst, Link, TellReady},
+    link::{Burst, Link, Manner, TellReady},
     trouble,
 };
-use crate::error::ReadError;
+use crate::{backend::rabbitmq::connection::Amqp, error::ReadError};
 
 /// A burst takes milliseconds; a broker that takes so long is frozen.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How a connection asks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
-    pub channels: usize,
-    /// Questions under way on each channel.
-    pub at_once: usize,
-}
 
 /// One connection to one broker, over time.
 pub(super) struct Lane {

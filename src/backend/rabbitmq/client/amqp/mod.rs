@@ -1,6 +1,12 @@
 //! Asking over AMQP: queues that are known to be there in one burst, which nothing disturbs; new ones in a burst of
 //! their own; those that were refused before, or that a refusal has left unanswered, on a second connection.
 
+mod census;
+mod dial;
+mod lane;
+mod link;
+mod trouble;
+
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::AtomicU64},
@@ -10,14 +16,19 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::super::{connection::Amqp, measure::Stats};
-use super::{
-    Question, Tell,
+use self::{
     census::{Census, Known},
-    lane::{Lane, Manner},
-    trouble,
+    lane::Lane,
+    link::Manner,
 };
-use crate::error::ReadError;
+use crate::{
+    backend::rabbitmq::{
+        connection::Amqp,
+        measure::Stats,
+        question::{Found, Question, Tell},
+    },
+    error::ReadError,
+};
 
 /// All at once. More channels do not make a broker answer faster.
 const MAIN: Manner = Manner { channels: 4, at_once: usize::MAX };
@@ -29,7 +40,7 @@ const PROBING: Duration = Duration::from_secs(2);
 const UNUSED: Duration = Duration::from_secs(60);
 
 /// The client of one vhost over AMQP.
-pub(super) struct AmqpClient {
+pub struct AmqpClient {
     to: Arc<Amqp>,
     main: Lane,
     probe: Lane,
@@ -118,7 +129,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    fn answer(&self, queue: &Arc<str>, found: Result<super::Found, ReadError>) {
+    fn answer(&self, queue: &Arc<str>, found: Result<Found, ReadError>) {
         if self.waiting.lock().remove(queue) {
             (self.tell)(&Question::Queue { name: Arc::clone(queue), rates: false }, found);
         }

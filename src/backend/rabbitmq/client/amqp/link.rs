@@ -19,7 +19,6 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     dial::Socket,
-    lane::Manner,
     trouble::{self, Refusal},
 };
 use crate::task;
@@ -28,6 +27,14 @@ use crate::task;
 const MOST_CLOSED: usize = 1000;
 /// For a polite goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How a connection asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub channels: usize,
+    /// Questions under way on each channel.
+    pub at_once: usize,
+}
 
 /// Hears how many messages are ready in a queue.
 pub(super) type TellReady<'t> = &'t (dyn Fn(&Arc<str>, u32) + Send + Sync);

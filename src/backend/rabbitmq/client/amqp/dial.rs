@@ -18,11 +18,12 @@ use lapin::{
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{
-    super::connection::{Amqp, Login},
-    trouble,
+use super::trouble;
+use crate::{
+    backend::rabbitmq::connection::{Amqp, Login},
+    error::ReadError,
+    metadata::Secret,
 };
-use crate::{error::ReadError, metadata::Secret};
 
 /// For TCP and TLS, where the trigger's URL does not say.
 const CONNECT: Duration = Duration::from_millis(2500);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::super::measure::Stats;
 use crate::{
+    backend::rabbitmq::measure::Stats,
     error::{ReadError, ReadErrorKind},
     net::http::Answer,
 };

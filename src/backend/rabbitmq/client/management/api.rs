@@ -3,8 +3,11 @@
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::super::connection::{Login, Management};
 use crate::{
+    backend::rabbitmq::{
+        connection::{Login, Management},
+        question::no_queue,
+    },
     error::{
         ReadError,
         ReadErrorKind::{BadReply, Denied, NotFound},
@@ -61,13 +64,6 @@ fn columns(numbers: Numbers) -> &'static str {
         Numbers::Sampled => SAMPLED,
         Numbers::Rates => WITH_RATES,
     }
-}
-
-/// The queue is not there.
-pub(super) fn no_queue(queue: &str, vhost: &str) -> ReadError {
-    let text =
-        format!("queue `{queue}` does not exist on vhost `{vhost}`: create it, or correct `queueName` in the trigger");
-    ReadError::new(NotFound, text)
 }
 
 /// `spec.rs` lets through what Go would.

@@ -3,6 +3,9 @@
 //!
 //! Statistics are samples of some seconds ago, and a new queue has none at all. What is not said stays unknown.
 
+mod api;
+mod items;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -17,16 +20,16 @@ use parking_lot::Mutex;
 use reqwest::{Method, StatusCode, Url};
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::{
-    super::{
-        connection::{Login, Management},
-        measure::Stats,
-    },
-    Found, Question, Tell,
-    api::{self, Numbers, Scope},
-    items::{self, Item},
+use self::{
+    api::{Numbers, Scope},
+    items::Item,
 };
 use crate::{
+    backend::rabbitmq::{
+        connection::{Login, Management},
+        measure::Stats,
+        question::{Found, Question, Tell, no_queue},
+    },
     error::{ReadError, ReadErrorKind},
     identity::oauth::Tokens,
     net::http::{Answer, Http},
@@ -44,7 +47,7 @@ const SMALL_VHOST: u64 = 1000;
 const LEARNT: Duration = Duration::from_secs(600);
 
 /// The client of one vhost over HTTP.
-pub(super) struct ManagementClient {
+pub struct ManagementClient {
     to: Management,
     http: OnceCell<Http>,
     tokens: Option<Tokens>,
@@ -121,7 +124,7 @@ impl ManagementClient {
         for name in queues {
             let found = match by_name.get(name.as_ref()) {
                 Some(item) => Ok(Found::from([item.stats(false)])),
-                None => Err(api::no_queue(&name, &self.to.vhost)),
+                None => Err(no_queue(&name, &self.to.vhost)),
             };
             tell(&Question::Queue { name, rates: false }, found);
         }

@@ -8,13 +8,15 @@ use lapin::{
 };
 use rustls::{AlertDescription, CertificateError};
 
-use super::{
-    super::connection::{Amqp, Login},
-    api,
-};
-use crate::error::{
-    ReadError,
-    ReadErrorKind::{self, BadReply, Denied, Timeout, Unreachable},
+use crate::{
+    backend::rabbitmq::{
+        connection::{Amqp, Login},
+        question::no_queue,
+    },
+    error::{
+        ReadError,
+        ReadErrorKind::{self, BadReply, Denied, Timeout, Unreachable},
+    },
 };
 
 /// Why a broker refuses to tell of one queue.
@@ -55,7 +57,7 @@ fn names(words: &str, queue: &str) -> bool {
 pub(super) fn refused(to: &Amqp, queue: &str, refusal: &Refusal) -> ReadError {
     let vhost = &to.vhost;
     match refusal {
-        Refusal::Missing => api::no_queue(queue, vhost),
+        Refusal::Missing => no_queue(queue, vhost),
         Refusal::Exclusive => ReadError::new(
             Denied,
             format!(
