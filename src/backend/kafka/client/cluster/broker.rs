@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{dial::Dialer, heal::jittered, link::Link};
-use crate::error::ReadError;
+use super::super::{dial::Dialer, wire::link::Link};
+use crate::{clock::jittered, error::ReadError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Short, since nobody dials unless a read needs this broker: one that comes back should be found within a read.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An address that we may have a link to.
-pub(super) struct Broker {
+pub struct Broker {
     pub address: Arc<str>,
     advertised: bool,
     state: Mutex<State>,
@@ -31,7 +31,7 @@ struct State {
 
 /// How promising it is to ask this broker, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fitness {
+pub enum Fitness {
     Connected,
     Untried,
     Slow,

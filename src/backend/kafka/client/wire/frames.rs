@@ -9,14 +9,14 @@ use kafka_protocol::{
 use super::{explain::Broke, requests::Ask};
 
 /// What we call ourselves, in the broker's logs and quotas.
-pub(super) const CLIENT_ID: &str = "plimsoll";
+pub const CLIENT_ID: &str = "plimsoll";
 /// No answer of ours comes near; what claims to be longer is not Kafka.
 const LONGEST_FRAME: usize = 256 << 20;
 /// What is claimed to come is believed in pieces of this size.
 const PIECE: usize = 1 << 20;
 
 /// A whole frame.
-pub(super) fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Result<Bytes> {
+pub fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Result<Bytes> {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
@@ -34,13 +34,13 @@ pub(super) fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Resu
 }
 
 /// Decodes a frame without its length.
-pub(super) fn decode<R: Ask>(mut frame: Bytes, version: i16) -> anyhow::Result<R::Response> {
+pub fn decode<R: Ask>(mut frame: Bytes, version: i16) -> anyhow::Result<R::Response> {
     ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version))?;
     R::Response::decode(&mut frame, version)
 }
 
 /// Takes a whole frame off the front of `buffer`, if there is one, without its length.
-pub(super) fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, Broke> {
+pub fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, Broke> {
     let Some(mut prefix) = buffer.get(..4) else { return Ok(None) };
     if prefix.starts_with(&[0x15, 0x03]) {
         return Err(Broke::TlsRecord);

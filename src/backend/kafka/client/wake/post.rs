@@ -16,19 +16,18 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+use super::super::{
+    cluster::{REQUEST, broker::Broker, gone},
+    read::offsets::At,
+    wire::{codes, link::Link},
+};
 use super::{
-    broker::Broker,
-    cluster::{REQUEST, gone},
-    codes,
-    heal::jittered,
-    link::Link,
-    offsets::At,
+    Wakes,
     posts::PostKey,
     session::{Heard, Places, Session, TOPIC_IDS, is_void},
-    wake::Wakes,
     watchlist::Watchlist,
 };
-use crate::error::ReadError;
+use crate::{clock::jittered, error::ReadError};
 
 /// A post with nothing to do keeps its link for so long.
 const LINGER: Duration = Duration::from_secs(30);
@@ -46,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(25);
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// Listens until the client is gone or nobody waits any more.
-pub(super) async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) {
+pub async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) {
     let mut post = Post::new(key);
     let mut retry = FIRST_RETRY;
     loop {

@@ -18,12 +18,14 @@ use kafka_protocol::messages::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{
-    cluster::{Cluster, REQUEST},
-    codes,
-    heal::Heal,
+use super::super::{
+    cluster::{
+        Cluster, REQUEST,
+        heal::Heal,
+        topics::{Partition, Topic, Topics, topic_name},
+    },
     query::Isolation,
-    topics::{Partition, Topic, Topics, topic_name},
+    wire::codes,
 };
 use crate::{
     backend::batch::{Ask, Batcher},
@@ -40,15 +42,15 @@ const ANY_REPLICA: BrokerId = BrokerId(-1);
 
 /// Which end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum At {
+pub enum At {
     Start,
     End(Isolation),
 }
 
 /// A topic's offsets, ascending by partition; `None` where the broker keeps silent about a partition.
-pub(super) type TopicOffsets = Vec<(i32, Option<i64>)>;
+pub type TopicOffsets = Vec<(i32, Option<i64>)>;
 
-pub(super) struct Question {
+pub struct Question {
     topic: Arc<Topic>,
     at: At,
     partitions: Vec<i32>,
@@ -57,7 +59,7 @@ pub(super) struct Question {
 type OffsetsAsk = Ask<Question, Arc<TopicOffsets>>;
 
 /// Asks for offsets, many at once.
-pub(super) struct Offsets {
+pub struct Offsets {
     ends: Batcher<Question, Arc<TopicOffsets>>,
     starts: Batcher<Question, Arc<TopicOffsets>>,
 }

@@ -4,6 +4,11 @@
 //! wait. Not for: with which post each partition is (`posts.rs`),
 //! how a post listens (`post.rs`).
 
+mod post;
+mod posts;
+mod session;
+mod watchlist;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, OnceLock, Weak},
@@ -17,14 +22,14 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{
-    cluster::Cluster,
-    offsets::Offsets,
-    post,
+use self::{
     posts::{Post, PostKey, Posts},
-    query::{Isolation, PartitionOffsets},
-    topics::Topics,
     watchlist::Watchlist,
+};
+use super::{
+    cluster::{Cluster, topics::Topics},
+    query::{Isolation, PartitionOffsets},
+    read::offsets::Offsets,
 };
 use crate::{
     error::ReadErrorKind,
@@ -38,7 +43,7 @@ const FOLLOW_FLOOR: Duration = Duration::from_millis(300);
 const UNPLACED_PAUSE: Duration = Duration::from_secs(2);
 
 /// All who wait on one connection.
-pub(super) struct Wakes {
+pub struct Wakes {
     pub cluster: Arc<Cluster>,
     pub topics: Arc<Topics>,
     pub offsets: Arc<Offsets>,

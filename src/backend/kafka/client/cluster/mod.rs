@@ -1,5 +1,10 @@
 //! The brokers of one cluster: how to reach one by its number, or any that answers.
 
+pub mod broker;
+pub mod coordinators;
+pub mod heal;
+pub mod topics;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write,
@@ -13,11 +18,13 @@ use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 use tokio::time::sleep;
 
+use self::broker::Broker;
 use super::{
-    broker::Broker,
     dial::Dialer,
-    link::Link,
-    requests::{Ask, Counts},
+    wire::{
+        link::Link,
+        requests::{Ask, Counts},
+    },
 };
 use crate::{
     backend::kafka::connection::Connection,
@@ -25,14 +32,14 @@ use crate::{
 };
 
 /// Every request's own deadline.
-pub(super) const REQUEST: Duration = Duration::from_secs(4);
+pub const REQUEST: Duration = Duration::from_secs(4);
 /// A broker that has not answered by then gets company: what any broker knows, another may say sooner.
 const HEDGE: Duration = Duration::from_millis(500);
 /// An error names this many addresses at most.
 const NAMED: usize = 3;
 
 /// A cluster, as far as we know it.
-pub(super) struct Cluster {
+pub struct Cluster {
     pub dialer: Dialer,
     pub counts: Arc<Counts>,
     bootstrap: Vec<Arc<str>>,
@@ -161,7 +168,7 @@ fn address(host: &str, port: i32) -> Arc<str> {
 }
 
 /// The error for a broker that the cluster does not list.
-pub(super) fn gone(id: i32) -> ReadError {
+pub fn gone(id: i32) -> ReadError {
     ReadError::new(ReadErrorKind::Unreachable, format!("the cluster has no broker {id} now: is it down?")).of_source()
 }
 

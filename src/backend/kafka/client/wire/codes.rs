@@ -6,27 +6,27 @@ use kafka_protocol::error::ResponseError;
 
 use crate::error::{ReadError, ReadErrorKind};
 
-pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-pub(super) const LEADER_NOT_AVAILABLE: i16 = 5;
+pub const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+pub const LEADER_NOT_AVAILABLE: i16 = 5;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const REQUEST_TIMED_OUT: i16 = 7;
 const BROKER_NOT_AVAILABLE: i16 = 8;
 const REPLICA_NOT_AVAILABLE: i16 = 9;
 const NETWORK_EXCEPTION: i16 = 13;
-pub(super) const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-pub(super) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
-pub(super) const NOT_COORDINATOR: i16 = 16;
+pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+pub const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+pub const NOT_COORDINATOR: i16 = 16;
 const INVALID_TOPIC_EXCEPTION: i16 = 17;
 const INVALID_GROUP_ID: i16 = 24;
-pub(super) const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
+pub const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 const GROUP_AUTHORIZATION_FAILED: i16 = 30;
 const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
-pub(super) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
-pub(super) const UNSUPPORTED_VERSION: i16 = 35;
+pub const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
+pub const UNSUPPORTED_VERSION: i16 = 35;
 const KAFKA_STORAGE_ERROR: i16 = 56;
-pub(super) const GROUP_ID_NOT_FOUND: i16 = 69;
-pub(super) const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
-pub(super) const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
+pub const GROUP_ID_NOT_FOUND: i16 = 69;
+pub const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
+pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
 const LISTENER_NOT_FOUND: i16 = 72;
 const FENCED_LEADER_EPOCH: i16 = 74;
 const UNKNOWN_LEADER_EPOCH: i16 = 75;
@@ -36,10 +36,10 @@ const UNSTABLE_OFFSET_COMMIT: i16 = 88;
 const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 const INCONSISTENT_TOPIC_ID: i16 = 103;
-pub(super) const FETCH_SESSION_TOPIC_ID_ERROR: i16 = 106;
+pub const FETCH_SESSION_TOPIC_ID_ERROR: i16 = 106;
 
 /// Whether the answer will be another one once the cluster has settled or our view of it is fresh.
-pub(super) fn heals(code: i16) -> bool {
+pub fn heals(code: i16) -> bool {
     matches!(
         code,
         UNKNOWN_TOPIC_OR_PARTITION
@@ -64,7 +64,7 @@ pub(super) fn heals(code: i16) -> bool {
 }
 
 /// Kafka's own name of a code: `NOT_LEADER_OR_FOLLOWER`.
-pub(super) fn name(code: i16) -> String {
+pub fn name(code: i16) -> String {
     // The crate's list has a gap here.
     if code == OFFSET_NOT_AVAILABLE {
         return "OFFSET_NOT_AVAILABLE".into();
@@ -84,7 +84,7 @@ pub(super) fn name(code: i16) -> String {
 }
 
 /// The error for `code` on `what` (``topic `orders` ``, ``group `billing` ``), with what to do about it.
-pub(super) fn error(code: i16, what: &str) -> ReadError {
+pub fn error(code: i16, what: &str) -> ReadError {
     use ReadErrorKind::{BadReply, Denied, NotFound, Throttled, Unreachable};
     let name = name(code);
     let (kind, text) = match code {

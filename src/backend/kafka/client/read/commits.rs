@@ -11,16 +11,17 @@ use futures::{
 };
 use kafka_protocol::messages::OffsetFetchRequest;
 
-use super::{
-    cluster::Cluster,
-    codes,
-    coordinators::{Coordinator, Coordinators},
-    heal::Heal,
-    link::Link,
-    offset_fetch::{self, Answer, Partitions, Terms, Wanted},
+use super::super::{
+    cluster::{
+        Cluster,
+        coordinators::{Coordinator, Coordinators},
+        heal::Heal,
+        topics::Topic,
+    },
     query::Commit,
-    topics::Topic,
+    wire::{codes, link::Link},
 };
+use super::offset_fetch::{self, Answer, Partitions, Terms, Wanted};
 use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
@@ -36,7 +37,7 @@ type TopicCommits = Result<Vec<(i32, i64)>, ReadError>;
 
 /// One group's commits, by topic.
 #[derive(Debug, Default)]
-pub(super) struct GroupCommits {
+pub struct GroupCommits {
     topics: HashMap<Arc<str>, TopicCommits>,
     /// All topics were asked for, so that one which is not here has no commit.
     all: bool,
@@ -69,7 +70,7 @@ impl GroupCommits {
 }
 
 /// What a trigger wants to know of a group.
-pub(super) struct Question {
+pub struct Question {
     pub group: Arc<str>,
     /// Wait for open transactions that commit offsets.
     pub stable: bool,
@@ -80,7 +81,7 @@ pub(super) struct Question {
 type CommitsAsk = Ask<Question, Arc<GroupCommits>>;
 
 /// Asks for commits, many groups at once.
-pub(super) struct Commits(Batcher<Question, Arc<GroupCommits>>);
+pub struct Commits(Batcher<Question, Arc<GroupCommits>>);
 
 impl Commits {
     pub fn new(cluster: &Arc<Cluster>) -> Self {

@@ -16,7 +16,7 @@ const FIRST: i16 = 3;
 
 /// The versions of one broker, by request.
 #[derive(Debug)]
-pub(super) struct Versions(HashMap<i16, VersionRange>);
+pub struct Versions(HashMap<i16, VersionRange>);
 
 impl Versions {
     pub fn of(&self, key: i16) -> Option<VersionRange> {
@@ -32,7 +32,7 @@ impl From<ApiVersionsResponse> for Versions {
 }
 
 /// Asks a fresh link which versions it speaks.
-pub(super) async fn negotiate(link: &Link, within: Duration) -> Result<Versions, ReadError> {
+pub async fn negotiate(link: &Link, within: Duration) -> Result<Versions, ReadError> {
     let (mut code, mut versions) = ask(link, FIRST, within).await?;
     if code == codes::UNSUPPORTED_VERSION {
         let next = match versions.as_ref().ok().and_then(|versions| versions.of(ApiVersionsRequest::KEY)) {

@@ -10,7 +10,8 @@ use kafka_protocol::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{cluster::Cluster, codes};
+use super::super::wire::codes;
+use super::Cluster;
 use crate::error::ReadError;
 
 /// Since this version a request holds many groups.
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 50;
 /// A group that nobody asked for in so long is forgotten.
 const FORGET: Duration = Duration::from_secs(600);
 
-pub(super) struct Coordinators {
+pub struct Coordinators {
     cluster: Arc<Cluster>,
     known: Mutex<HashMap<Arc<str>, Known>>,
 }
@@ -32,7 +33,7 @@ struct Known {
 
 /// Who keeps a group's commits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Coordinator {
+pub struct Coordinator {
     pub broker: i32,
     /// The link over which it has shown that it is up to date. One that has just taken over answers, for a moment, from
     /// before the last commits, or as if there were none: Kafka 4 reads at a high watermark that its followers have yet

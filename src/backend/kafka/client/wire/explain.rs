@@ -11,7 +11,7 @@ use crate::error::{ReadError, ReadErrorKind};
 
 /// The far end of a link, and how we were told to talk to it.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub struct Peer {
     /// `host:port`.
     pub address: Arc<str>,
     /// The address came from the cluster, not from the trigger.
@@ -23,7 +23,7 @@ pub(super) struct Peer {
 
 /// What a link was doing when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     Connect,
     TlsHandshake,
     /// The first request, `ApiVersions`, which every listener answers before any login.
@@ -36,7 +36,7 @@ pub(super) enum Stage {
 
 /// What happened to a link.
 #[derive(Debug, Clone)]
-pub(super) enum Broke {
+pub enum Broke {
     /// The name does not resolve.
     Dns,
     /// The broker closed the connection.
@@ -66,7 +66,7 @@ impl From<&io::Error> for Broke {
 }
 
 /// The error for a link to `peer` that broke.
-pub(super) fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
+pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
     use ReadErrorKind::{BadReply, Timeout, Unreachable};
     let address = &peer.address;
     let origin = if peer.advertised { " (an address that the cluster advertises)" } else { "" };

@@ -16,7 +16,7 @@ use kafka_protocol::{
 };
 
 /// A request of ours.
-pub(super) trait Ask: Message + Encodable + HeaderVersion {
+pub trait Ask: Message + Encodable + HeaderVersion {
     /// Its number on the wire.
     const KEY: i16;
     /// Its name in Kafka's documentation.
@@ -60,7 +60,7 @@ asks! {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub struct Counts {
     pub connections: AtomicU64,
     api_versions: AtomicU64,
     sasl: AtomicU64,
@@ -116,7 +116,7 @@ impl Requests {
 }
 
 impl Counts {
-    pub(super) fn snapshot(&self) -> Requests {
+    pub fn snapshot(&self) -> Requests {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Requests {
             connections: get(&self.connections),

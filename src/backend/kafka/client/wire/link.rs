@@ -37,11 +37,11 @@ use crate::{
 const SLOW: Duration = Duration::from_millis(300);
 
 /// A byte stream to a broker.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// One live connection.
-pub(super) struct Link {
+pub struct Link {
     /// No other link has it.
     pub serial: u64,
     shared: Arc<Shared>,

@@ -14,7 +14,10 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::{cluster::REQUEST, link::Link, topics::topic_name};
+use super::super::{
+    cluster::{REQUEST, topics::topic_name},
+    wire::link::Link,
+};
 use crate::error::ReadError;
 
 /// Since this version a request holds many groups.
@@ -22,40 +25,40 @@ const MANY_GROUPS: i16 = 8;
 /// Since this version a broker can hold back commits of open transactions.
 const STABLE: i16 = 7;
 /// Since this version "all topics" can be asked.
-pub(super) const LEAST: i16 = 2;
+pub const LEAST: i16 = 2;
 
 /// Partitions by topic.
-pub(super) type Partitions = BTreeMap<Arc<str>, BTreeSet<i32>>;
+pub type Partitions = BTreeMap<Arc<str>, BTreeSet<i32>>;
 
 /// What to ask of one group.
-pub(super) struct Wanted {
+pub struct Wanted {
     pub group: Arc<str>,
     /// `None` is all that it has commits in.
     pub topics: Option<Partitions>,
 }
 
 /// Partition, offset and error code.
-pub(super) type PartitionCommit = (i32, i64, i16);
+pub type PartitionCommit = (i32, i64, i16);
 
 /// How to ask.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
+pub struct Terms {
     pub version: i16,
     /// Wait until the commits are beyond doubt.
     pub stable: bool,
 }
 
 /// What a coordinator says of one group.
-pub(super) struct Answer {
+pub struct Answer {
     pub code: i16,
     pub topics: Vec<(Arc<str>, Vec<PartitionCommit>)>,
 }
 
 /// An answer, or why there is none, by group.
-pub(super) type Answers = HashMap<Arc<str>, Result<Answer, ReadError>>;
+pub type Answers = HashMap<Arc<str>, Result<Answer, ReadError>>;
 
 /// Asks a coordinator for some of its groups.
-pub(super) async fn ask(link: &Link, terms: Terms, wanted: &[&Wanted]) -> Result<Answers, ReadError> {
+pub async fn ask(link: &Link, terms: Terms, wanted: &[&Wanted]) -> Result<Answers, ReadError> {
     match terms.version {
         MANY_GROUPS.. => many(link, terms, wanted).await,
         _ => Ok(one_by_one(link, terms, wanted).await),

@@ -18,7 +18,7 @@ const HOME: Duration = Duration::from_secs(10);
 
 /// The partitions of one post.
 #[derive(Default)]
-pub(super) struct Watchlist {
+pub struct Watchlist {
     armed: HashMap<Arc<str>, HashMap<i32, Armed>>,
     /// How many partitions that is.
     count: usize,

@@ -1,11 +1,13 @@
 //! How long and how often a read tries again while a cluster moves leaders and coordinators.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
-use rand::RngExt;
 use tokio::time::{Instant, sleep};
 
-use crate::error::{ReadError, ReadErrorKind};
+use crate::{
+    clock::jittered,
+    error::{ReadError, ReadErrorKind},
+};
 
 /// For so long a read looks for the new leader. Moves that brokers announce take some 100 ms; a broker that died
 /// without a word is missed by the cluster for some seconds, which is worth an error.
@@ -13,14 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
-/// A random part of `span`, so that many clients and brokers do not move in step.
-pub(super) fn jittered(span: Duration, part: Range<f64>) -> Duration {
-    span.mul_f64(rand::rng().random_range(part))
-}
-
 /// One batch's patience.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heal {
+pub struct Heal {
     until: Instant,
     pause: Duration,
 }

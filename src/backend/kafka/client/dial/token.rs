@@ -14,9 +14,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::heal::jittered;
 use crate::{
     backend::kafka::connection::{MskIam, Sasl},
+    clock::jittered,
     error::{ReadError, ReadErrorKind},
     identity::{aws::Identity, oauth::Grant},
     metadata::Secret,
@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// The tokens of one identity.
-pub(super) struct Tokens {
+pub struct Tokens {
     inner: Arc<Inner>,
     /// One fetch at a time; the task that renews, once there is something to renew.
     renewal: tokio::sync::Mutex<Option<Task>>,

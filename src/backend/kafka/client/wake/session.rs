@@ -10,18 +10,18 @@ use kafka_protocol::messages::{
 };
 use uuid::Uuid;
 
-use super::{codes, query::Isolation, topics::topic_name};
+use super::super::{cluster::topics::topic_name, query::Isolation, wire::codes};
 
 /// Since this version there are sessions.
 const SESSIONS: i16 = 7;
 /// Since this version a leader's epoch is checked.
 const EPOCHS: i16 = 9;
 /// Since this version topics go by id.
-pub(super) const TOPIC_IDS: i16 = 13;
+pub const TOPIC_IDS: i16 = 13;
 
 /// Where to wait in one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// The offset that the next record will get.
     pub from: i64,
     /// The leader's epoch, so that a former leader refuses us; −1 if not known.
@@ -30,18 +30,18 @@ pub(super) struct Place {
 
 /// The partitions of one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TopicPlaces {
+pub struct TopicPlaces {
     /// Nil if not known.
     pub id: Uuid,
     pub partitions: HashMap<i32, Place>,
 }
 
 /// All that one Fetch waits for, by topic.
-pub(super) type Places = HashMap<Arc<str>, TopicPlaces>;
+pub type Places = HashMap<Arc<str>, TopicPlaces>;
 
 /// What the broker said of one partition.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub struct Heard {
     pub topic: Arc<str>,
     pub partition: i32,
     pub code: i16,
@@ -51,7 +51,7 @@ pub(super) struct Heard {
 
 /// A fetch session with one broker, over one link.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub struct Session {
     id: i32,
     epoch: i32,
     /// What the broker has in the session, or had in the last full Fetch.
@@ -123,7 +123,7 @@ impl Session {
 }
 
 /// Whether a session error is the broker's way to say "start anew".
-pub(super) fn is_void(code: i16) -> bool {
+pub fn is_void(code: i16) -> bool {
     matches!(
         code,
         codes::FETCH_SESSION_ID_NOT_FOUND | codes::INVALID_FETCH_SESSION_EPOCH | codes::FETCH_SESSION_TOPIC_ID_ERROR

@@ -1,5 +1,8 @@
 //! From an address to a link that is ready for requests: TCP, TLS, version negotiation, login.
 
+mod sasl;
+mod token;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock, atomic::Ordering},
@@ -13,11 +16,11 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{
+use self::sasl::Authenticator;
+use super::wire::{
     explain::{Broke, Peer, Stage, explain},
     link::Link,
     requests::Counts,
-    sasl::{self, Authenticator},
     versions,
 };
 use crate::{
@@ -26,10 +29,10 @@ use crate::{
 };
 
 /// From the first packet to the end of the login. A broker that takes longer is not fit to be read from.
-pub(super) const SETUP: Duration = Duration::from_secs(3);
+const SETUP: Duration = Duration::from_secs(3);
 
 /// Opens links for one connection.
-pub(super) struct Dialer {
+pub struct Dialer {
     connection: Connection,
     tls: OnceLock<Result<TlsConnector, ReadError>>,
     authenticator: Option<Arc<Authenticator>>,

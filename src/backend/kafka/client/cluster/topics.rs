@@ -15,7 +15,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{cluster::Cluster, codes};
+use super::super::wire::codes;
+use super::Cluster;
 use crate::{
     backend::batch::{Ask, Batcher},
     error::ReadError,
@@ -36,7 +37,7 @@ const LEAST: i16 = 4;
 
 /// A topic as the cluster describes it.
 #[derive(Debug)]
-pub(super) struct Topic {
+pub struct Topic {
     pub name: Arc<str>,
     /// Nil on brokers that know none.
     pub id: Uuid,
@@ -46,7 +47,7 @@ pub(super) struct Topic {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Partition {
+pub struct Partition {
     pub id: i32,
     /// The leader's number and epoch, while there is one.
     pub leader: Option<(i32, i32)>,
@@ -60,7 +61,7 @@ impl Topic {
 }
 
 /// The topics in use.
-pub(super) struct Topics {
+pub struct Topics {
     known: Arc<Known>,
     batcher: Batcher<Question, Arc<Topic>>,
 }
@@ -272,6 +273,6 @@ fn described(name: Arc<str>, topic: MetadataResponseTopic, asked: Instant) -> De
 }
 
 /// A name as the codec wants it.
-pub(super) fn topic_name(name: &str) -> TopicName {
+pub fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }

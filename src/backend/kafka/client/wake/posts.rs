@@ -7,7 +7,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::Notify;
 
-use super::{query::Isolation, watchlist::Watchlist};
+use super::super::query::Isolation;
+use super::watchlist::Watchlist;
 use crate::task::Task;
 
 /// One more post is opened when those that there are have so many partitions each.
@@ -17,7 +18,7 @@ const MOST: usize = 8;
 
 /// Which post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PostKey {
+pub struct PostKey {
     pub broker: i32,
     /// What counts as a record.
     pub isolation: Isolation,
@@ -26,7 +27,7 @@ pub(super) struct PostKey {
 }
 
 /// One connection that is listened at.
-pub(super) struct Post {
+pub struct Post {
     pub list: Watchlist,
     pub changed: Arc<Notify>,
     pub _task: Task,
@@ -34,7 +35,7 @@ pub(super) struct Post {
 
 /// All posts.
 #[derive(Default)]
-pub(super) struct Posts(HashMap<PostKey, Post>);
+pub struct Posts(HashMap<PostKey, Post>);
 
 impl Posts {
     /// The post that has this partition of the broker's, or is to have it.

@@ -17,9 +17,11 @@ use rsasl::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{codes, heal::jittered, link::Link, token::Tokens};
+use super::super::wire::{codes, link::Link};
+use super::token::Tokens;
 use crate::{
     backend::kafka::connection::Sasl,
+    clock::jittered,
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
     task,
@@ -29,7 +31,7 @@ use crate::{
 const STEP: Duration = Duration::from_secs(4);
 
 /// Logs links in with one identity.
-pub(super) struct Authenticator {
+pub struct Authenticator {
     sasl: Sasl,
     tokens: Option<Tokens>,
 }
@@ -189,7 +191,7 @@ fn lifetime(answer: &SaslAuthenticateResponse) -> Option<Duration> {
 }
 
 /// Logs `link` in again, each time before its login expires: the broker would hang up then.
-pub(super) fn keep_logged_in(link: &Arc<Link>, authenticator: &Arc<Authenticator>, lifetime: Option<Duration>) {
+pub fn keep_logged_in(link: &Arc<Link>, authenticator: &Arc<Authenticator>, lifetime: Option<Duration>) {
     let Some(mut lifetime) = lifetime else { return };
     let (weak, authenticator) = (Arc::downgrade(link), Arc::clone(authenticator));
     link.attach(task::spawn(async move {

@@ -3,16 +3,24 @@
 //! Each trigger's read runs in its own task and asks small questions; that they become few requests is the business
 //! of whom it asks.
 
+mod commits;
+mod offset_fetch;
+pub mod offsets;
+
 use std::sync::Arc;
 
 use futures::future::{join, try_join_all};
 
-use super::{
-    cluster::Cluster,
+use self::{
     commits::{Commits, GroupCommits, Question},
     offsets::{At, Offsets, TopicOffsets},
+};
+use super::{
+    cluster::{
+        Cluster,
+        topics::{Topic, Topics},
+    },
     query::{Commit, Isolation, PartitionOffsets, Query, Topics as Wanted},
-    topics::{Topic, Topics},
 };
 use crate::error::ReadError;
 
@@ -20,7 +28,7 @@ use crate::error::ReadError;
 type Part = (Arc<Topic>, Vec<i32>);
 
 /// Whom a read asks.
-pub(super) struct Readers {
+pub struct Readers {
     pub topics: Arc<Topics>,
     commits: Commits,
     pub offsets: Arc<Offsets>,
