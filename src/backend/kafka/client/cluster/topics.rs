@@ -88,7 +88,6 @@ struct Flight {
 
 type TopicAsk = Ask<Question, Arc<Topic>>;
 
-#[derive(Clone)]
 struct Question {
     name: Arc<str>,
     /// Only an answer from after this time will do.
