@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
     ("trigger", &["backend", "error", "limits", "metadata", "net"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
-    ("watch", &["limits", "sampler"]),
+    ("watch", &["limits", "sampler", "trigger"]),
     ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),
     ("admin", &["limits", "sampler", "telemetry"]),
     ("app", &["admin", "backend", "clock", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
