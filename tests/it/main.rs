@@ -15,6 +15,7 @@ mod gates;
 mod grpc;
 mod keda;
 mod push;
+mod repeats;
 mod sampler;
 mod scripted;
 mod structure;
