@@ -34,3 +34,9 @@ pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Task {
 pub fn detach(work: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(work);
 }
+
+/// Runs `work`, which keeps a processor busy, beside the worker threads, and waits for it; `None` if it panicked. It
+/// cannot be stopped, so it must bound its own length.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -40,10 +40,10 @@ pub struct Answer {
 }
 
 impl Http {
-    /// Reads the system's root certificates, so call it once per connection. Connects to nothing yet.
-    pub fn new(tls: &Tls) -> Result<Self, ReadError> {
+    /// May wait for a key to be decrypted, so make one per connection. Connects to nothing yet.
+    pub async fn new(tls: &Tls) -> Result<Self, ReadError> {
         Client::builder()
-            .tls_backend_preconfigured(tls.client_config()?)
+            .tls_backend_preconfigured(tls.client_config().await?)
             .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)

@@ -42,7 +42,7 @@ async fn server(answer: &str) -> (String, Task, std::sync::Arc<parking_lot::Mute
 
 async fn get(url: &str) -> Result<Answer, ReadError> {
     aws_lc_rs::default_provider().install_default().ok();
-    let http = Http::new(&Tls::default()).unwrap();
+    let http = Http::new(&Tls::default()).await.unwrap();
     http.send(Request::new(reqwest::Method::GET, url.parse().unwrap()), SECOND).await
 }
 

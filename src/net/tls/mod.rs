@@ -3,19 +3,20 @@
 //! Not for: KEDA's channel to us. KEDA reads `enableTLS` and `unsafeSsl` for that, so here they mean nothing;
 //! towards a broker it is `tls: enable` and `skipTlsVerify`.
 
+mod explain;
+mod key;
+mod pem;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-};
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
-    pem::{self, PemObject},
-};
+use rustls::{ClientConfig, Error, client::danger::ServerCertVerifier, crypto::CryptoProvider};
 
+pub use self::explain::Session;
+use self::verify::{AcceptAny, Verifier};
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::{Reader, Secret},
@@ -61,105 +62,40 @@ impl Tls {
         tls
     }
 
-    /// The rustls configuration. Reads the system's root certificates, so call it once per connection.
-    pub fn client_config(&self) -> Result<ClientConfig, ReadError> {
+    /// The rustls configuration. May wait for a key to be decrypted, so make it once per connection.
+    pub async fn client_config(&self) -> Result<ClientConfig, ReadError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable("TLS versions", &error))?;
-        let builder = if self.skip_verify {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
-        } else {
-            builder.with_root_certificates(self.roots()?)
+            .map_err(|_| ReadError::new(ReadErrorKind::Internal, "the TLS library has no usable version"))?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?);
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(builder.with_no_client_auth()) };
+        let chain = pem::certificates(cert.expose()).map_err(|why| unusable(CERT, why))?;
+        let key = match &self.key_password {
+            Some(password) => key::decrypt(key, password).await,
+            None => pem::private_key(key.expose()),
         };
-        let (Some(cert), Some(_)) = (&self.cert, &self.key) else { return Ok(builder.with_no_client_auth()) };
-        let chain = certificates(CERT, cert)?;
-        builder.with_client_auth_cert(chain, self.private_key()?).map_err(|error| unusable("`cert` and `key`", &error))
+        let key = key.map_err(|why| unusable(KEY, why))?;
+        builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+            Error::InconsistentKeys(_) => unusable(KEY, "it is not the key of `cert`: give the pair"),
+            Error::InvalidCertificate(_) => unusable(CERT, "its certificate cannot be read: issue it anew"),
+            _ => unusable(KEY, "it is of a kind that we cannot use: take RSA of 2048 to 8192 bits, ECDSA or Ed25519"),
+        })
     }
 
-    /// The client key, decrypted if need be.
-    pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, ReadError> {
-        let pem = self.key.as_ref().map_or("", Secret::expose);
-        let Some(password) = &self.key_password else {
-            return PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| match error {
-                pem::Error::NoItemsFound if pem.contains("ENCRYPTED") => {
-                    unusable("`key`", &"it is encrypted, give its password as `keyPassword`")
-                }
-                other => unusable("`key`", &other),
-            });
+    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, ReadError> {
+        if self.skip_verify {
+            return Ok(Arc::new(AcceptAny(provider)));
+        }
+        let given = match &self.ca {
+            Some(ca) => pem::certificates(ca.expose()).map_err(|why| unusable(CA, why))?,
+            None => Vec::new(),
         };
-        let (label, document) = SecretDocument::from_pem(pem).map_err(|error| unusable("`key`", &error))?;
-        if label != "ENCRYPTED PRIVATE KEY" {
-            let text = "`keyPassword` is for encrypted PKCS#8, convert the key with `openssl pkcs8 -topk8` or drop the password";
-            return Err(unusable("`key`", &text));
-        }
-        let decrypted = EncryptedPrivateKeyInfo::try_from(document.as_bytes())
-            .and_then(|info| info.decrypt(password.expose()))
-            .map_err(|_| unusable("`key`", &"`keyPassword` does not decrypt it"))?;
-        Ok(PrivatePkcs8KeyDer::from(decrypted.as_bytes().to_vec()).into())
-    }
-
-    fn roots(&self) -> Result<RootCertStore, ReadError> {
-        let mut roots = RootCertStore::empty();
-        // A system without root certificates is fine as long as `ca` has the one that counts.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(ca) = &self.ca {
-            for certificate in certificates(CA, ca)? {
-                roots.add(certificate).map_err(|error| unusable("`ca`", &error))?;
-            }
-        }
-        Ok(roots)
+        Ok(Arc::new(Verifier::new(given, provider).map_err(|why| unusable(CA, why))?))
     }
 }
 
-fn certificates(key: &str, pem: &Secret) -> Result<Vec<CertificateDer<'static>>, ReadError> {
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose().as_bytes()).collect();
-    match parsed {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(unusable(&format!("`{key}`"), &"no PEM certificate in it: give the text itself, not a path")),
-        Err(error) => Err(unusable(&format!("`{key}`"), &error)),
-    }
-}
-
-fn unusable(what: &str, why: &dyn std::fmt::Display) -> ReadError {
-    ReadError::new(ReadErrorKind::Denied, format!("{what} cannot be used for TLS: {why}")).of_connection()
-}
-
-/// `skipTlsVerify`: any certificate will do, though the handshake's signatures must still be sound.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+/// What is wrong with the text of `key`; `why` is ours, never a library's, which would show the text.
+fn unusable(key: &str, why: &str) -> ReadError {
+    ReadError::new(ReadErrorKind::Denied, format!("`{key}` cannot be used for TLS: {why}")).of_connection()
 }

@@ -2,13 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use rustls_pki_types::ServerName;
 use tokio::{
     net::{TcpStream, lookup_host},
+    sync::OnceCell,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
@@ -31,7 +32,7 @@ pub(super) const SETUP: Duration = Duration::from_secs(3);
 /// Opens links for one connection.
 pub(super) struct Dialer {
     connection: Connection,
-    tls: OnceLock<Result<TlsConnector, ReadError>>,
+    tls: OnceCell<TlsConnector>,
     authenticator: Option<Arc<Authenticator>>,
     counts: Arc<Counts>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Dialer {
 impl Dialer {
     pub fn new(connection: Connection, counts: Arc<Counts>) -> Self {
         let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl)));
-        Self { connection, tls: OnceLock::new(), authenticator, counts }
+        Self { connection, tls: OnceCell::new(), authenticator, counts }
     }
 
     /// Opens a link to `address`.
@@ -55,12 +56,13 @@ impl Dialer {
         if let Some(authenticator) = &self.authenticator {
             authenticator.prepare().await?;
         }
+        let connector = self.connector().await?;
         let stream = connect(&peer, until).await?;
         self.counts.connections.fetch_add(1, Ordering::Relaxed);
-        let link = match self.connector() {
+        let link = match &connector {
             None => Link::open(stream, peer, Arc::clone(&self.counts)),
             Some(connector) => {
-                let stream = handshake(connector?, stream, &peer, until).await?;
+                let stream = handshake(connector, stream, &peer, until).await?;
                 Link::open(stream, peer, Arc::clone(&self.counts))
             }
         };
@@ -75,10 +77,10 @@ impl Dialer {
         Ok(link)
     }
 
-    fn connector(&self) -> Option<Result<TlsConnector, ReadError>> {
-        let tls = self.connection.tls.as_ref()?;
-        let connector = || tls.client_config().map(|config| TlsConnector::from(Arc::new(config)));
-        Some(self.tls.get_or_init(connector).clone())
+    async fn connector(&self) -> Result<Option<&TlsConnector>, ReadError> {
+        let Some(tls) = &self.connection.tls else { return Ok(None) };
+        let connector = async || tls.client_config().await.map(|config| TlsConnector::from(Arc::new(config)));
+        self.tls.get_or_try_init(connector).await.map(Some)
     }
 }
 
@@ -113,7 +115,7 @@ async fn connect(peer: &Peer, until: Instant) -> Result<TcpStream, ReadError> {
 }
 
 async fn handshake(
-    connector: TlsConnector,
+    connector: &TlsConnector,
     stream: TcpStream,
     peer: &Peer,
     until: Instant,

@@ -127,7 +127,7 @@ impl Issuer {
     async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
         match self {
             Self::Oidc { grant, http } => {
-                grant.ask(http.get_or_try_init(|| async { Http::new(&Tls::default()) }).await?).await
+                grant.ask(http.get_or_try_init(async || Http::new(&Tls::default()).await).await?).await
             }
             Self::Msk { msk, identity } => sign(msk, identity).await,
         }

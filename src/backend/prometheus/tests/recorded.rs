@@ -12,7 +12,10 @@ use crate::{
     error::SpecError,
     identity::aws::Credentials,
     metadata::{Metadata, Reader, Secret},
-    net::http::{Answer, Http},
+    net::{
+        http::{Answer, Http},
+        tls::Tls,
+    },
 };
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/prometheus.json"));
@@ -225,6 +228,11 @@ const SENT: [Difference<Sent>; 3] = [
     },
 ];
 
+fn http(tls: &Tls) -> Http {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(Http::new(tls)).expect("no TLS material")
+}
+
 #[test]
 fn requests_are_sent_as_recorded() {
     aws_lc_rs::default_provider().install_default().ok();
@@ -236,7 +244,7 @@ fn requests_are_sent_as_recorded() {
     VECTORS.hold("request", &SENT, keda, |case| {
         let server = text(&case["metadata"], "serverAddress").replace("{hostport}", "p:9090");
         let spec = read(case, &[("serverAddress", &server)]).expect("a legal trigger");
-        let http = Http::new(&spec.connection.tls).expect("no TLS material");
+        let http = http(&spec.connection.tls);
         let request = request_as_sent(&http, &spec.connection, Method::GET, &spec.question).expect("legal headers");
         let url = request.url();
         let query: Vec<String> = url
@@ -277,7 +285,7 @@ fn google_is_asked_as_recorded() {
             more.push(("credentialsFromEnv", json));
         }
         let spec = read(case, &more).expect("a legal trigger");
-        let http = Http::new(&spec.connection.tls).expect("no TLS material");
+        let http = http(&spec.connection.tls);
         let request = request_as_sent(&http, &spec.connection, Method::GET, &spec.question).expect("legal headers");
         let url = request.url();
         let query = url.query_pairs().find(|(name, _)| name == "query").map(|(_, value)| value.into_owned());

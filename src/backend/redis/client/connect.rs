@@ -108,7 +108,7 @@ impl Dialer {
         // A lone small command must not wait for company.
         socket.set_nodelay(true).map_err(|error| trouble::not_connected(place, &error))?;
         let Some(tls) = &self.connection.tls else { return Ok(Box::new(socket)) };
-        let config = self.tls.get_or_try_init(|| async { tls.client_config().map(Arc::new) }).await?;
+        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
         let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::unresolved(place))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
         Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error))?))
