@@ -11,7 +11,7 @@ use reqwest::{
     redirect::{Attempt, Policy},
 };
 
-use super::tls::Tls;
+use super::tls::{Session, Tls};
 use crate::{
     error::{ReadError, ReadErrorKind},
     limits,
@@ -26,7 +26,10 @@ const MOST_REDIRECTS: usize = 10;
 
 /// A pool of connections with one TLS configuration. Honours `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 #[derive(Debug, Clone)]
-pub struct Http(Client);
+pub struct Http {
+    client: Client,
+    client_certificate: bool,
+}
 
 /// What a server answered, whatever the status.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Http {
             .redirect(Policy::custom(stay))
             .referer(false)
             .build()
-            .map(Self)
+            .map(|client| Self { client, client_certificate: tls.cert.is_some() })
             .map_err(|error| {
                 let text = format!("an HTTP client cannot be made: {}", innermost(&error));
                 ReadError::new(ReadErrorKind::Internal, text).of_connection()
@@ -60,7 +63,7 @@ impl Http {
 
     /// A request to fill; a user part of `url` becomes its Basic login.
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.0.request(method, url)
+        self.client.request(method, url)
     }
 
     /// Sends `request` and reads the whole answer, both within `deadline`.
@@ -70,8 +73,8 @@ impl Http {
     pub async fn send(&self, mut request: Request, deadline: Duration) -> Result<Answer, ReadError> {
         let place = place(request.url());
         *request.timeout_mut() = Some(deadline);
-        let explain = |error: reqwest::Error| explain(&place, deadline, &error);
-        let mut response = self.0.execute(request).await.map_err(explain)?;
+        let explain = |error: reqwest::Error| explain(&place, self.client_certificate, deadline, &error);
+        let mut response = self.client.execute(request).await.map_err(explain)?;
         let too_large = || {
             let text = format!("{place} answered with more than {} MiB: ask for less", limits::HTTP_BODY >> 20);
             ReadError::new(ReadErrorKind::BadReply, text)
@@ -173,17 +176,19 @@ fn stay(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if same && attempt.previous().len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
 }
 
-fn explain(place: &str, deadline: Duration, error: &reqwest::Error) -> ReadError {
+fn explain(place: &str, client_certificate: bool, deadline: Duration, error: &reqwest::Error) -> ReadError {
     use ReadErrorKind::{Timeout, Unreachable};
+    let session = Session { place, client_certificate, without_tls: "use `http`, or give its TLS port" };
+    if let Some(error) = session.failed_by(error) {
+        return error;
+    }
     // A connection that does not come about is a timeout as well, so this is asked first.
     if error.is_connect() {
-        let (cause, cure) = match find::<rustls::Error>(error) {
-            Some(tls) => (tls.to_string(), "check the scheme and the certificates: `ca` adds an authority"),
-            None if error.is_timeout() => (
-                format!("no connection within {CONNECT_TIMEOUT:?}"),
-                "check the address, and that a network policy lets us through",
-            ),
-            None => (innermost(error), "check the address, and that it is up"),
+        let (cause, cure) = if error.is_timeout() {
+            let cure = "check the address, and that a network policy lets us through";
+            (format!("no connection within {CONNECT_TIMEOUT:?}"), cure)
+        } else {
+            (innermost(error), "check the address, and that it is up")
         };
         return ReadError::new(Unreachable, format!("{place} cannot be reached: {cause}: {cure}"));
     }
@@ -197,11 +202,6 @@ fn explain(place: &str, deadline: Duration, error: &reqwest::Error) -> ReadError
 /// The error at the end of the chain: reqwest's own texts name the URL, with everything in it.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// The first error of type `E` in the chain.
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// `error` and what caused it. An `io::Error` hides the error it holds from `source`.

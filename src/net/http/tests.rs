@@ -114,7 +114,7 @@ async fn a_server_without_tls_where_tls_was_expected_says_so() {
     let (here, _task, _) = server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let error = get(&format!("https://{here}/")).await.unwrap_err();
     assert_eq!(error.kind, ReadErrorKind::Unreachable);
-    assert!(error.to_string().ends_with("check the scheme and the certificates: `ca` adds an authority"), "{error}");
+    assert!(error.to_string().ends_with("does not speak TLS: use `http`, or give its TLS port"), "{error}");
 }
 
 #[test]

@@ -27,8 +27,8 @@ impl Session<'_> {
     #[must_use]
     pub fn failed(&self, error: &Error) -> ReadError {
         let (kind, what) = match error {
-            Error::InvalidCertificate(bad) => (Denied, certificate(bad).to_owned()),
-            Error::NoCertificatesPresented => (Denied, "shows no certificate: give its server one".to_owned()),
+            Error::InvalidCertificate(bad) => (Unreachable, certificate(bad).to_owned()),
+            Error::NoCertificatesPresented => (Unreachable, "shows no certificate: give its server one".to_owned()),
             Error::AlertReceived(alert) => self.alert(*alert),
             Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
                 (Unreachable, "speaks neither TLS 1.2 nor 1.3: enable one of them there".to_owned())
@@ -99,7 +99,7 @@ fn certificate(bad: &Bad) -> &'static str {
             "shows a certificate of an unknown issuer: set `ca` to the issuer's certificate"
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            "shows a certificate for another name: use a name that is in it, or `skipTlsVerify: \"true\"`"
+            "shows a certificate for another name: use a name that is in it, or `skipTlsVerify: true`"
         }
         Bad::Expired | Bad::ExpiredContext { .. } => "shows an expired certificate: renew it there",
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
