@@ -13,7 +13,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, Error, client::danger::ServerCertVerifier, crypto::CryptoProvider};
+use rustls::{
+    ClientConfig, ConfigBuilder, Error,
+    client::{WantsClientCert, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
+};
 
 pub use self::explain::Session;
 use self::verify::{AcceptAny, Verifier};
@@ -64,11 +68,7 @@ impl Tls {
 
     /// The rustls configuration. May wait for a key to be decrypted, so make it once per connection.
     pub async fn client_config(&self) -> Result<ClientConfig, ReadError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|_| ReadError::new(ReadErrorKind::Internal, "the TLS library has no usable version"))?;
-        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?);
+        let builder = self.verifying()?;
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(builder.with_no_client_auth()) };
         let chain = pem::certificates(cert.expose()).map_err(|why| unusable(CERT, why))?;
         let key = match &self.key_password {
@@ -81,6 +81,19 @@ impl Tls {
             Error::InvalidCertificate(_) => unusable(CERT, "its certificate cannot be read: issue it anew"),
             _ => unusable(KEY, "it is of a kind that we cannot use: take RSA of 2048 to 8192 bits, ECDSA or Ed25519"),
         })
+    }
+
+    /// The rustls configuration of a client that trusts the system's roots and shows no certificate.
+    pub fn of_system() -> Result<ClientConfig, ReadError> {
+        Self::default().verifying().map(|builder| builder.with_no_client_auth())
+    }
+
+    fn verifying(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ReadError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| ReadError::new(ReadErrorKind::Internal, "the TLS library has no usable version"))?;
+        Ok(builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?))
     }
 
     fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, ReadError> {
