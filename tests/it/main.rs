@@ -14,6 +14,7 @@ mod docs;
 mod grpc;
 mod keda;
 mod push;
+mod repeats;
 mod sampler;
 mod scripted;
 mod structure;
