@@ -181,7 +181,7 @@ fn tls(peer: &Peer, stage: Stage, error: &rustls::Error) -> ReadError {
             let text = format!("{place} ends the TLS session: it may want a client certificate, set `cert` and `key`");
             ReadError::new(ReadErrorKind::Denied, text).of_connection()
         }
-        rustls::Error::InvalidMessage(_) if stage == Stage::TlsHandshake && peer.has_worked() => {
+        rustls::Error::InvalidMessage(_) if peer.has_worked() => {
             let cure = "it has done so before: was its listener changed, or does something else answer at its address?";
             ReadError::new(ReadErrorKind::Unreachable, format!("{place} does not answer in TLS: {cure}"))
         }
