@@ -20,6 +20,7 @@ mod calls;
 mod fleet;
 mod held;
 mod host;
+mod hostile;
 mod isolation;
 mod kafka;
 mod memory;
@@ -37,6 +38,8 @@ mod amqp_proxy;
 #[path = "../../tests/emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
+#[path = "../../tests/emulator/hostile.rs"]
+mod hostile_triggers;
 #[path = "../../tests/emulator/process.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod process;
@@ -78,6 +81,9 @@ async fn main() {
     }
     if wanted("pushes") {
         pushes::of_active_triggers(&mut report).await;
+    }
+    if wanted("hostile") {
+        hostile::triggers(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;

@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[cfg(all(feature = "kafka", feature = "redis"))]
+mod hostile;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(all(feature = "kafka", feature = "redis"))]
@@ -18,6 +20,8 @@ mod keda;
 mod prometheus;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg(all(feature = "sqs", feature = "prometheus"))]
+mod recovery;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sqs")]
@@ -25,6 +29,9 @@ mod sqs;
 
 #[path = "../emulator/mod.rs"]
 mod emulator;
+#[cfg(all(feature = "kafka", feature = "redis"))]
+#[path = "../emulator/hostile.rs"]
+mod hostile_triggers;
 #[path = "../emulator/process.rs"]
 mod process;
 #[path = "../stand_in/mod.rs"]

@@ -36,6 +36,12 @@ impl Keda {
         Self { client: ExternalScalerClient::new(channel), object }
     }
 
+    /// The same trigger of an object elsewhere.
+    pub fn in_namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.object.namespace);
+        self
+    }
+
     /// The reconciler, the scale loop and the HPA path all begin here: exactly one spec.
     pub async fn spec(&mut self) -> Result<MetricSpec, Status> {
         let GetMetricSpecResponse { mut metric_specs } =

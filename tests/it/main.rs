@@ -21,4 +21,5 @@ mod scripted;
 mod structure;
 
 #[path = "../emulator/mod.rs"]
+#[allow(dead_code, reason = "shared with the benches")]
 mod emulator;
