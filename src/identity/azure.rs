@@ -27,7 +27,6 @@ use crate::{
     net::{
         Reach,
         http::{Http, Method, Request, header::HeaderName, header::HeaderValue},
-        tls::Tls,
     },
 };
 
@@ -77,7 +76,7 @@ impl Tokens {
 impl Source {
     fn library(&self) -> Result<Arc<WorkloadIdentityCredential>, ReadError> {
         // `AZURE_AUTHORITY_HOST` is the operator's to name.
-        let http = Http::new(&Tls::default(), Reach::of_operator())?.taking(limits::IDENTITY_BODY);
+        let http = Http::of_system(Reach::of_operator())?.taking(limits::IDENTITY_BODY);
         let transport = Some(Transport::new(Arc::new(Client(http))));
         let client_options = ClientOptions { transport, ..ClientOptions::default() };
         let options = WorkloadIdentityCredentialOptions {

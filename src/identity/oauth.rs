@@ -128,8 +128,9 @@ impl Issuer for Grant {
 
     /// The secret goes as a Basic login first, as the RFC prefers; in the body where that is refused.
     async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
-        let connect =
-            || async { Http::new(&self.tls, self.reach.clone()).map(|http| http.taking(limits::IDENTITY_BODY)) };
+        let connect = || async {
+            Ok::<_, ReadError>(Http::new(&self.tls, self.reach.clone()).await?.taking(limits::IDENTITY_BODY))
+        };
         let http = self.http.get_or_try_init(connect).await?;
         let in_body = self.in_body.load(Ordering::Relaxed);
         let mut answer = http.send(self.form(in_body)?, FETCH).await.map_err(ReadError::of_connection)?;
