@@ -6,13 +6,19 @@
 mod askers;
 mod entry;
 mod gate;
+mod pages;
 mod plan;
+mod refused;
 mod state;
+mod table;
 mod view;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    hash::BuildHasher,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,20 +28,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use askers::Told;
+pub use pages::{Filter, Page};
 pub use state::{Failure, State};
+pub use table::{Allowance, Full, Room};
 pub use view::View;
 
-use self::{entry::Entry, gate::Gates};
+use self::{
+    entry::Entry,
+    gate::Gates,
+    refused::Refused,
+    table::{Slot, Table},
+};
 use crate::{
     backend::Registry,
     clock::Clock,
-    error::{ReadError, SpecError},
+    error::{Problem, ReadError, SpecError, quoted},
+    limits::{self, Limit},
     metadata::Metadata,
     net::{Policy, Reach},
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::Metrics,
-    trigger::{Push, Trigger},
+    trigger::{Push, Trigger, metric_of_refused},
 };
 
 /// How the sampler behaves where a trigger does not say.
@@ -52,6 +66,8 @@ pub struct Settings {
     pub forget_after: Duration,
     /// Who may reach what.
     pub policy: Policy,
+    /// How much may be observed.
+    pub allowance: Allowance,
 }
 
 impl Default for Settings {
@@ -62,6 +78,7 @@ impl Default for Settings {
             wanted_for: Duration::from_secs(40),
             forget_after: Duration::from_secs(600),
             policy: Policy::same_for_all(Reach::open()),
+            allowance: Allowance::default(),
         }
     }
 }
@@ -89,6 +106,9 @@ pub enum AskError {
     /// The metadata cannot be followed.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// There is no room for it.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The source cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -105,41 +125,53 @@ struct Core {
     clock: Clock,
     metrics: Arc<Metrics>,
     gates: Arc<Gates>,
-    slots: RwLock<HashMap<Arc<Metadata>, Slot>>,
+    table: RwLock<Table>,
+    refused: Refused,
+    /// The last number that a trigger was given.
+    numbers: AtomicU64,
+    /// What tells refused triggers apart.
+    digests: std::hash::RandomState,
+    /// Follows the policy.
+    _follower: Task,
     /// Set when nothing is observed any more.
     closed: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Slot {
-    entry: Arc<Entry>,
-    _loop: Task,
 }
 
 impl Sampler {
     /// A sampler that knows no trigger yet.
     #[must_use]
     pub fn new(registry: Registry, settings: Settings, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let gates = Arc::default();
-        let core = Core {
+        let core = |core: &Weak<Core>| Core {
             registry,
-            settings,
             clock,
             metrics,
-            gates,
-            slots: RwLock::default(),
+            gates: Arc::default(),
+            table: RwLock::default(),
+            refused: Refused::default(),
+            numbers: AtomicU64::new(0),
+            digests: std::hash::RandomState::new(),
+            _follower: task::spawn(follow(settings.policy.clone(), Weak::clone(core))),
+            settings,
             closed: CancellationToken::new(),
         };
-        Self(Arc::new(core))
+        Self(Arc::new_cyclic(core))
     }
 
-    /// The metric of a trigger. Pure: no I/O, and the trigger is not put under observation.
+    /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
+    /// metric. Pure: no I/O, and the trigger is not put under observation. An error only where no object asks.
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
-        if let Some(slot) = self.0.slots.read().get(metadata) {
-            return Ok(slot.entry.trigger.source.metric().clone());
+        check(object)?;
+        let reach = self.0.settings.policy.reach(object.namespace);
+        if let Some(entry) = self.0.table.read().find(metadata, &reach) {
+            return Ok(entry.trigger.source.metric().clone());
         }
-        let trigger = self.0.parse(object, metadata)?;
-        Ok(trigger.source.metric().clone())
+        match self.0.parse(&reach, metadata) {
+            Ok(trigger) => Ok(trigger.source.metric().clone()),
+            Err(error) => {
+                self.0.refuse(object, &reach, metadata, &error.to_string());
+                Ok(metric_of_refused(&self.0.registry, metadata))
+            }
+        }
     }
 
     /// The metric and present sample of a trigger: from memory, or from the look that is due.
@@ -163,7 +195,7 @@ impl Sampler {
     }
 
     /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
-    pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, SpecError> {
+    pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, AskError> {
         let (entry, _) = self.0.observe(object, metadata)?;
         let told = entry.stream_opened(object);
         self.0.metrics.streams.inc();
@@ -171,10 +203,20 @@ impl Sampler {
         Ok(Subscription { object, states: entry.state.subscribe(), told, entry, core: Arc::clone(&self.0) })
     }
 
-    /// Every trigger under observation, for the pages.
+    /// Resolves when what may be reached changes.
+    pub fn policy_changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut changes = self.0.settings.policy.changes();
+        async move {
+            if changes.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// How many connections are in use.
     #[must_use]
-    pub fn triggers(&self) -> Vec<View> {
-        self.0.slots.read().values().map(|slot| View::of(&slot.entry)).collect()
+    pub fn connections(&self) -> usize {
+        self.0.table.read().connections()
     }
 
     /// Each backend's name and how many requests it has sent to its brokers.
@@ -191,15 +233,14 @@ impl Sampler {
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.
     pub fn close(&self) {
         self.0.closed.cancel();
-        let slots = std::mem::take(&mut *self.0.slots.write());
-        self.0.metrics.triggers.dec_by(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+        let table = std::mem::take(&mut *self.0.table.write());
+        self.0.metrics.triggers.dec_by(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
 }
 
 impl Core {
-    fn parse(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Trigger, SpecError> {
-        let reach = self.settings.policy.reach(object.namespace);
-        Trigger::parse(&self.registry, metadata, &reach, self.settings.default_interval)
+    fn parse(&self, reach: &Reach, metadata: &Metadata) -> Result<Trigger, SpecError> {
+        Trigger::parse(&self.registry, metadata, reach, self.settings.default_interval)
     }
 
     /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
@@ -207,36 +248,102 @@ impl Core {
         self: &Arc<Self>,
         object: ObjectRef<&str>,
         metadata: &Metadata,
-    ) -> Result<(Arc<Entry>, Duration), SpecError> {
+    ) -> Result<(Arc<Entry>, Duration), AskError> {
+        check(object)?;
         let now = Instant::now();
-        if let Some(slot) = self.slots.read().get(metadata) {
-            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
+        let reach = self.settings.policy.reach(object.namespace);
+        let room = {
+            let table = self.table.read();
+            if let Some(entry) = table.find(metadata, &reach) {
+                return Ok((Arc::clone(entry), entry.asked(object, now)));
+            }
+            // Asked before the metadata is read, which costs much more.
+            table.room_for_trigger(object.namespace, &self.settings.allowance)
+        };
+        let made = room.map_err(AskError::from).and_then(|()| self.make(object, &reach, metadata, now));
+        if let Err(error) = &made {
+            self.refuse(object, &reach, metadata, &error.to_string());
         }
-        let trigger = self.parse(object, metadata)?;
-        let mut slots = self.slots.write();
-        if let Some(slot) = slots.get(metadata) {
-            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
+        Ok((made?, Duration::ZERO))
+    }
+
+    /// Puts a trigger under observation, unless somebody else just has.
+    fn make(
+        self: &Arc<Self>,
+        object: ObjectRef<&str>,
+        reach: &Reach,
+        metadata: &Metadata,
+        now: Instant,
+    ) -> Result<Arc<Entry>, AskError> {
+        let trigger = self.parse(reach, metadata)?;
+        let mut table = self.table.write();
+        if let Some(entry) = table.find(metadata, reach) {
+            entry.asked(object, now);
+            return Ok(Arc::clone(entry));
         }
-        announce(object, &trigger);
-        let entry = Arc::new(Entry::new(trigger));
+        table.room_for_trigger(object.namespace, &self.settings.allowance)?;
+        table.room_for_connection(trigger.source.connection(), object.namespace, &self.settings.allowance)?;
+        let entry = Arc::new(Entry::new(self.next_number(), trigger));
         entry.asked(object, now);
-        if !self.closed.is_cancelled() {
+        if self.settings.policy.reach(object.namespace) != *reach {
+            // Replaced meanwhile: whoever follows the policy may have been here already.
+            entry.retire();
+        } else if !self.closed.is_cancelled() {
             let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
             let refresh = task::spawn(async move { observed.run(core).await });
-            slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
+            table.insert(Slot {
+                entry: Arc::clone(&entry),
+                reach: reach.clone(),
+                namespace: Arc::from(object.namespace),
+                _loop: refresh,
+            });
             self.metrics.triggers.inc();
         }
-        Ok((entry, Duration::ZERO))
+        drop(table);
+        announce(object, &entry.trigger);
+        Ok(entry)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Remembers a trigger that is not observed, and says so once.
+    fn refuse(&self, object: ObjectRef<&str>, reach: &Reach, metadata: &Metadata, text: &str) {
+        let digest = self.digests.hash_one((metadata, reach));
+        let describe = || {
+            let scaler_type = quoted(metadata.get("scalerType").unwrap_or_default());
+            (self.next_number(), scaler_type, metric_of_refused(&self.registry, metadata))
+        };
+        if self.refused.note((digest, self.settings.forget_after), object, text, describe) {
+            let (namespace, name) = (object.namespace, object.name);
+            warn!(namespace, name, "trigger is refused: {text}");
+        }
+    }
+
+    /// Lets go of every trigger that observes what the namespace of one of its objects may not reach in this way any more.
+    fn retire(&self) {
+        let policy = &self.settings.policy;
+        let mut table = self.table.write();
+        let stale =
+            |slot: &&Slot| slot.entry.askers.namespaces().any(|namespace| policy.reach(&namespace) != slot.reach);
+        let stale: Vec<Arc<Entry>> = table.slots().filter(stale).map(|slot| Arc::clone(&slot.entry)).collect();
+        let gone: Vec<Slot> = stale.iter().filter_map(|entry| table.remove(entry)).collect();
+        drop(table);
+        self.metrics.triggers.dec_by(i64::try_from(gone.len()).unwrap_or(i64::MAX));
+        for entry in stale {
+            entry.retire();
+        }
     }
 
     /// Forgets an entry unless somebody has asked for it in the meantime. True when it is gone.
     fn forget(&self, entry: &Entry) -> bool {
-        let mut slots = self.slots.write();
+        let mut table = self.table.write();
         if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
             return false;
         }
         self.gates.forget(entry.trigger.source.connection());
-        let forgotten = slots.remove(&entry.trigger.metadata).is_some();
+        let forgotten = table.remove(entry).is_some();
         if forgotten {
             self.metrics.triggers.dec();
         }
@@ -251,6 +358,27 @@ impl Core {
 
     fn wanted_for(&self, trigger: &Trigger) -> Duration {
         self.settings.wanted_for.max(trigger.interval * 3)
+    }
+}
+
+/// What Kubernetes gives as names, and nothing that would garble a log.
+fn check(object: ObjectRef<&str>) -> Result<(), SpecError> {
+    let legal = |text: &str| text.len() <= limits::NAME && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if legal(object.namespace) && legal(object.name) {
+        return Ok(());
+    }
+    Limit::Request.crossed();
+    let text =
+        format!("`namespace` and `name` must be names as Kubernetes has them, of {} bytes at most", limits::NAME);
+    Err(SpecError { problems: vec![Problem::new("name", &text)] })
+}
+
+/// Holds the triggers against the policy whenever that is replaced.
+async fn follow(policy: Policy, core: Weak<Core>) {
+    let mut changes = policy.changes();
+    while changes.changed().await.is_ok() {
+        let Some(core) = core.upgrade() else { return };
+        core.retire();
     }
 }
 
