@@ -30,14 +30,14 @@ pub const TARGET: f64 = 9e15;
 // Triggers and connections: how many at a time.
 
 /// Triggers under observation where no option says otherwise, in all and for each namespace: one costs some 6 KiB, and
-/// no namespace takes more than a quarter of what others need too.
-pub const TRIGGERS: (usize, usize) = (20_000, 5_000);
+/// the others always have a quarter.
+pub const TRIGGERS: (usize, usize) = (20_000, 15_000);
 /// Connections that they use, likewise: each is a socket or two, and as many at the broker.
-pub const CONNECTIONS: (usize, usize) = (2_000, 500);
+pub const CONNECTIONS: (usize, usize) = (2_000, 1_500);
 /// Bytes of the metadata of all triggers under observation: each is held twice, once as it came and once understood.
 pub const METADATA: usize = 96 << 20;
 /// The same for one namespace.
-pub const METADATA_OF_NAMESPACE: usize = METADATA / 4;
+pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
 /// Rows of one answer of `/api/triggers`: some 3 KiB each.
 pub const ROWS: usize = 1_000;
 /// ScaledObjects that are remembered by name for one trigger, besides those with an open stream: enough to know whose

@@ -6,50 +6,41 @@
 mod askers;
 mod entry;
 mod gate;
+mod observe;
 mod pages;
 mod plan;
 mod refused;
 mod state;
+mod subscription;
 mod table;
 mod view;
 
 use std::{
-    hash::BuildHasher,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use parking_lot::RwLock;
-use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 pub use askers::Told;
 pub use pages::{Filter, Page};
 pub use state::{Failure, State};
+pub use subscription::Subscription;
 pub use table::{Allowance, Full, Room};
 pub use view::View;
 
-use self::{
-    entry::Entry,
-    gate::Gates,
-    refused::Refused,
-    table::{Slot, Table},
-};
+use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
-    error::{Problem, ReadError, SpecError, quoted},
-    limits::{self, Limit},
+    error::{ReadError, SpecError},
     metadata::Metadata,
     net::{Policy, Reach},
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::Metrics,
-    trigger::{Push, Trigger, metric_of_refused},
+    trigger::{Trigger, metric_of_refused},
 };
 
 /// How the sampler behaves where a trigger does not say.
@@ -150,7 +141,7 @@ impl Sampler {
             refused: Refused::default(),
             numbers: AtomicU64::new(0),
             digests: std::hash::RandomState::new(),
-            _follower: task::spawn(follow(settings.policy.clone(), Weak::clone(core))),
+            _follower: task::spawn(observe::follow(settings.policy.clone(), Weak::clone(core))),
             settings,
             closed: CancellationToken::new(),
         };
@@ -160,7 +151,7 @@ impl Sampler {
     /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
     /// metric. Pure: no I/O, and the trigger is not put under observation. An error only where no object asks.
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
-        check(object)?;
+        observe::check(object)?;
         let reach = self.0.settings.policy.reach(object.namespace);
         if let Some(entry) = self.0.table.read().find(metadata, &reach) {
             return Ok(entry.trigger.source.metric().clone());
@@ -197,10 +188,7 @@ impl Sampler {
     /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
     pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, AskError> {
         let (entry, _) = self.0.observe(object, metadata)?;
-        let told = entry.stream_opened(object);
-        self.0.metrics.streams.inc();
-        let object = ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() };
-        Ok(Subscription { object, states: entry.state.subscribe(), told, entry, core: Arc::clone(&self.0) })
+        Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 
     /// Resolves when what may be reached changes.
@@ -235,216 +223,5 @@ impl Sampler {
         self.0.closed.cancel();
         let table = std::mem::take(&mut *self.0.table.write());
         self.0.metrics.triggers.dec_by(i64::try_from(table.len()).unwrap_or(i64::MAX));
-    }
-}
-
-impl Core {
-    fn parse(&self, reach: &Reach, metadata: &Metadata) -> Result<Trigger, SpecError> {
-        Trigger::parse(&self.registry, metadata, reach, self.settings.default_interval)
-    }
-
-    /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
-    fn observe(
-        self: &Arc<Self>,
-        object: ObjectRef<&str>,
-        metadata: &Metadata,
-    ) -> Result<(Arc<Entry>, Duration), AskError> {
-        check(object)?;
-        let now = Instant::now();
-        let reach = self.settings.policy.reach(object.namespace);
-        let room = {
-            let table = self.table.read();
-            if let Some(entry) = table.find(metadata, &reach) {
-                return Ok((Arc::clone(entry), entry.asked(object, now)));
-            }
-            // Asked before the metadata is read, which costs much more.
-            table.room_for_trigger(object.namespace, &self.settings.allowance)
-        };
-        let made = room.map_err(AskError::from).and_then(|()| self.make(object, &reach, metadata, now));
-        if let Err(error) = &made {
-            self.refuse(object, &reach, metadata, &error.to_string());
-        }
-        Ok((made?, Duration::ZERO))
-    }
-
-    /// Puts a trigger under observation, unless somebody else just has.
-    fn make(
-        self: &Arc<Self>,
-        object: ObjectRef<&str>,
-        reach: &Reach,
-        metadata: &Metadata,
-        now: Instant,
-    ) -> Result<Arc<Entry>, AskError> {
-        let trigger = self.parse(reach, metadata)?;
-        let mut table = self.table.write();
-        if let Some(entry) = table.find(metadata, reach) {
-            entry.asked(object, now);
-            return Ok(Arc::clone(entry));
-        }
-        table.room_for_trigger(object.namespace, &self.settings.allowance)?;
-        table.room_for_connection(trigger.source.connection(), object.namespace, &self.settings.allowance)?;
-        let entry = Arc::new(Entry::new(self.next_number(), trigger));
-        entry.asked(object, now);
-        if self.settings.policy.reach(object.namespace) != *reach {
-            // Replaced meanwhile: whoever follows the policy may have been here already.
-            entry.retire();
-        } else if !self.closed.is_cancelled() {
-            let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
-            let refresh = task::spawn(async move { observed.run(core).await });
-            table.insert(Slot {
-                entry: Arc::clone(&entry),
-                reach: reach.clone(),
-                namespace: Arc::from(object.namespace),
-                _loop: refresh,
-            });
-            self.metrics.triggers.inc();
-        }
-        drop(table);
-        announce(object, &entry.trigger);
-        Ok(entry)
-    }
-
-    fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Remembers a trigger that is not observed, and says so once.
-    fn refuse(&self, object: ObjectRef<&str>, reach: &Reach, metadata: &Metadata, text: &str) {
-        let digest = self.digests.hash_one((metadata, reach));
-        let describe = || {
-            let scaler_type = quoted(metadata.get("scalerType").unwrap_or_default());
-            (self.next_number(), scaler_type, metric_of_refused(&self.registry, metadata))
-        };
-        if self.refused.note((digest, self.settings.forget_after), object, text, describe) {
-            let (namespace, name) = (object.namespace, object.name);
-            warn!(namespace, name, "trigger is refused: {text}");
-        }
-    }
-
-    /// Lets go of every trigger that observes what the namespace of one of its objects may not reach in this way any more.
-    fn retire(&self) {
-        let policy = &self.settings.policy;
-        let mut table = self.table.write();
-        let stale =
-            |slot: &&Slot| slot.entry.askers.namespaces().any(|namespace| policy.reach(&namespace) != slot.reach);
-        let stale: Vec<Arc<Entry>> = table.slots().filter(stale).map(|slot| Arc::clone(&slot.entry)).collect();
-        let gone: Vec<Slot> = stale.iter().filter_map(|entry| table.remove(entry)).collect();
-        drop(table);
-        self.metrics.triggers.dec_by(i64::try_from(gone.len()).unwrap_or(i64::MAX));
-        for entry in stale {
-            entry.retire();
-        }
-    }
-
-    /// Forgets an entry unless somebody has asked for it in the meantime. True when it is gone.
-    fn forget(&self, entry: &Entry) -> bool {
-        let mut table = self.table.write();
-        if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
-            return false;
-        }
-        self.gates.forget(entry.trigger.source.connection());
-        let forgotten = table.remove(entry).is_some();
-        if forgotten {
-            self.metrics.triggers.dec();
-        }
-        forgotten
-    }
-
-    /// A read may take no longer than its answer could be used, but a second at least: the first one connects.
-    fn read_deadline(&self, trigger: &Trigger) -> Duration {
-        let wanted = trigger.source.deadline().unwrap_or(self.settings.read_timeout);
-        wanted.min(trigger.max_staleness.max(Duration::from_secs(1)))
-    }
-
-    fn wanted_for(&self, trigger: &Trigger) -> Duration {
-        self.settings.wanted_for.max(trigger.interval * 3)
-    }
-}
-
-/// What Kubernetes gives as names, and nothing that would garble a log.
-fn check(object: ObjectRef<&str>) -> Result<(), SpecError> {
-    let legal = |text: &str| text.len() <= limits::NAME && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if legal(object.namespace) && legal(object.name) {
-        return Ok(());
-    }
-    Limit::Request.crossed();
-    let text =
-        format!("`namespace` and `name` must be names as Kubernetes has them, of {} bytes at most", limits::NAME);
-    Err(SpecError { problems: vec![Problem::new("name", &text)] })
-}
-
-/// Holds the triggers against the policy whenever that is replaced.
-async fn follow(policy: Policy, core: Weak<Core>) {
-    let mut changes = policy.changes();
-    while changes.changed().await.is_ok() {
-        let Some(core) = core.upgrade() else { return };
-        core.retire();
-    }
-}
-
-fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
-    let (namespace, name, source) = (object.namespace, object.name, trigger.source.describe());
-    info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
-    for warning in &trigger.warnings {
-        warn!(namespace, name, "{warning}");
-    }
-}
-
-/// A look over a trigger's shoulder. Dropping it lets the trigger go.
-#[derive(Debug)]
-pub struct Subscription {
-    object: ObjectRef,
-    entry: Arc<Entry>,
-    states: watch::Receiver<State>,
-    told: Option<Told>,
-    core: Arc<Core>,
-}
-
-impl Subscription {
-    /// The state now; the next [`changed`](Self::changed) waits for one after it.
-    pub fn state(&mut self) -> watch::Ref<'_, State> {
-        self.states.borrow_and_update()
-    }
-
-    /// Waits for a newer state. False when there will be none.
-    pub async fn changed(&mut self) -> bool {
-        self.states.changed().await.is_ok()
-    }
-
-    /// The trigger's own limit on how old a sample may be.
-    #[must_use]
-    pub fn max_staleness(&self) -> Duration {
-        self.entry.trigger.max_staleness
-    }
-
-    /// What the trigger wants to be told.
-    #[must_use]
-    pub fn push(&self) -> Push {
-        self.entry.trigger.push
-    }
-
-    /// What the object's last stream had told it, if that ended by age just now.
-    #[must_use]
-    pub fn told(&self) -> Option<Told> {
-        self.told
-    }
-
-    /// Until when the object needs no push about `rise`, since its own polls have heard of it and keep coming.
-    #[must_use]
-    pub fn hears(&self, rise: u64, now: Instant) -> Option<Instant> {
-        self.entry.askers.hears(self.object.borrowed(), rise, now)
-    }
-
-    /// The stream ends by its age: keeps what it has told for the one that follows.
-    pub fn aged(&self, told: Told) {
-        self.entry.askers.stream_aged(self.object.borrowed(), Instant::now(), told);
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.entry.streams.fetch_sub(1, Ordering::Relaxed);
-        self.entry.askers.stream_closed(self.object.borrowed());
-        self.core.metrics.streams.dec();
     }
 }

@@ -9,11 +9,14 @@
 )]
 
 mod admin;
+mod bounds;
 mod deploy;
 mod docs;
 mod grpc;
 mod keda;
+mod policy;
 mod push;
+mod refused;
 mod repeats;
 mod sampler;
 mod scripted;
