@@ -35,11 +35,12 @@ use crate::{
     backend::Registry,
     clock::Clock,
     error::{ReadError, SpecError},
+    limits::{self, Limit},
     metadata::Metadata,
-    net::{Policy, Reach},
+    net::{Policy, Reach, ReplyBytes},
     reading::{Metric, Sample},
     task::{self, Task},
-    telemetry::Metrics,
+    telemetry::{Metrics, Observed},
     trigger::{Trigger, metric_of_refused},
 };
 
@@ -207,15 +208,25 @@ impl Sampler {
         self.0.table.read().connections()
     }
 
-    /// Each backend's name and how many requests it has sent to its brokers.
-    pub fn broker_requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.registry.requests()
+    /// What is counted here and below, for the series.
+    pub fn observed(&self) -> Observed {
+        let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
+        Observed {
+            broker_requests: self.0.registry.requests().collect(),
+            connections: self.0.gates.len(),
+            failing_connections: self.0.gates.failing(),
+            limits: vec![
+                (Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT),
+                (Limit::Triggers, table.len(), allowance.triggers.in_all),
+                (Limit::Connections, table.connections(), allowance.connections.in_all),
+            ],
+        }
     }
 
     /// How many connections are failing now.
     #[must_use]
     pub fn failing_connections(&self) -> usize {
-        self.0.gates.len()
+        self.0.gates.failing()
     }
 
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.

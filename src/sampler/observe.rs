@@ -65,14 +65,17 @@ impl Core {
         }
         table.room_for_trigger(object.namespace, &self.settings.allowance)?;
         table.room_for_connection(trigger.source.connection(), object.namespace, &self.settings.allowance)?;
-        let entry = Arc::new(Entry::new(self.next_number(), trigger));
+        let entry = Arc::new(Entry::new(self.next_number(), trigger, &self.gates));
         entry.asked(object, now);
         if self.settings.policy.reach(object.namespace) != *reach {
             // Replaced meanwhile: whoever follows the policy may have been here already.
             entry.retire();
         } else if !self.closed.is_cancelled() {
             let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
-            let refresh = task::spawn(async move { observed.run(core).await });
+            let refresh = task::supervise("trigger", move || {
+                let (observed, core) = (Arc::clone(&observed), core.clone());
+                async move { observed.run(core).await }
+            });
             table.insert(Slot {
                 entry: Arc::clone(&entry),
                 reach: reach.clone(),
@@ -124,7 +127,6 @@ impl Core {
         if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
             return false;
         }
-        self.gates.forget(entry.trigger.source.connection());
         let forgotten = table.remove(entry).is_some();
         if forgotten {
             self.metrics.triggers.dec();

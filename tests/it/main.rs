@@ -12,6 +12,7 @@ mod admin;
 mod bounds;
 mod deploy;
 mod docs;
+mod gates;
 mod grpc;
 mod keda;
 mod policy;
