@@ -33,6 +33,7 @@ mod emulator;
 #[path = "../emulator/hostile.rs"]
 mod hostile_triggers;
 #[path = "../emulator/process.rs"]
+#[allow(dead_code, reason = "shared with the bench")]
 mod process;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;
