@@ -72,3 +72,28 @@ impl Refused {
         rows.values().filter_map(show).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_news_once_and_again_when_its_reason_changes() {
+        let (refused, forget_after) = (Refused::default(), Duration::from_secs(600));
+        let object = ObjectRef { namespace: "shop", name: "orders" };
+        let note = |digest, text: &str| {
+            let metric = Metric { name: "m".repeat(5000), target: 1.0 };
+            refused.note((digest, forget_after), object, text, || (digest, "kafka".to_owned(), metric))
+        };
+        let news = [note(1, "a"), note(1, "a"), note(1, "b"), note(1, "b"), note(2, "a"), note(1, "b")];
+        assert_eq!(news, [true, false, true, false, true, false]);
+        // A namespace that makes up new ones cannot fill the memory or the log.
+        let more = (10..10_000).filter(|digest| note(*digest, "a")).count();
+        assert_eq!(more, limits::REFUSED_TRIGGERS - 2);
+        let rows = refused.show(forget_after, |row| Some(row.metric.name.len()));
+        assert!(rows.len() == limits::REFUSED_TRIGGERS && rows.iter().all(|bytes| *bytes <= limits::TEXT));
+        tokio::time::advance(forget_after * 2).await;
+        assert!(note(1, "b"), "forgotten, so it is news again");
+        assert_eq!(refused.show(forget_after, |_| Some(())).len(), 1);
+    }
+}
