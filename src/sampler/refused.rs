@@ -40,7 +40,8 @@ impl Refused {
     ) -> bool {
         let now = Instant::now();
         let mut rows = self.0.lock();
-        if let Some(row) = rows.get_mut(&digest) {
+        let remembered = rows.get_mut(&digest).filter(|row| row.last_asked + forget_after > now);
+        if let Some(row) = remembered {
             row.last_asked = now;
             row.count += 1;
             row.askers.asked(object, now);
@@ -53,7 +54,7 @@ impl Refused {
         if rows.len() >= limits::REFUSED_TRIGGERS {
             rows.retain(|_, row| row.last_asked + forget_after > now);
         }
-        if rows.len() >= limits::REFUSED_TRIGGERS {
+        if rows.len() >= limits::REFUSED_TRIGGERS && !rows.contains_key(&digest) {
             return false;
         }
         let (number, scaler_type, metric) = describe();
