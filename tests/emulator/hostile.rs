@@ -52,6 +52,7 @@ pub async fn ask(channel: Channel, n: usize) -> Code {
         metadata.extend((0..60).map(|key| (format!("key-{key}-{}", &filler[..200]), filler[..3_000].to_owned())));
     }
     let pairs: Vec<_> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let mut keda = Keda::new(channel, &format!("h{n}"), &pairs).in_namespace(&format!("tenant{}", n % NAMESPACES));
+    let (namespace, name) = (format!("tenant{}", n % NAMESPACES), format!("h{n}"));
+    let mut keda = Keda::of(channel, (&namespace, &name), &pairs);
     keda.value("any", Some(Duration::from_secs(20))).await.map_or_else(|status| status.code(), |_| Code::Ok)
 }
