@@ -68,6 +68,15 @@ pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
 /// what was asked.
 pub const HTTP_BODY: usize = 10 << 20;
 
+// Kerberos.
+
+/// Logins by Kerberos under way at a time: each is a process of some 10 MB for a few milliseconds.
+pub const KERBEROS_AT_ONCE: usize = 4;
+/// Servers of one realm that are taken from a krb5.conf.
+pub const KERBEROS_SERVERS: usize = 8;
+/// Realms and domains in a krb5.conf: an honest one has two or three.
+pub const KERBEROS_REALMS: usize = 64;
+
 // Replies of Kafka.
 
 // Replies of Redis.

@@ -1,5 +1,7 @@
 //! From an address to a link that is ready for requests: TCP, TLS, version negotiation, login.
 
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod sasl;
 mod token;
 
@@ -55,7 +57,8 @@ pub struct Dialer {
 
 impl Dialer {
     pub fn new(connection: Connection, counts: Arc<Counts>) -> Self {
-        let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl)));
+        let authenticator =
+            connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl, connection.reach.clone())));
         Self { connection, tls: OnceCell::new(), authenticator, counts, worked: Mutex::default() }
     }
 

@@ -57,6 +57,8 @@ impl Tokens {
                 Issuer::Msk { msk: msk.clone(), identity: Identity::of(&msk.credentials, &msk.region) }
             }
             Sasl::Plain(_) | Sasl::Scram256(_) | Sasl::Scram512(_) => return None,
+            #[cfg(feature = "gssapi")]
+            Sasl::Gssapi(_) => return None,
         };
         let inner = Arc::new(Inner { issuer, current: Mutex::new(None) });
         Some(Self { inner, renewal: tokio::sync::Mutex::new(None) })
