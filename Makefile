@@ -10,6 +10,11 @@ ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
 comma := ,
+# Kerberos needs a C library (Debian: libkrb5-dev and libclang-dev). Where it is, it is built, checked and tested too.
+KERBEROS := $(if $(and $(wildcard /usr/include/gssapi/gssapi.h),$(wildcard /usr/lib/llvm-*/lib/libclang*.so*)),--features gssapi)
+ifeq ($(KERBEROS),)
+export SKIP_BROKERS := $(SKIP_BROKERS) kafka-gssapi
+endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run .ci/run \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch
@@ -21,10 +26,11 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 	cargo run --release --no-default-features --features demo -- demo
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
-	cargo test --locked --no-run
-	cargo test --locked --lib --bins --test it --test demo
+	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
+	cargo test --locked $(KERBEROS) --no-run
+	cargo test --locked $(KERBEROS) --lib --bins --test it --test demo
 	tests/keda/run --build
-	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && tests/keda/run'
+	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && tests/keda/run'
 
 test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	cargo build --locked
@@ -50,7 +56,7 @@ check-format:
 	cargo fmt --check
 
 check-lints:
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked $(KERBEROS) --all-targets -- -D warnings
 
 check-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
