@@ -178,6 +178,18 @@ impl Auth {
             keys.problem(SASL, format!("`{SASL}: gssapi` is for `scalerType: kafka` only: use that"));
             return None;
         }
+        let missing = |key: &str| format!("`{key}` is missing: `{SASL}: gssapi` needs it");
+        if keys.text(USERNAME).is_none() {
+            keys.problem(USERNAME, missing(USERNAME));
+        }
+        if keys.secret(PASSWORD).is_some() == keys.secret(KEYTAB).is_some() {
+            keys.problem(KEYTAB, format!("`{SASL}: gssapi` needs exactly one of `{PASSWORD}` and `{KEYTAB}`"));
+        }
+        for key in ["realm", "kerberosConfig"] {
+            if keys.text(key).is_none() {
+                keys.problem(key, missing(key));
+            }
+        }
         gssapi(keys, reach)
     }
 }

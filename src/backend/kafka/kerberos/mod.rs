@@ -44,17 +44,9 @@ impl std::fmt::Debug for Keytab {
 }
 
 impl Kerberos {
-    /// Reads it; what is missing or wrong is a problem of its key. `None` with a problem.
+    /// Reads it; what is wrong is a problem of its key. `None` with a problem, or where something is missing.
     pub fn read(keys: &mut Reader<'_>, reach: &Reach) -> Option<Self> {
-        let missing = |key: &str| format!("`{key}` is missing: `sasl: gssapi` needs it");
-        let mut needed = |key: &'static str| {
-            let text = keys.text(key);
-            if text.is_none() {
-                keys.problem(key, missing(key));
-            }
-            text
-        };
-        let (username, realm, config) = (needed("username"), needed("realm"), needed("kerberosConfig"));
+        let (username, realm, config) = (keys.text("username"), keys.text("realm"), keys.text("kerberosConfig"));
         let service = keys.text("kerberosServiceName").unwrap_or("kafka").to_owned();
         let legal = |part: &str| {
             part.len() <= 253 && !part.contains(['@', '/', '\\', '\0']) && !part.contains(char::is_whitespace)
@@ -92,9 +84,6 @@ fn proof(keys: &mut Reader<'_>) -> Option<Proof> {
             }
             keytab.map(|bytes| Proof::Keytab(Keytab(bytes)))
         }
-        _ => {
-            keys.problem("keytab", "`sasl: gssapi` needs exactly one of `password` and `keytab`");
-            None
-        }
+        _ => None,
     }
 }
