@@ -28,7 +28,7 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
-	cargo test --locked $(KERBEROS) --lib --bins --test it --test demo
+	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
 	tests/keda/run --build
 	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked $(KERBEROS) --test faults && tests/keda/run'
 

@@ -47,9 +47,9 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(sasl: Sasl, reach: Reach) -> Self {
-        let tokens = Tokens::of(&sasl);
-        Self { sasl, tokens, reach }
+    pub fn new(sasl: Sasl, reach: &Reach) -> Self {
+        let tokens = Tokens::of(&sasl, reach);
+        Self { sasl, tokens, reach: reach.clone() }
     }
 
     /// Gets what a login needs from elsewhere: a token.
