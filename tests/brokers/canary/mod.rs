@@ -100,11 +100,11 @@ fn values_of(key: &str, places: &[String]) -> Vec<(String, String)> {
 fn marked(kind: &Kind, places: &[String]) -> Vec<Vec<(String, String)>> {
     let everywhere: Vec<Vec<Pairs>> = places.iter().map(|place| (kind.triggers)(place)).collect();
     let mut all = Vec::new();
-    for number in 0..everywhere[0].len() {
-        for key in keys_of(&everywhere[0][number]) {
+    for (number, trigger) in everywhere[0].iter().enumerate() {
+        for key in keys_of(trigger) {
             let mut values: Vec<(String, String)> = values_of(key, places);
             // Where a key does nothing, one of its forms will do, and another one each time.
-            if !everywhere[0][number].iter().any(|(used, _)| *used == key) {
+            if !trigger.iter().any(|(used, _)| *used == key) {
                 let turn = all.len() % values.len();
                 values = vec![values.swap_remove(turn)];
             }
