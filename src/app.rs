@@ -14,21 +14,22 @@ use std::{
 use anyhow::Context;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::{
     admin::{self, Pages},
     backend::Registry,
     clock::Clock,
+    door::{self, Callers, Room},
     grpc::{Server, Transport},
+    limits,
     sampler::{Sampler, Settings},
     task,
     telemetry::Metrics,
 };
 
-/// TCP keep-alive on KEDA's connections, besides HTTP/2 pings.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// With what every HTTP/2 caller begins: the preface and the head of a SETTINGS frame (RFC 9113 §3.4).
+const PREFACE: usize = 24 + 9;
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -96,21 +97,19 @@ impl App {
         let sampler = Sampler::new(registry, options.settings, Clock::system(), Arc::clone(&metrics));
         let ready = Arc::new(AtomicBool::new(true));
         let pages = Pages { sampler: sampler.clone(), metrics: Arc::clone(&metrics), ready: Arc::clone(&ready) };
-        let _admin = task::spawn(async move {
-            if let Err(error) = axum::serve(admin, admin::router(pages)).await {
-                warn!(%error, "the admin port stopped serving");
-            }
-        });
+        let callers = |port| Callers::new(port, limits::CALLERS, limits::CALLERS_OF_ONE);
+        let visitors = door::listen(admin, Room { callers: callers("admin"), greeting: 0 });
+        let _admin = task::spawn(admin::serve(visitors, admin::router(pages)));
         let server = Server::new(sampler.clone(), metrics, options.transport).await?;
         let drain = server.drain();
         let go_away = CancellationToken::new();
-        let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+        let incoming = door::listen(grpc, Room { callers: callers("grpc"), greeting: PREFACE });
         let serving = server.serve(incoming, go_away.clone().cancelled_owned());
         tokio::pin!(serving);
         info!(grpc = %grpc_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
 
         tokio::select! {
-            ended = &mut serving => return ended.context("the gRPC port stopped serving"),
+            () = &mut serving => anyhow::bail!("the gRPC port stopped serving"),
             () = stop => {}
         }
         info!(endpoint_delay = ?options.shutdown.endpoint_delay, "shutting down");
@@ -120,11 +119,8 @@ impl App {
         timeout(options.shutdown.endpoint_delay, &mut serving).await.ok();
         drain.end_streams();
         go_away.cancel();
-        match timeout(options.shutdown.grace, &mut serving).await {
-            Ok(ended) => ended.context("while shutting down")?,
-            Err(_) => {
-                warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out")
-            }
+        if timeout(options.shutdown.grace, &mut serving).await.is_err() {
+            warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out");
         }
         sampler.close();
         info!("ended");

@@ -17,6 +17,8 @@ pub mod trigger;
 pub mod sampler;
 pub mod watch;
 
+pub mod door;
+
 pub mod admin;
 pub mod grpc;
 

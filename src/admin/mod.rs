@@ -2,6 +2,8 @@
 //!
 //! Nothing here depends on a broker: a replica whose brokers are down is alive and ready.
 
+mod serve;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -14,6 +16,8 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+
+pub use serve::serve;
 
 use crate::{sampler::Sampler, telemetry::Metrics};
 

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 use crate::{
     app::{App, Options, Shutdown},
@@ -50,6 +52,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         init_log(self.log_format);
+        raise_descriptors();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let app = App::bind(self.options(), Registry::standard()).await?;
@@ -79,6 +82,14 @@ impl Serve {
             },
             shutdown: Shutdown { endpoint_delay: self.endpoint_delay, grace: self.shutdown_grace },
         }
+    }
+}
+
+/// As many descriptors as we may have: the usual soft limit of 1,024 is for programs that use `select`.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        warn!(%error, limit = limit.current, "the limit of descriptors stays as it is");
     }
 }
 

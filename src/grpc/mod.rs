@@ -2,7 +2,9 @@
 //!
 //! Absent on purpose: any decision about a value. It asks the sampler and translates.
 
+mod calls;
 mod codec;
+mod connection;
 mod server;
 mod service;
 mod status;

@@ -3,10 +3,10 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
+    connection::EndStreams,
     externalscaler::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
@@ -27,8 +27,6 @@ const LARGEST_VALUE: f64 = 9e15;
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
     pub(super) metrics: Arc<Metrics>,
-    /// Ends every stream with OK.
-    pub(super) end_streams: CancellationToken,
     pub(super) stream_age: Option<Duration>,
 }
 
@@ -51,12 +49,13 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        let ended = request.extensions().get().map(|EndStreams(ended)| ended.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
         // Bad metadata refuses the stream before it begins: a change of it makes KEDA open a new one.
         let opened = self.sampler.subscribe(object, &Metadata::from(scaler_metadata)).map(|subscription| {
             let metrics = Arc::clone(&self.metrics);
-            let activations = watch::activations(subscription, self.end_streams.clone(), self.stream_age);
+            let activations = watch::activations(subscription, ended, self.stream_age);
             let answers = activations.map(move |()| {
                 metrics.pushes.inc();
                 Ok(IsActiveResponse { result: true })

@@ -1,4 +1,5 @@
 //! The real binary as a child process: started on free ports, watched, ended as Kubernetes would.
+#![allow(dead_code, reason = "no test target uses all of it")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -29,7 +30,19 @@ impl Process {
 
     /// The same, with variables beside those of the test.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+    }
+
+    /// The same, with no more than so many descriptors.
+    pub fn start_with_descriptors(most: usize, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let program = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &program, env!("CARGO_BIN_EXE_plimsoll")]);
+        Self::spawn(shell, arguments, &[])
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
             .envs(environment.iter().copied())

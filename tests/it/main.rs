@@ -9,10 +9,12 @@
 )]
 
 mod admin;
+mod callers;
 mod deploy;
 mod docs;
 mod grpc;
 mod keda;
+mod ports;
 mod push;
 mod sampler;
 mod scripted;
@@ -20,3 +22,5 @@ mod structure;
 
 #[path = "../emulator/mod.rs"]
 mod emulator;
+#[path = "../emulator/process.rs"]
+mod process;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("error", &[]),
     ("limits", &[]),
@@ -17,9 +17,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("trigger", &["backend", "error", "limits", "metadata", "net"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
     ("watch", &["limits", "sampler"]),
-    ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),
-    ("admin", &["limits", "sampler", "telemetry"]),
-    ("app", &["admin", "backend", "clock", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
+    ("door", &["limits", "task", "telemetry"]),
+    ("grpc", &["door", "error", "limits", "metadata", "sampler", "task", "telemetry", "watch"]),
+    ("admin", &["door", "limits", "sampler", "task", "telemetry"]),
+    ("app", &["admin", "backend", "clock", "door", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
     ("cli", &["app", "backend", "grpc", "limits", "metadata", "net", "sampler", "task", "telemetry", "cli"]),
 ];
 
