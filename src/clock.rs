@@ -3,8 +3,12 @@
 //! So replicas look at the same instants and agree, and all triggers of one connection are due together and
 //! become one batch. The wall clock is read once; later steps of it do not move the grid of a running process.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
+use rand::RngExt;
 use tokio::time::Instant;
 
 /// Relates tokio's clock, which tests can pause, to the wall clock.
@@ -56,4 +60,10 @@ pub fn to_next_tick(elapsed: Duration, interval: Duration) -> Duration {
     let interval_ns = interval.as_nanos().max(1);
     let to_next = interval_ns - elapsed.as_nanos() % interval_ns;
     Duration::from_nanos(u64::try_from(to_next).unwrap_or(u64::MAX))
+}
+
+/// A random part of `span`, so that what many do does not fall together.
+#[must_use]
+pub fn jittered(span: Duration, part: Range<f64>) -> Duration {
+    span.mul_f64(rand::rng().random_range(part))
 }

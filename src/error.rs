@@ -36,6 +36,26 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
+/// What to do where a login is missing: who moves a built-in trigger here had it in an `authenticationRef`, which KEDA
+/// keeps to itself. `keys` are those that would hold the login, for instance `["username", "password"]`. The one text
+/// for this, to stand after what was found: ``redis://host wants a login: `` and then this.
+#[must_use]
+pub fn give_login(keys: &[&str]) -> String {
+    let named = |suffix: &str| {
+        let names: Vec<String> = keys.iter().map(|key| format!("`{key}{suffix}`")).collect();
+        match names.as_slice() {
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            _ => names.concat(),
+        }
+    };
+    format!(
+        "KEDA does not pass `authenticationRef` on to an external scaler, give {} as {} (variables of the scaled workload) \
+         or in the trigger's metadata",
+        named(""),
+        named("FromEnv")
+    )
+}
+
 /// What kind of failure a read met: the gRPC code, the metric label, the log field and the heading in
 /// `docs/errors.md` all follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,5 +139,26 @@ impl ReadError {
     pub fn of_source(mut self) -> Self {
         self.whole_connection = false;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_login_names_its_keys_and_says_why_an_authentication_ref_does_not_help() {
+        let names = |keys: &[&str]| {
+            let text = give_login(keys);
+            assert!(
+                text.starts_with("KEDA does not pass `authenticationRef` on to an external scaler, give "),
+                "{text}"
+            );
+            text
+        };
+        assert!(names(&["password"]).contains("give `password` as `passwordFromEnv` (variables"));
+        assert!(names(&["sasl", "username", "password"]).contains(
+            "give `sasl`, `username` and `password` as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
+        ));
     }
 }

@@ -37,7 +37,6 @@ mod amqp_proxy;
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
 #[path = "../../tests/emulator/process.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
 mod process;
 
 use report::Report;

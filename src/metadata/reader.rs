@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Metadata, Secret, values};
-use crate::error::{Problem, SpecError};
+use crate::error::{Problem, SpecError, give_login};
 
 /// A cursor over one trigger's metadata. Ask for each key once, then [`finish`](Self::finish).
 #[derive(Debug)]
@@ -42,6 +42,14 @@ impl<'m> Reader<'m> {
         self.text(key).unwrap_or_else(|| {
             self.problem(key, format!("`{key}` is required: set it in the trigger's metadata"));
             ""
+        })
+    }
+
+    /// Like [`required`](Self::required) for a part of a login, which a built-in trigger has in its `authenticationRef`.
+    pub fn required_login(&mut self, key: &'static str) -> Secret {
+        self.secret(key).unwrap_or_else(|| {
+            self.problem(key, format!("`{key}` is required: {}", give_login(&[key])));
+            Secret::default()
         })
     }
 

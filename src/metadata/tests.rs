@@ -154,6 +154,17 @@ fn every_problem_is_named_at_once_and_no_value_is_shown() {
 }
 
 #[test]
+fn a_missing_part_of_a_login_says_that_an_authentication_ref_is_not_passed_on() {
+    let metadata: Metadata = [("usernameFromEnv", "resolved")].into_iter().collect();
+    let mut keys = Reader::new(&metadata);
+    assert_eq!(keys.required_login("username").expose(), "resolved");
+    keys.required_login("password");
+    let text = keys.finish().expect_err("no password").to_string();
+    assert!(text.starts_with("`password` is required: KEDA does not pass `authenticationRef` on"), "{text}");
+    assert!(text.contains("`passwordFromEnv`"), "{text}");
+}
+
+#[test]
 fn an_unknown_key_gets_the_nearest_known_name() {
     let metadata: Metadata = [
         ("lagTreshold", "5"),

@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("task", &[]),
     ("telemetry", &["error", "limits"]),
     ("net", &["clock", "error", "limits", "metadata", "task"]),
-    ("identity", &["backend", "clock", "error", "limits", "metadata", "net", "task"]),
+    ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
     ("trigger", &["backend", "error", "limits", "metadata", "net"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("lapin", &["backend/rabbitmq/client"]),
@@ -33,12 +33,17 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("aws_sdk_sqs", &["backend/sqs"]),
     ("aws_sdk_sts", &["identity/aws"]),
     ("aws_sigv4", &["backend/prometheus/client"]),
-    ("azure_identity", &["backend/prometheus/client"]),
-    ("google_cloud_auth", &["backend/prometheus/client"]),
+    ("azure_identity", &["identity/azure.rs"]),
+    ("google_cloud_auth", &["identity/google.rs"]),
+    ("hyper_util", &["net/http"]),
+    ("reqwest", &[]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
 ];
+
+/// The rooms of `backend/kafka/client`: each uses only those before it.
+const KAFKA_ROOMS: [&str; 5] = ["wire", "dial", "cluster", "read", "wake"];
 
 fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -126,6 +131,29 @@ fn a_backend_never_uses_another_and_only_it_names_its_library() {
             assert!(allowed || !names_it, "{file} names {library}");
         }
     }
+}
+
+/// Whether `text` has a path through `module`, comments apart.
+fn goes_through(text: &str, module: &str) -> bool {
+    let path = format!("{module}::");
+    let is_head = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .any(|line| line.match_indices(&path).any(|(at, _)| is_head(&line[..at])))
+}
+
+#[test]
+fn a_room_of_the_kafka_client_uses_only_those_below_it() {
+    let mut seen = 0;
+    for (file, text) in sources() {
+        let Some(inside) = file.strip_prefix("backend/kafka/client/") else { continue };
+        let Some(level) = KAFKA_ROOMS.iter().position(|room| inside.starts_with(&format!("{room}/"))) else { continue };
+        seen += 1;
+        for above in &KAFKA_ROOMS[level + 1..] {
+            assert!(!goes_through(&text, above), "{file} uses `{above}`, which is above it");
+        }
+    }
+    assert!(seen > 20);
 }
 
 #[test]

@@ -7,6 +7,18 @@ use percent_encoding::percent_decode_str;
 
 use crate::metadata::Secret;
 
+/// The key that holds it.
+pub const HOST: &str = "host";
+
+/// By which protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// AMQP 0-9-1.
+    Amqp,
+    /// The management API.
+    Http,
+}
+
 /// A URL in parts. `Debug` shows no password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -56,6 +68,15 @@ impl Address {
             path: path.to_owned(),
             query: pairs(query).ok_or("has a query that is not percent-encoded")?,
         })
+    }
+
+    /// The protocol that its scheme stands for.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self.scheme.as_str() {
+            "amqp" | "amqps" => Some(Protocol::Amqp),
+            "http" | "https" => Some(Protocol::Http),
+            _ => None,
+        }
     }
 
     /// The path's segments, each decoded.

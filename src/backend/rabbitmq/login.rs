@@ -3,9 +3,8 @@
 //! What KEDA takes from a TriggerAuthentication is taken from the metadata, since KEDA forwards nothing else.
 
 use super::{
-    address::{Address, pairs},
+    address::{Address, HOST, Protocol, pairs},
     connection::Login,
-    spec::{HOST, Protocol},
 };
 use crate::{
     identity::oauth::OAuth,

@@ -1,12 +1,14 @@
 //! RabbitMQ: how many messages wait in a queue, or how fast they come and go.
 //!
-//! `spec.rs` and `login.rs` read a trigger, `client` asks, `measure.rs` counts the answer; here they meet.
+//! `spec.rs`, `login.rs` and `address.rs` read a trigger and say what to ask (`question.rs`) of whom (`connection.rs`), `client` asks,
+//! `measure.rs` counts the answer; here they meet.
 
 mod address;
 mod client;
 mod connection;
 mod login;
 mod measure;
+mod question;
 mod spec;
 
 #[cfg(test)]
@@ -26,9 +28,10 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
 use self::{
-    client::{Client, Found, Question},
+    client::Client,
     connection::Connection,
     measure::Stats,
+    question::{Found, Question},
     spec::Spec,
 };
 use crate::net::Reach;

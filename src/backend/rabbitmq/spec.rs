@@ -6,19 +6,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    address::Address,
-    client::Question,
+    address::{Address, HOST, Protocol},
     connection::{Amqp, Connection, Management},
     login::Credentials,
     measure::{Measure, Mode, Operation},
+    question::{Pace, Question},
 };
 use crate::{error::SpecError, metadata::Reader, net::http::escape, reading::Metric};
 
 const QUEUE: &str = "queueName";
 const QUEUE_LENGTH: &str = "queueLength";
 const VALUE: &str = "value";
-pub(super) const HOST: &str = "host";
-pub(super) const PROTOCOL: &str = "protocol";
+const PROTOCOL: &str = "protocol";
 const MODE: &str = "mode";
 const TIMEOUT: &str = "timeout";
 const PAGE_SIZE: &str = "pageSize";
@@ -36,22 +35,6 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 const AMQP_TIMEOUT: Duration = Duration::from_secs(6);
 /// How many queues a second are looked at while idle, over AMQP: 7 to 12 % of a broker's core.
 const DEFAULT_DECLARES: i64 = 2000;
-
-/// By which protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Amqp,
-    Http,
-}
-
-/// How often an idle queue is looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// `idlePollingInterval`.
-    pub every: Option<Duration>,
-    /// With so many looks a second at all idle queues of the connection.
-    pub per_second: u32,
-}
 
 /// A trigger, parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,12 +165,7 @@ impl Fields {
                 return None;
             }
         };
-        let scheme = match address.scheme.as_str() {
-            "amqp" | "amqps" => Some(Protocol::Amqp),
-            "http" | "https" => Some(Protocol::Http),
-            _ => None,
-        };
-        let Some(of_scheme) = scheme else {
+        let Some(of_scheme) = address.protocol() else {
             keys.problem(HOST, format!("`{HOST}` must begin with `amqp://`, `amqps://`, `http://` or `https://`"));
             return None;
         };

@@ -3,35 +3,16 @@
 //! It speaks the protocol itself, on the codecs of `kafka-protocol`, and only the few requests that lag needs. Never
 //! joins a group, never commits, never consumes. The types of `kafka-protocol` do not leave this folder.
 //!
-//! From the outside in: a read (`read`) asks `topics`, `commits` and `offsets`, each of which turns many questions into
-//! one request per broker. A wait (`wake`) is kept (`posts`, `watchlist`) at a `post`, which parks a Fetch (`session`). All reach
-//! brokers by `cluster`, `broker`, `dial` (`sasl`, `token`, `versions`) and `link`. Not for: what the numbers mean
-//! (`lag.rs`).
+//! A room each, and each uses only those below it: `wake` waits for new records, `read` asks for offsets, many questions
+//! in one request per broker; `cluster` knows the brokers and what they lead; `dial` opens links and logs in; `wire` is
+//! a link, its frames and requests. `query` has the plain types of all. Not for: what the numbers mean (`lag.rs`).
 
-mod broker;
 mod cluster;
-mod codes;
-mod commits;
-mod coordinators;
 mod dial;
-mod explain;
-mod frames;
-mod heal;
-mod link;
-mod offset_fetch;
-mod offsets;
-mod post;
-mod posts;
 mod query;
 mod read;
-mod requests;
-mod sasl;
-mod session;
-mod token;
-mod topics;
-mod versions;
 mod wake;
-mod watchlist;
+mod wire;
 
 use std::{
     fmt,
@@ -40,7 +21,7 @@ use std::{
 };
 
 pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
-pub use requests::Requests;
+pub use wire::requests::Requests;
 
 use self::{cluster::Cluster, read::Readers, wake::Wakes};
 use super::connection::Connection;

@@ -20,11 +20,14 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{
-    super::{measure::Measure, spec::Pace},
-    Found, Question, Wire,
+use super::wire::Wire;
+use crate::{
+    backend::rabbitmq::{
+        measure::Measure,
+        question::{Found, Pace, Question},
+    },
+    task::{self, Task},
 };
-use crate::task::{self, Task};
 
 /// Over AMQP, however few queues there are.
 const SHORTEST: Duration = Duration::from_millis(50);

@@ -1,19 +1,12 @@
 //! One client per connection, whatever the number of triggers: what they ask at one moment becomes one pipelined
 //! burst over AMQP, or one listing of the vhost over HTTP.
 //!
-//! `amqp` asks over AMQP (by `lane`, `link`, `dial`), `management` over HTTP (by `api`, `items`), `idle` looks at
-//! idle queues. Invariants: never consumes, never declares but passively; the types of `lapin` stay in this folder.
+//! `amqp` asks over AMQP, `management` over HTTP, `wire` is one of the two; `idle` looks at idle queues. Invariants: never consumes, never declares but passively; the types of `lapin` stay in this folder.
 
 mod amqp;
-mod api;
-mod census;
-mod dial;
 mod idle;
-mod items;
-mod lane;
-mod link;
 mod management;
-mod trouble;
+mod wire;
 
 use std::{
     collections::HashMap,
@@ -24,40 +17,16 @@ use std::{
 
 use parking_lot::Mutex;
 
-use self::{amqp::AmqpClient, idle::Idle, management::ManagementClient};
+use self::{amqp::AmqpClient, idle::Idle, management::ManagementClient, wire::Wire};
 use super::{
     connection::Connection,
-    measure::{Measure, Stats},
-    spec::Pace,
+    measure::Measure,
+    question::{Found, Pace, Question},
 };
 use crate::{
     backend::batch::{Ask, Batcher},
     error::ReadError,
 };
-
-/// What a trigger wants to know.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Question {
-    /// One queue, which must exist.
-    Queue {
-        /// Its name.
-        name: Arc<str>,
-        /// Its rates too, which makes the answer some seconds old.
-        rates: bool,
-    },
-    /// All queues whose names match.
-    Pattern {
-        /// A regular expression, of the broker's kind.
-        pattern: Arc<str>,
-        /// How many queues a page of the answer has.
-        page_size: u16,
-        /// Their rates too.
-        rates: bool,
-    },
-}
-
-/// What was found: one entry for a queue, as many as match for a pattern.
-pub type Found = Arc<[Stats]>;
 
 /// The client of one connection.
 pub struct Client {
@@ -70,12 +39,6 @@ pub struct Client {
 struct Running {
     batcher: Batcher<Question, Found>,
     idle: Idle,
-}
-
-/// By which protocol.
-enum Wire {
-    Amqp(AmqpClient),
-    Management(ManagementClient),
 }
 
 impl Client {
@@ -105,32 +68,19 @@ impl Client {
             let wire = Arc::clone(&self.wire);
             let batcher = Batcher::new(Duration::ZERO, move |asks| {
                 let wire = Arc::clone(&wire);
-                async move { wire.answer(asks).await }
+                async move { answer(&wire, asks).await }
             });
             Running { batcher, idle: Idle::new(Arc::clone(&self.wire)) }
         })
     }
 }
 
-impl Wire {
-    /// Answers each question once, and everybody who asked it.
-    async fn answer(&self, asks: Vec<Ask<Question, Found>>) {
-        let asks = Asks::new(asks);
-        let questions = asks.questions();
-        self.look(questions, &|question, found| asks.answer(question, found)).await;
-    }
-
-    /// Asks all `questions` and tells each answer as it comes.
-    async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
-        match self {
-            Self::Amqp(amqp) => amqp.look(questions, tell).await,
-            Self::Management(api) => api.look(questions, tell).await,
-        }
-    }
+/// Answers each question once, and everybody who asked it.
+async fn answer(wire: &Wire, asks: Vec<Ask<Question, Found>>) {
+    let asks = Asks::new(asks);
+    let questions = asks.questions();
+    wire.look(questions, &|question, found| asks.answer(question, found)).await;
 }
-
-/// Who wants to hear an answer.
-pub(super) type Tell<'t> = &'t (dyn Fn(&Question, Result<Found, ReadError>) + Send + Sync);
 
 /// The questions of one batch, each with all who asked it.
 struct Asks(Mutex<HashMap<Question, Vec<Ask<Question, Found>>>>);

@@ -1,18 +1,18 @@
 //! One client per connection, whatever the number of triggers: their questions become one pipeline per node.
 //!
+//! A question goes down through the rooms: `cluster` finds the node, `visit` puts the batch together, `link` keeps in
+//! touch with a node, `sentinel` tells which one, `connect` opens connections. None looks up.
+//!
 //! Invariant: types of the `redis` crate stay in this folder.
 
-mod backoff;
 mod cluster;
 mod connect;
-mod hello;
-mod keyspace;
 mod link;
+mod question;
 mod sentinel;
-mod slots;
-mod trouble;
 mod visit;
-mod wire;
+
+pub use question::{Counted, Question};
 
 use std::{
     sync::{
@@ -37,7 +37,6 @@ use super::{
     address::Address,
     bells::{Bell, Bells},
     connection::{Connection, Topology},
-    measure::{Measure, Memory},
 };
 use crate::{
     backend::{
@@ -52,28 +51,6 @@ use crate::{
 /// tells: `SWAPDB`, a slot that moved while its key was missing, an arm that got lost.
 const SWEEP: Duration = Duration::from_secs(4);
 const UNSEEN: Duration = Duration::from_secs(6);
-
-/// What a trigger wants to know.
-#[derive(Debug)]
-pub struct Question {
-    /// Of which key.
-    pub key: Arc<str>,
-    /// What of it.
-    pub measure: Measure,
-    /// What the last answer left.
-    pub memory: Memory,
-}
-
-/// What it is told.
-#[derive(Debug)]
-pub struct Counted {
-    /// The number.
-    pub value: f64,
-    /// For the next question.
-    pub memory: Memory,
-    /// Whether the key's bell will ring when it changes.
-    pub told: bool,
-}
 
 /// The clients of a server, one per connection.
 #[derive(Debug, Default)]

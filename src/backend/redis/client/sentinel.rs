@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
-use super::{connect::Dialer, hello::ask, trouble};
+use super::connect::{Dialer, ask, trouble};
 use crate::{
     backend::redis::{
         address::Address,

@@ -1,11 +1,13 @@
 //! One batch of looks at one node: all their commands in one go, and again with what is left to ask.
 
-use super::link::{Link, Pushes};
+use super::{
+    link::{Link, Pushes},
+    question::{Counted, Question},
+};
 use crate::{
     backend::{
         batch::Ask,
         redis::{
-            client::{Counted, Question},
             measure::{Look, Measure, Memory, Step},
             reply::{Command, Redirect, Reply},
         },

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         super::{
-            client::Question,
             connection::{Connection, Login},
             measure::{Mode, Operation},
+            question::Question,
             spec::Spec,
         },
         parse,

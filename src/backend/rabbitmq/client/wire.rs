@@ -1,0 +1,20 @@
+//! One connection by whichever protocol: AMQP or the management API.
+
+use super::{amqp::AmqpClient, management::ManagementClient};
+use crate::backend::rabbitmq::question::{Question, Tell};
+
+/// By which protocol.
+pub(super) enum Wire {
+    Amqp(AmqpClient),
+    Management(ManagementClient),
+}
+
+impl Wire {
+    /// Asks all `questions` and tells each answer as it comes.
+    pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
+        match self {
+            Self::Amqp(amqp) => amqp.look(questions, tell).await,
+            Self::Management(api) => api.look(questions, tell).await,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Makes the connections of a link, one after the other, and watches over the present one.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    backoff::Backoff,
+    keyspace::Keyspace,
+    session::{Pushes, Session, State},
+};
+use crate::{
+    backend::redis::{
+        address::Address,
+        bells::Bells,
+        client::{
+            connect::{Dialer, Opened, ask, not_serving, trouble},
+            sentinel,
+        },
+        reply::{Command, Reply},
+    },
+    error::ReadError,
+};
+
+/// How often a node is asked whether it lives: a frozen one is silent, not gone.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long it may take to say so.
+const BEAT_WITHIN: Duration = Duration::from_secs(2);
+/// A connection that held this long was a good one.
+const HELD: Duration = Duration::from_secs(1);
+
+/// Which node a link is to.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The one at this address.
+    Node(Address),
+    /// Whatever node the sentinels say is master.
+    Master,
+}
+
+/// What a link needs from its owner.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Opens connections.
+    pub dialer: Arc<Dialer>,
+    /// Rung when keys change, all of them when changes may have been missed.
+    pub bells: Arc<Bells>,
+    /// Told when a connection is lost or cannot be made.
+    pub trouble: Arc<Notify>,
+}
+
+/// Keeps one link.
+pub struct Keeper {
+    target: Target,
+    setup: Setup,
+    tell: watch::Sender<State>,
+    backoff: Backoff,
+    /// Of attempts so far.
+    number: u64,
+}
+
+/// Why a connection has come to its end.
+enum End {
+    /// It broke.
+    Lost,
+    /// It is of no use any more.
+    Unfit(ReadError),
+}
+
+impl Keeper {
+    /// Keeps a link to `target` and tells how it stands.
+    pub fn new(target: Target, setup: Setup, tell: watch::Sender<State>) -> Self {
+        Self { target, setup, tell, backoff: Backoff::default(), number: 0 }
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
+        loop {
+            self.number += 1;
+            match self.open().await {
+                Ok(opened) => self.serve(opened).await,
+                Err(error) => {
+                    self.tell.send_replace(State::Down(error));
+                }
+            }
+            self.setup.trouble.notify_one();
+            self.backoff.wait().await;
+        }
+    }
+
+    async fn open(&self) -> Result<(Opened, Pushes), ReadError> {
+        let Setup { dialer, bells, .. } = &self.setup;
+        let address = match &self.target {
+            Target::Node(address) => address.clone(),
+            Target::Master => sentinel::find_master(dialer).await?,
+        };
+        let mut opened = dialer.open(&address, bells).await?;
+        self.beat(&mut opened).await.unwrap_or_else(|| Err(trouble::lost(&opened.place)))?;
+        let pushes = if opened.tracks {
+            Pushes::Tracking
+        } else {
+            Keyspace::start(dialer, &address, &mut opened.wire, bells).await.map_or(Pushes::None, Pushes::Keyspace)
+        };
+        Ok((opened, pushes))
+    }
+
+    /// Serves until the connection is of no use.
+    async fn serve(&mut self, (mut opened, pushes): (Opened, Pushes)) {
+        let place = opened.place.clone();
+        let (number, wire) = (self.number, opened.wire.clone());
+        let session = Session { number, wire, place: place.clone(), pushes: pushes.clone() };
+        self.tell.send_replace(State::Up(session));
+        if self.number > 1 {
+            // Nothing is armed on a new connection, and what happened in between was not heard.
+            self.setup.bells.ring_all();
+        }
+        let since = Instant::now();
+        let end = self.watch_over(&mut opened, &pushes).await;
+        if since.elapsed() >= HELD {
+            self.backoff.reset();
+        }
+        // The state first: those whose replies are cut off by what follows look there for the reason.
+        self.tell.send_replace(match end {
+            End::Lost if self.backoff.is_brief() => State::Connecting,
+            End::Lost => State::Down(trouble::lost(&place)),
+            End::Unfit(error) => State::Down(error),
+        });
+    }
+
+    async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes) -> End {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = &mut opened.gone => return End::Lost,
+                _ = beats.tick() => {}
+            }
+            if matches!(pushes, Pushes::Keyspace(keyspace) if keyspace.has_ended()) {
+                return End::Lost;
+            }
+            match self.beat(opened).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return End::Unfit(error),
+                None => return End::Lost,
+            }
+        }
+    }
+
+    /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
+    /// asked for its role, since one that was demoted keeps answering; who has no right to that relies on
+    /// Sentinel, which closes the connections of a master that it demotes.
+    async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
+        let place = &opened.place;
+        let mut commands = vec![Command::new("PING", [])];
+        if matches!(self.target, Target::Master) && opened.tells_role {
+            commands.push(Command::new("ROLE", []));
+        }
+        let replies = match timeout(BEAT_WITHIN, ask(&self.setup.dialer, &mut opened.wire, &commands)).await {
+            Ok(Ok(replies)) => replies,
+            Ok(Err(_)) => return None,
+            Err(_) => return Some(Err(trouble::silent(place, BEAT_WITHIN))),
+        };
+        if let Some(error) = replies.iter().filter_map(Reply::refusal).find_map(|refusal| not_serving(place, refusal)) {
+            return Some(Err(error));
+        }
+        let role = replies.get(1);
+        if role.and_then(Reply::refusal).is_some() {
+            opened.tells_role = false;
+        }
+        let role = role.and_then(|role| role.items().first()).and_then(Reply::text);
+        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(()) })
+    }
+}
