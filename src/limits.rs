@@ -15,7 +15,16 @@ pub const REQUEST: usize = 256 << 10;
 
 // Triggers and connections: how many at a time.
 
+/// ScaledObjects that are remembered by name for one trigger, besides those with an open stream: enough to know whose
+/// it is, and equal triggers of thousands of objects cost no more.
+pub const OBJECTS_OF_TRIGGER: usize = 16;
+
 // Texts that came from outside.
+
+/// Bytes of an error, a problem or a log field: several sentences; KEDA's own events end at 1,024 characters.
+pub const TEXT: usize = 1 << 10;
+/// Characters of a broker's own words that are shown: enough for its code and the first sentence.
+pub const QUOTED: usize = 100;
 
 // Dialling.
 

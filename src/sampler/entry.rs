@@ -13,7 +13,6 @@ use std::{
 };
 
 use futures::FutureExt;
-use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -22,6 +21,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Core, ObjectRef,
+    askers::{Askers, Told},
     plan::{Next, Plan},
     state::State,
 };
@@ -29,21 +29,19 @@ use crate::{
     backend::batch::at_once,
     error::{ReadError, ReadErrorKind},
     reading::{Reading, Sample},
-    trigger::Trigger,
+    trigger::{Push, Trigger},
 };
 
 /// Looks caused by a wake keep this distance, whatever a backend signals.
 const WAKE_FLOOR: Duration = Duration::from_millis(10);
-/// How many ScaledObjects are remembered by name for one trigger.
-const OBJECTS_SHOWN: usize = 16;
 
 /// One distinct trigger.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) trigger: Arc<Trigger>,
     pub(super) state: watch::Sender<State>,
-    /// Who asks: for logs and pages.
-    pub(super) objects: Mutex<Vec<ObjectRef>>,
+    /// Who asks, and what they have heard.
+    pub(super) askers: Askers,
     /// Open activation streams.
     pub(super) streams: AtomicUsize,
     created: Instant,
@@ -61,7 +59,7 @@ impl Entry {
         Self {
             trigger: Arc::new(trigger),
             state: watch::Sender::default(),
-            objects: Mutex::default(),
+            askers: Askers::default(),
             streams: AtomicUsize::new(0),
             created: Instant::now(),
             last_asked: AtomicU64::new(0),
@@ -75,20 +73,25 @@ impl Entry {
     pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) -> Duration {
         let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
         let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
-        let mut objects = self.objects.lock();
-        if !objects.iter().any(|known| known.name == object.name && known.namespace == object.namespace) {
-            if objects.len() == OBJECTS_SHOWN {
-                objects.remove(0);
-            }
-            objects.push(ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() });
-        }
+        self.askers.asked(object, now);
         Duration::from_nanos(now_ns.saturating_sub(before))
     }
 
-    /// Counts a stream in: from now on the wake is armed.
-    pub(super) fn stream_opened(&self) {
+    /// Counts a stream in: from now on the wake is armed. What the object's last stream had told it, if it was just now.
+    pub(super) fn stream_opened(&self, object: ObjectRef<&str>) -> Option<Told> {
         self.streams.fetch_add(1, Ordering::Relaxed);
         self.nudge.notify_one();
+        self.askers.stream_opened(object, Instant::now())
+    }
+
+    /// Notes that a poll of `object` is answered now.
+    pub(super) fn polled(&self, object: ObjectRef<&str>) {
+        let now = Instant::now();
+        let heard = {
+            let state = self.state.borrow();
+            state.is_active(now, self.trigger.max_staleness).then_some(state.rises)
+        };
+        self.askers.polled(object, now, heard);
     }
 
     /// The last good sample or the present failure; waits for the look that is due if neither will do.
@@ -96,7 +99,7 @@ impl Entry {
         let trigger = &self.trigger;
         let now = Instant::now();
         let mut states = self.state.subscribe();
-        let refreshed = unasked_for < core.wanted_for(trigger) || self.has_streams();
+        let refreshed = unasked_for < core.wanted_for(trigger) || self.is_listened_to();
         if !refreshed {
             // From now on it is wanted again, even if the last sample still serves this once.
             self.nudge.notify_one();
@@ -140,8 +143,9 @@ impl Entry {
         self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
     }
 
-    pub(super) fn has_streams(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) > 0
+    /// Whether somebody waits to be told of a rise.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
     }
 
     /// Refreshes for as long as somebody wants it. Ends when it has forgotten itself, or with the sampler.
@@ -235,7 +239,7 @@ impl Entry {
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
         self.state.send_modify(|state| {
             state.last_look_took = ended - started;
-            state.looked(sample, self.trigger.max_staleness);
+            state.looked(sample);
         });
     }
 
@@ -259,7 +263,6 @@ impl Entry {
     }
 
     fn objects_text(&self) -> String {
-        let objects = self.objects.lock();
-        objects.iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect::<Vec<_>>().join(", ")
+        self.askers.names().join(", ")
     }
 }

@@ -61,7 +61,7 @@ impl<'e> Plan<'e> {
                     (false, false) => return Next::Forget,
                     _ => {}
                 },
-                () = entry.wake(), if entry.has_streams() && !entry.is_active() => return Next::Wake,
+                () = entry.wake(), if entry.is_listened_to() && !entry.is_active() => return Next::Wake,
                 () = entry.nudge.notified() => {}
                 () = reopened, if held_back => {}
             }
@@ -69,7 +69,7 @@ impl<'e> Plan<'e> {
     }
 
     fn is_wanted(&self) -> bool {
-        self.entry.has_streams() || Instant::now() < self.entry.last_asked() + self.wanted_for
+        self.entry.is_listened_to() || Instant::now() < self.entry.last_asked() + self.wanted_for
     }
 
     /// When the next refresh is due, and whether the connection's back-off has put it off.

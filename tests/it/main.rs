@@ -16,6 +16,7 @@ mod grpc;
 mod keda;
 mod ports;
 mod push;
+mod repeats;
 mod sampler;
 mod scripted;
 mod structure;

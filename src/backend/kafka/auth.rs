@@ -7,7 +7,6 @@ use super::{
     spec::Dialect,
 };
 use crate::{
-    error::give_login,
     identity::{aws::Credentials, oauth::OAuth},
     metadata::{Reader, Secret},
     net::tls::Tls,
@@ -123,10 +122,8 @@ impl Auth {
     fn needed<'m>(&self, key: &'static str, keys: &mut Reader<'m>) -> &'m str {
         keys.text(key).unwrap_or_else(|| {
             let word = self.word;
-            let login = give_login(&[USERNAME, PASSWORD]);
-            let text = format!(
-                "`{key}` is missing: with `{SASL}: {word}` both `{USERNAME}` and `{PASSWORD}` are required: {login}"
-            );
+            let text =
+                format!("`{key}` is missing: with `{SASL}: {word}` both `{USERNAME}` and `{PASSWORD}` are required");
             keys.problem(key, text);
             ""
         })

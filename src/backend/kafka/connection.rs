@@ -6,20 +6,18 @@
 use crate::{
     identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
-    net::{Reach, tls::Tls},
+    net::tls::Tls,
 };
 
 /// One Kafka cluster as one login sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Connection {
-    /// Bootstrap servers, each `host:port` and nothing else, so that they can be shown.
+    /// Bootstrap servers as `host:port`, in the order given; blank ones are left out by whoever fills this.
     pub servers: Vec<String>,
     /// TLS to every broker; `None` is plaintext.
     pub tls: Option<Tls>,
     /// The login; `None` is an anonymous one.
     pub sasl: Option<Sasl>,
-    /// Where brokers may be, bootstrap servers and those that the cluster advertises.
-    pub reach: Reach,
 }
 
 /// How we log in. `Debug` shows no secret.
@@ -113,8 +111,7 @@ mod tests {
             Sasl::MskIam(MskIam { region: "eu-central-1".into(), credentials: keys }),
         ];
         for sasl in logins {
-            let connection =
-                Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl), reach: Reach::open() };
+            let connection = Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl) };
             assert!(!format!("{connection:?}").contains("hunter2"), "{connection:?}");
         }
     }

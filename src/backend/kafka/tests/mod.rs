@@ -9,12 +9,11 @@ use super::spec::{Dialect, Spec};
 use crate::{
     error::SpecError,
     metadata::{Metadata, Reader},
-    net::Reach,
 };
 
 fn parse(dialect: Dialect, pairs: &[(&str, &str)]) -> Result<Spec, SpecError> {
     let metadata: Metadata = pairs.iter().copied().collect();
-    Spec::read(dialect, &mut Reader::new(&metadata), &Reach::open())
+    Spec::read(dialect, &mut Reader::new(&metadata))
 }
 
 /// A trigger with the required keys and `more`.

@@ -38,9 +38,6 @@ const HEDGE: Duration = Duration::from_millis(500);
 /// An error names this many addresses at most.
 const NAMED: usize = 3;
 
-/// More than any host has (253), so that what is cut is no host.
-const LONGEST_HOST: usize = 300;
-
 /// A cluster, as far as we know it.
 pub struct Cluster {
     pub dialer: Dialer,
@@ -166,10 +163,8 @@ impl View {
     }
 }
 
-/// Whatever a broker claims, it can be shown; what is no host stays none.
 fn address(host: &str, port: i32) -> Arc<str> {
-    let shown: String = host.chars().take(LONGEST_HOST).map(|c| if c.is_control() { '?' } else { c }).collect();
-    Arc::from(if shown.contains(':') { format!("[{shown}]:{port}") } else { format!("{shown}:{port}") })
+    Arc::from(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
 /// The error for a broker that the cluster does not list.
