@@ -35,7 +35,7 @@ const LIBRARIES: [(&str, &[&str]); 14] = [
     ("aws_sigv4", &["backend/prometheus/client"]),
     ("azure_identity", &["identity/azure.rs"]),
     ("google_cloud_auth", &["identity/google.rs"]),
-    ("hyper_util", &["net/http"]),
+    ("hyper_util", &["net/http", "grpc", "admin"]),
     ("reqwest", &[]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
