@@ -12,6 +12,7 @@ mod admin;
 mod callers;
 mod deploy;
 mod docs;
+mod gates;
 mod grpc;
 mod keda;
 mod ports;
