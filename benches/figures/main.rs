@@ -38,6 +38,7 @@ mod amqp_proxy;
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
 #[path = "../../tests/emulator/process.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
 mod process;
 
 use report::Report;

@@ -1,5 +1,4 @@
 //! The real binary as a child process: started on free ports, watched, ended as Kubernetes would.
-#![allow(dead_code, reason = "no test target uses all of it")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -20,6 +19,8 @@ pub struct Process {
     /// `host:port` of the admin port.
     pub admin: String,
     log: Arc<Mutex<String>>,
+    /// Lets the reader of the log go on.
+    read_on: mpsc::Sender<()>,
 }
 
 impl Process {
@@ -30,7 +31,7 @@ impl Process {
 
     /// The same, with variables beside those of the test.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+        Self::started(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
     }
 
     /// The same, with no more than so many descriptors.
@@ -38,7 +39,18 @@ impl Process {
         let mut shell = Command::new("sh");
         let program = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
         shell.args(["-c", &program, env!("CARGO_BIN_EXE_plimsoll")]);
-        Self::spawn(shell, arguments, &[])
+        Self::started(shell, arguments, &[])
+    }
+
+    fn started(command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let server = Self::spawn(command, arguments, environment);
+        server.read_on();
+        server
+    }
+
+    /// The same, and nobody reads its log any more once it serves, until [`read_on`](Self::read_on).
+    pub fn start_unread(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
     }
 
     fn spawn(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
@@ -51,6 +63,7 @@ impl Process {
             .expect("the binary is built");
         let log = Arc::new(Mutex::new(String::new()));
         let (serving, said) = mpsc::channel();
+        let (read_on, go_on) = mpsc::channel();
         let (lines, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
         std::thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
@@ -61,15 +74,26 @@ impl Process {
                     let address = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
                     serving.send((address("grpc"), address("admin"))).ok();
                 }
-                let mut log = kept.lock();
-                log.push_str(&line);
-                log.push('\n');
+                let serves = line.contains("\"serving\"");
+                {
+                    let mut log = kept.lock();
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+                if serves {
+                    go_on.recv().ok();
+                }
             }
         });
         let (grpc, admin) = said
             .recv_timeout(Duration::from_secs(20))
             .unwrap_or_else(|_| panic!("the server does not serve:\n{}", log.lock()));
-        Self { child, grpc, admin, log }
+        Self { child, grpc, admin, log, read_on }
+    }
+
+    /// Somebody reads the log again.
+    pub fn read_on(&self) {
+        self.read_on.send(()).ok();
     }
 
     /// A connection as KEDA's operator holds it.

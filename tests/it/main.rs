@@ -25,4 +25,5 @@ mod structure;
 #[path = "../emulator/mod.rs"]
 mod emulator;
 #[path = "../emulator/process.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod process;
