@@ -45,6 +45,13 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 // Keys and certificates.
 
+// Our own files.
+
+/// A file of the operator's: certificates of a hundred CAs, or a policy of some thousand lines.
+pub const CONFIG_FILE: u64 = 1 << 20;
+/// How often they are looked at. Kubernetes takes a minute to bring a changed Secret; the look costs microseconds.
+pub const CONFIG_LOOK: Duration = Duration::from_secs(1);
+
 /// Rounds of PBKDF2 that decrypting a private key may ask for: ten times what is recommended, some 4 s of work.
 pub const PBKDF2_ROUNDS: u64 = 10_000_000;
 /// Memory that scrypt may ask for: twice what `openssl pkcs8 -scrypt` takes (N = 2^14, r = 8 are 16 MiB).

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use plimsoll::cli::Cli;
+use plimsoll::{cli::Cli, config::ConfigError};
+
+/// A file or an option cannot be used: `EX_USAGE` of `sysexits.h`.
+const UNUSABLE: u8 = 64;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -18,7 +21,7 @@ async fn main() -> ExitCode {
             {
                 eprintln!("plimsoll: {error:#}");
             }
-            ExitCode::FAILURE
+            if error.is::<ConfigError>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
         }
     }
 }

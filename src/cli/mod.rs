@@ -2,6 +2,7 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod door;
 mod serve;
 
 use anyhow::Result;
@@ -18,7 +19,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve KEDA over gRPC.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),

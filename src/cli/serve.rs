@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
+use super::door::Door;
 use crate::{
     app::{App, Options, Shutdown},
     backend::Registry,
@@ -23,9 +24,11 @@ pub(super) struct Serve {
     /// Where KEDA calls.
     #[arg(long, env = "PLIMSOLL_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:6000")]
     listen: SocketAddr,
-    /// Where /livez, /readyz, /metrics and /api/triggers are.
+    /// Where /livez, /readyz and /metrics are, and the pages unless `--pages-listen` says otherwise.
     #[arg(long, env = "PLIMSOLL_ADMIN_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     admin_listen: SocketAddr,
+    #[command(flatten)]
+    door: Door,
     /// How long a sample lives where a trigger has no `pollingInterval`.
     #[arg(long, env = "PLIMSOLL_POLLING_INTERVAL", value_name = "TIME", value_parser = duration, default_value = "5s")]
     polling_interval: Duration,
@@ -75,10 +78,12 @@ impl Serve {
         Options {
             listen: self.listen,
             admin_listen: self.admin_listen,
+            guard: self.door.guard(),
             settings,
             transport: Transport {
                 connection_age: unless_zero(self.connection_age),
                 stream_age: unless_zero(self.stream_age),
+                ..Transport::default()
             },
             shutdown: Shutdown { endpoint_delay: self.endpoint_delay, grace: self.shutdown_grace },
         }
@@ -93,6 +98,6 @@ fn raise_descriptors() {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     parse_duration(text).ok_or("must be seconds (`15`) or a duration (`500ms`)")
 }

@@ -1,10 +1,11 @@
 //! The accept loop of a port: never spinning, never held up by one caller.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::Stream;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::mpsc,
     time::{Instant, sleep},
@@ -12,7 +13,11 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::{info, warn};
 
-use super::{Guest, Socket, callers::Callers};
+use super::{
+    Guest, Socket,
+    callers::{Caller, Callers},
+    tls::Tls,
+};
 use crate::{
     limits,
     task::{self, Task},
@@ -23,6 +28,8 @@ use crate::{
 pub struct Room {
     /// Its callers.
     pub callers: Callers,
+    /// What callers are to speak, if anything.
+    pub tls: Option<Tls>,
     /// So many bytes must come from a caller within [`limits::GREETING`]; 0 where the protocol sees to that.
     pub greeting: usize,
 }
@@ -49,39 +56,59 @@ impl Stream for Incoming {
 #[must_use]
 pub fn listen(listener: TcpListener, room: Room) -> Incoming {
     let (admitted, guests) = mpsc::channel(1);
-    let accepting = task::spawn(async move {
-        let mut trouble = Trouble::default();
-        loop {
-            match listener.accept().await {
-                Ok((stream, address)) => {
-                    trouble.over();
-                    if let Some(guest) = admit(stream, address, &room)
-                        && admitted.send(guest).await.is_err()
-                    {
-                        return;
-                    }
-                }
-                Err(error) if is_of_one_caller(&error) => {}
-                Err(error) => trouble.pause(&error).await,
-            }
-        }
-    });
+    let listener = Arc::new(listener);
+    let accepting = task::supervise("accept", move || accept(Arc::clone(&listener), room.clone(), admitted.clone()));
     Incoming { guests: ReceiverStream::new(guests), _accepting: accepting }
 }
 
-/// The socket as we want it, if there is a place.
-fn admit(stream: TcpStream, address: SocketAddr, room: &Room) -> Option<Guest> {
-    let caller = room.callers.admit(address.ip())?;
-    let options = SockRef::from(&stream);
+async fn accept(listener: Arc<TcpListener>, room: Room, admitted: mpsc::Sender<Guest>) {
+    let mut trouble = Trouble::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                trouble.over();
+                if let Some(caller) = room.callers.admit(address.ip()) {
+                    welcome(stream, address, caller, &room, &admitted).await;
+                }
+            }
+            Err(error) if is_of_one_caller(&error) => {}
+            Err(error) => trouble.pause(&error).await,
+        }
+    }
+}
+
+/// Brings a caller in. A handshake is nobody else's business: it has a task of its own, which its deadline ends.
+async fn welcome(stream: TcpStream, address: SocketAddr, caller: Caller, room: &Room, admitted: &mpsc::Sender<Guest>) {
+    set_up(&stream);
+    let Some(tls) = room.tls.clone() else {
+        // The other side is dropped with us.
+        admitted.send(Guest { socket: greeted(stream, room.greeting), caller }).await.ok();
+        return;
+    };
+    let (greeting, admitted) = (room.greeting, admitted.clone());
+    task::detach(async move {
+        let stream = tokio::select! {
+            () = caller.must_leave() => return,
+            stream = tls.accept(stream, address.ip()) => stream,
+        };
+        if let Some(stream) = stream {
+            admitted.send(Guest { socket: greeted(stream, greeting), caller }).await.ok();
+        }
+    });
+}
+
+/// The socket as we want it.
+fn set_up(stream: &TcpStream) {
+    let options = SockRef::from(stream);
     // None of them can fail on a fresh socket, and a connection without them works.
     options.set_tcp_nodelay(true).ok();
     options.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits::KEEPALIVE)).ok();
     options.set_send_buffer_size(limits::SEND_BUFFER).ok();
-    let mut socket = Socket::new(stream);
-    if room.greeting > 0 {
-        socket = socket.greeted(room.greeting, Instant::now() + limits::GREETING);
-    }
-    Some(Guest { socket, caller })
+}
+
+fn greeted(stream: impl AsyncRead + AsyncWrite + Send + 'static, greeting: usize) -> Socket {
+    let socket = Socket::new(stream);
+    if greeting == 0 { socket } else { socket.greeted(greeting, Instant::now() + limits::GREETING) }
 }
 
 /// The caller was gone before we had it: the next `accept` is not concerned.

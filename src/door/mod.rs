@@ -5,10 +5,12 @@
 mod callers;
 mod listener;
 mod socket;
+mod tls;
 
 pub use callers::{Caller, Callers, Working};
 pub use listener::{Incoming, Room, listen};
 pub use socket::Socket;
+pub use tls::{Tls, TlsOptions};
 
 /// A connection that has come in.
 #[derive(Debug)]

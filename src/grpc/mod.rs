@@ -5,6 +5,7 @@
 mod calls;
 mod codec;
 mod connection;
+mod secrets;
 mod server;
 mod service;
 mod status;

@@ -11,6 +11,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use super::{
     connection::{self, Common},
     externalscaler::{self, external_scaler_server::ExternalScalerServer},
+    secrets::Secrets,
     service::Scaler,
 };
 use crate::{door::Guest, limits, sampler::Sampler, task, telemetry::Metrics};
@@ -26,11 +27,17 @@ pub struct Transport {
     pub connection_age: Option<Duration>,
     /// After about this long a stream ends with OK, so that streams spread over replicas.
     pub stream_age: Option<Duration>,
+    /// Whether callers speak TLS: if not, a secret that comes this way is worth a warning.
+    pub encrypted: bool,
 }
 
 impl Default for Transport {
     fn default() -> Self {
-        Self { connection_age: Some(Duration::from_secs(450)), stream_age: Some(Duration::from_secs(1200)) }
+        Self {
+            connection_age: Some(Duration::from_secs(450)),
+            stream_age: Some(Duration::from_secs(1200)),
+            encrypted: false,
+        }
     }
 }
 
@@ -49,7 +56,8 @@ impl Server {
         transport: Transport,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let end_streams = CancellationToken::new();
-        let scaler = Scaler { sampler, metrics, stream_age: transport.stream_age };
+        let scaler =
+            Scaler { sampler, metrics, stream_age: transport.stream_age, secrets: Secrets::new(transport.encrypted) };
         let (health, health_service) = tonic_health::server::health_reporter();
         for service in ["", READINESS, LIVENESS] {
             health.set_service_status(service, ServingStatus::Serving).await;

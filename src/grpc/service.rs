@@ -11,6 +11,7 @@ use super::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
+    secrets::Secrets,
     status::{code_name, of_ask, of_spec},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Scaler {
     pub(super) sampler: Sampler,
     pub(super) metrics: Arc<Metrics>,
     pub(super) stream_age: Option<Duration>,
+    pub(super) secrets: Secrets,
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -40,7 +42,7 @@ impl ExternalScaler for Scaler {
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.poll(object, &Metadata::from(scaler_metadata)).await;
+        let asked = self.sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let answer = asked.map(|result| IsActiveResponse { result });
         self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
     }
@@ -52,16 +54,25 @@ impl ExternalScaler for Scaler {
         let ended = request.extensions().get().map(|EndStreams(ended)| ended.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let mut rules = self.sampler.policy_changes();
+        let changed = async move {
+            if rules.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         // Bad metadata refuses the stream before it begins: a change of it makes KEDA open a new one.
-        let opened = self.sampler.subscribe(object, &Metadata::from(scaler_metadata)).map(|subscription| {
-            let metrics = Arc::clone(&self.metrics);
-            let activations = watch::activations(subscription, ended, self.stream_age);
-            let answers = activations.map(move |()| {
-                metrics.pushes.inc();
-                Ok(IsActiveResponse { result: true })
-            });
-            Box::pin(answers) as Self::StreamIsActiveStream
-        });
+        let opened = self.sampler.subscribe(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).map(
+            |subscription| {
+                let metrics = Arc::clone(&self.metrics);
+                let activations = watch::activations(subscription, ended, self.stream_age);
+                let answers = activations.map(move |()| {
+                    metrics.pushes.inc();
+                    Ok(IsActiveResponse { result: true })
+                });
+                // Other rules may not allow what is watched here: KEDA opens the stream again, and is told.
+                Box::pin(answers.take_until(changed)) as Self::StreamIsActiveStream
+            },
+        );
         self.counted(Method::StreamIsActive, opened.map_err(|error| of_spec(&error)))
     }
 
@@ -71,14 +82,15 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let spec = self.sampler.metric(object, &Metadata::from(scaler_metadata)).map(|metric| {
-            let spec = MetricSpec {
-                metric_name: metric.name,
-                target_size: rounded_up(metric.target).max(1),
-                target_size_float: metric.target,
-            };
-            GetMetricSpecResponse { metric_specs: vec![spec] }
-        });
+        let spec =
+            self.sampler.metric(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).map(|metric| {
+                let spec = MetricSpec {
+                    metric_name: metric.name,
+                    target_size: rounded_up(metric.target).max(1),
+                    target_size_float: metric.target,
+                };
+                GetMetricSpecResponse { metric_specs: vec![spec] }
+            });
         self.counted(Method::GetMetricSpec, spec.map_err(|error| of_spec(&error)))
     }
 
@@ -102,7 +114,7 @@ impl Scaler {
     async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &Metadata::from(scaler_metadata)).await;
+        let asked = self.sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {

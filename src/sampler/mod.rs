@@ -172,6 +172,12 @@ impl Sampler {
         Ok(Subscription { object, states: entry.state.subscribe(), told, entry, core: Arc::clone(&self.0) })
     }
 
+    /// Told when other rules are in force: what was parsed by the former may not be allowed any more.
+    #[must_use]
+    pub fn policy_changes(&self) -> watch::Receiver<()> {
+        self.0.settings.policy.changes()
+    }
+
     /// Every trigger under observation, for the pages.
     #[must_use]
     pub fn triggers(&self) -> Vec<View> {

@@ -53,6 +53,24 @@ impl Process {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
     }
 
+    /// Starts a server that must not serve: its exit code and what it said.
+    pub fn refuses(arguments: &[impl AsRef<std::ffi::OsStr>]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(arguments);
+        let output = command.output().expect("the binary is built");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// `host:port` of the pages.
+    pub fn pages(&self) -> String {
+        let log = self.log();
+        let fields = log.lines().find_map(|line| {
+            let fields = serde_json::from_str::<serde_json::Value>(line).ok()?["fields"].clone();
+            (fields["message"] == "serving").then_some(fields)
+        });
+        fields.expect("it serves")["pages"].as_str().expect("an address").to_owned()
+    }
+
     fn spawn(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])

@@ -219,7 +219,8 @@ async fn a_burst_of_cancelled_calls_leaves_the_connection_and_its_streams_alone(
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_will_not_go_is_cut_some_time_after_it_was_told_to() {
     let age = Duration::from_secs(60);
-    let server = Pipe::with(plimsoll::grpc::Transport { connection_age: Some(age), stream_age: None }).await;
+    let server =
+        Pipe::with(plimsoll::grpc::Transport { connection_age: Some(age), stream_age: None, encrypted: false }).await;
     let mut raw = Raw::new(&server, &[]).await;
     let (question, began) = (question(), Instant::now());
     let stream = raw.call("StreamIsActive", &question);

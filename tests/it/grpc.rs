@@ -163,7 +163,7 @@ async fn a_request_beyond_the_size_limit_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn an_old_connection_is_told_to_go_away_while_its_stream_lives_on() {
-    let transport = Transport { connection_age: Some(Duration::from_secs(60)), stream_age: None };
+    let transport = Transport { connection_age: Some(Duration::from_secs(60)), stream_age: None, encrypted: false };
     let pipe = Pipe::with(transport).await;
     let mut keda = Keda::new(pipe.channel().await, "orders", &[("scalerType", "scripted"), ("queue", "a")]);
     let mut stream = keda.stream().await.unwrap();

@@ -10,17 +10,20 @@
 
 mod admin;
 mod callers;
+mod certificates;
 mod deploy;
 mod docs;
 mod gates;
 mod grpc;
 mod keda;
+mod policy;
 mod ports;
 mod push;
 mod repeats;
 mod sampler;
 mod scripted;
 mod structure;
+mod tls;
 
 #[path = "../emulator/mod.rs"]
 mod emulator;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
@@ -17,11 +17,28 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("trigger", &["backend", "error", "limits", "metadata", "net"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
     ("watch", &["limits", "sampler", "trigger"]),
-    ("door", &["limits", "task", "telemetry"]),
+    ("config", &["error", "limits", "net", "telemetry"]),
+    ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "sampler", "task", "telemetry", "watch"]),
-    ("admin", &["door", "limits", "sampler", "task", "telemetry"]),
-    ("app", &["admin", "backend", "clock", "door", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
-    ("cli", &["app", "backend", "grpc", "limits", "metadata", "net", "sampler", "task", "telemetry", "cli"]),
+    ("admin", &["config", "door", "limits", "sampler", "task", "telemetry"]),
+    ("app", &["admin", "backend", "clock", "config", "door", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
+    (
+        "cli",
+        &[
+            "app",
+            "backend",
+            "config",
+            "door",
+            "grpc",
+            "limits",
+            "metadata",
+            "net",
+            "sampler",
+            "task",
+            "telemetry",
+            "cli",
+        ],
+    ),
 ];
 
 /// Client libraries, and the only folder that may name them.
