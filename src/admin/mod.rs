@@ -3,6 +3,7 @@
 //! Nothing here depends on a broker: a replica whose brokers are down is alive and ready.
 
 mod serve;
+mod triggers;
 
 use std::sync::{
     Arc,
@@ -10,7 +11,7 @@ use std::sync::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Request, State},
     http::{StatusCode, header},
     middleware::{Next, from_fn_with_state},
@@ -44,7 +45,7 @@ pub fn probes(pages: Pages) -> Router {
 
 /// For people: who reads what from where. They show `token`, where there is one.
 pub fn people(pages: Pages, token: Option<Token>) -> Router {
-    let routes = Router::new().route("/api/triggers", get(triggers)).with_state(pages);
+    let routes = Router::new().route("/api/triggers", get(triggers::triggers)).with_state(pages);
     match token {
         Some(token) => routes.route_layer(from_fn_with_state(token, let_in)),
         None => routes,
@@ -81,10 +82,4 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
-}
-
-async fn triggers(State(pages): State<Pages>) -> impl IntoResponse {
-    let mut triggers = pages.sampler.triggers();
-    triggers.sort_by(|a, b| (&a.scaled_objects, &a.metric).cmp(&(&b.scaled_objects, &b.metric)));
-    Json(triggers)
 }

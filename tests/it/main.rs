@@ -9,16 +9,19 @@
 )]
 
 mod admin;
+mod bounds;
 mod callers;
 mod certificates;
 mod deploy;
 mod docs;
 mod gates;
 mod grpc;
+mod guard;
 mod keda;
 mod policy;
 mod ports;
 mod push;
+mod refused;
 mod repeats;
 mod sampler;
 mod scripted;

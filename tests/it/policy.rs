@@ -1,150 +1,97 @@
-//! The policy file with the real binary: what a namespace may reach, what a changed file does, and what is refused without one.
+//! Who may reach what is part of what identifies a trigger, and a policy that changes changes what is observed.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::{Duration, SystemTime},
+use std::{collections::HashMap, time::Duration};
+
+use futures::StreamExt;
+use plimsoll::{
+    net::{Policy, Reach, Rules, Table},
+    sampler::{ObjectRef, Settings},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    emulator::Keda,
+    grpc::Pipe,
+    scripted::{Act, trigger},
 };
 
-use tonic::Code;
+const SECOND: Duration = Duration::from_secs(1);
 
-use crate::{certificates::Mount, emulator::Keda, process::Process};
-
-fn kafka(address: &str) -> Vec<(&str, &str)> {
-    vec![("scalerType", "kafka"), ("bootstrapServers", address), ("consumerGroup", "billing"), ("topic", "orders")]
+fn closed() -> Reach {
+    Reach::new(Rules::default())
 }
 
-/// What a question about a topic at `address` is answered by; the namespace is `shop`.
-async fn refusal(server: &Process, address: &str) -> (Code, String) {
-    let mut keda = Keda::new(server.channel(), "orders", &kafka(address));
-    let status = keda.active().await.expect_err("nobody is there");
-    (status.code(), status.message().to_owned())
+fn only(namespace: &str, reach: Reach) -> Table {
+    Table { others: Reach::open(), namespaces: HashMap::from([(namespace.to_owned(), reach)]) }
 }
 
-#[track_caller]
-fn until(server: &Process, said: &str) {
-    let begin = SystemTime::now();
-    while !server.log().contains(said) {
-        assert!(begin.elapsed().unwrap() < Duration::from_secs(20), "never {said}:\n{}", server.log());
-        std::thread::yield_now();
+fn object(namespace: &str) -> ObjectRef<&str> {
+    ObjectRef { namespace, name: "orders" }
+}
+
+async fn pipe(table: Table) -> (Pipe, Policy) {
+    let policy = Policy::new(table);
+    (Pipe::over(Settings { policy: policy.clone(), ..Settings::default() }).await, policy)
+}
+
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_may_reach_the_same_share_and_others_do_not() {
+    let (pipe, _) = pipe(only("locked", closed())).await;
+    let metadata = trigger(&[("queue", "a")]);
+    for namespace in ["shop", "bank", "locked", "shop"] {
+        pipe.sampler.sample(object(namespace), &metadata).await.unwrap();
     }
+    let rows = pipe.sampler.triggers();
+    let owners: Vec<_> = rows.iter().map(|row| row.scaled_objects.clone()).collect();
+    assert_eq!(owners, [vec!["bank/orders".to_owned(), "shop/orders".to_owned()], vec!["locked/orders".to_owned()]]);
+    assert_eq!(pipe.world.queue("a").reads().len(), 2);
+    sleep(700 * SECOND).await;
+    assert!(pipe.sampler.triggers().is_empty(), "each is forgotten by itself");
 }
 
-#[tokio::test]
-async fn a_host_that_the_policy_refuses_is_a_wrong_trigger_that_names_the_rule() {
-    let policy = "default: {allow: [nowhere.example]}\nnamespaces:\n  shop:\n    allow: ['*.shop.svc', localhost]\n    deny: [vault.shop.svc]\n";
-    let mut mount = Mount::new(&[("policy.yaml", policy)]);
-    let server = Process::start(&["--policy", &mount.path("policy.yaml")]);
-    for (address, code, words) in [
-        ("redis.bank.svc:9092", Code::InvalidArgument, "nothing in the policy's `allow`"),
-        ("vault.shop.svc:9092", Code::InvalidArgument, "the policy's `deny` has `vault.shop.svc`"),
-        ("VAULT.shop.svc.:9092", Code::InvalidArgument, "the policy's `deny` has `vault.shop.svc`"),
-        ("169.254.169.254:80", Code::InvalidArgument, "link-local or a cloud's metadata service"),
-        ("[::ffff:169.254.169.254]:80", Code::InvalidArgument, "link-local or a cloud's metadata service"),
-        ("localhost:1", Code::Unavailable, "localhost:1"),
-    ] {
-        let (found, text) = refusal(&server, address).await;
-        assert_eq!(found, code, "{address}: {text}");
-        assert!(text.contains(words), "{address}: {text}");
-    }
-
-    mount.swap(&[("policy.yaml", "default: {deny: [127.0.0.0/8]}\n")]);
-    until(&server, "changed files are in use");
-    let (code, text) = refusal(&server, "127.0.0.1:1").await;
-    assert_eq!(code, Code::InvalidArgument, "{text}");
-    assert!(text.contains("the policy's `deny` has `127.0.0.0/8`"), "{text}");
-
-    mount.swap(&[("policy.yaml", "default: {denny: []}\n")]);
-    until(&server, "changed files cannot be used");
-    assert!(server.log().contains("denny"), "{}", server.log());
-    assert_eq!(refusal(&server, "127.0.0.1:1").await.0, Code::InvalidArgument, "the former rules hold");
-    assert!(server.page("/metrics").contains("plimsoll_stale_files{files=\"policy\"} 1"));
+#[tokio::test(start_paused = true)]
+async fn a_new_policy_ends_the_streams_of_whom_it_concerns_and_closes_their_clients() {
+    let (pipe, policy) = pipe(only("nobody", closed())).await;
+    pipe.world.queue("a").set(Act::Value(1.0));
+    let channel = pipe.channel().await;
+    let metadata = [("scalerType", "scripted"), ("queue", "a"), ("push", "once")];
+    let mut concerned = Keda::new(channel.clone(), "orders", &metadata);
+    let mut stream = concerned.stream().await.unwrap();
+    assert!(stream.next().await.unwrap().unwrap().result);
+    // The same rules anew concern nobody.
+    policy.replace(only("nobody", closed()));
+    assert!(timeout(60 * SECOND, stream.next()).await.is_err());
+    policy.replace(only("shop", closed()));
+    assert!(timeout(SECOND, stream.next()).await.unwrap().is_none(), "with OK: KEDA comes back after 2 s");
+    assert!(pipe.sampler.triggers().is_empty());
+    drop(stream);
+    sleep(SECOND).await;
+    assert_eq!(pipe.world.live_clients(), 0);
+    let mut again = concerned.stream().await.unwrap();
+    assert!(again.next().await.unwrap().unwrap().result);
+    assert_eq!(concerned.poll().await.unwrap().value.metric_value, 1);
+    assert_eq!(pipe.sampler.triggers().len(), 1);
 }
 
-#[tokio::test]
-async fn loopback_is_refused_inside_a_cluster_unless_it_is_allowed() {
-    let inside = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
-    let server = Process::start_in(&[], &inside);
-    for address in ["127.0.0.1:1", "localhost:1", "[::1]:1", "0.0.0.0:1"] {
-        let (code, text) = refusal(&server, address).await;
-        assert_eq!(code, Code::InvalidArgument, "{address}: {text}");
-        assert!(text.contains("--allow-loopback"), "{address}: {text}");
-    }
-    let server = Process::start_in(&["--allow-loopback"], &inside);
-    assert_eq!(refusal(&server, "127.0.0.1:1").await.0, Code::Unavailable);
+#[tokio::test(start_paused = true)]
+async fn a_question_that_waits_while_the_policy_changes_is_not_answered_by_the_old_one() {
+    let (pipe, policy) = pipe(only("nobody", closed())).await;
+    pipe.world.queue("a").set(Act::Slow(3 * SECOND, 7.0));
+    let metadata = trigger(&[("queue", "a")]);
+    let change = async {
+        sleep(SECOND).await;
+        policy.replace(only("shop", closed()));
+    };
+    let (asked, ()) = tokio::join!(pipe.sampler.sample(object("shop"), &metadata), change);
+    assert!(asked.unwrap_err().to_string().ends_with("ask again"));
+    pipe.sampler.sample(object("shop"), &metadata).await.unwrap();
 }
 
-#[test]
-fn a_policy_that_cannot_be_used_ends_it_before_it_serves() {
-    for (policy, words) in [
-        ("default: {alow: []}", "alow"),
-        ("namespaces: {shop: {allow: ['http://x']}}", "`namespaces.shop.allow[0]`: `http://x` must be a host"),
-        ("default:\n  deny:\n    - 10.0.0.0/33\n", "`default.deny[0]`"),
-        ("default: [", "line"),
-        ("default: {identities: {aws: nowhere}}", "line 1"),
-        ("\u{0}", "--policy"),
-    ] {
-        let mount = Mount::new(&[("policy.yaml", policy)]);
-        let (code, said) = Process::refuses(&["--policy".to_owned(), mount.path("policy.yaml")]);
-        assert_eq!(code, Some(64), "{policy}: {said}");
-        assert!(said.contains(words) && said.contains("--policy"), "{policy}: {said}");
-    }
-}
-
-/// The status of an answer of the admin port.
-fn status(address: &str, path: &str, token: Option<&str>) -> u16 {
-    let mut connection = TcpStream::connect(address).expect("it listens");
-    let token = token.map(|token| format!("authorization: {token}\r\n")).unwrap_or_default();
-    write!(connection, "GET {path} HTTP/1.0\r\n{token}\r\n").unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-#[test]
-fn pages_want_the_token_and_probes_do_not() {
-    let (first, second) = ("0123456789abcdef", "fedcba9876543210");
-    let mut mount = Mount::new(&[("token", &format!("{first}\n"))]);
-    let server = Process::start(&["--admin-token-file", &mount.path("token")]);
-    let bearer = |token: &str| format!("Bearer {token}");
-    let triggers = |token: Option<&str>| status(&server.admin, "/api/triggers", token);
-    for path in ["/livez", "/readyz", "/metrics"] {
-        assert_eq!(status(&server.admin, path, None), 200, "{path}");
-    }
-    assert_eq!(triggers(None), 401);
-    for wrong in
-        [bearer(""), bearer(&first[..15]), bearer(&format!("{first}0")), format!("Basic {first}"), first.to_owned()]
-    {
-        assert_eq!(triggers(Some(&wrong)), 401, "{wrong}");
-    }
-    assert_eq!(triggers(Some(&bearer(first))), 200);
-    mount.swap(&[("token", second)]);
-    until(&server, "changed files are in use");
-    assert_eq!((triggers(Some(&bearer(first))), triggers(Some(&bearer(second)))), (401, 200));
-    mount.swap(&[("token", "short")]);
-    until(&server, "changed files cannot be used");
-    assert_eq!(triggers(Some(&bearer(second))), 200);
-    let log = server.log();
-    assert!(!log.contains(first) && !log.contains(second), "{log}");
-}
-
-#[test]
-fn pages_can_be_bound_apart_from_probes() {
-    let server = Process::start(&["--pages-listen", "127.0.0.1:0"]);
-    let pages = server.pages();
-    assert_ne!(pages, server.admin);
-    assert_eq!(status(&server.admin, "/api/triggers", None), 404);
-    assert_eq!(status(&server.admin, "/metrics", None), 200);
-    assert_eq!(status(&pages, "/api/triggers", None), 200);
-    assert_eq!(status(&pages, "/livez", None), 404);
-}
-
-#[test]
-fn a_token_that_could_be_guessed_is_not_taken() {
-    for token in ["", "short", "two words of some length"] {
-        let mount = Mount::new(&[("token", token)]);
-        let (code, said) = Process::refuses(&["--admin-token-file".to_owned(), mount.path("token")]);
-        assert_eq!(code, Some(64), "{said}");
-        assert!(said.contains("at least 16 characters"), "{said}");
-    }
+#[tokio::test(start_paused = true)]
+async fn the_silent_stream_of_a_refused_trigger_ends_when_the_policy_changes() {
+    let (pipe, policy) = pipe(only("nobody", closed())).await;
+    let mut stream = Keda::new(pipe.channel().await, "orders", &[("scalerType", "scripted")]).stream().await.unwrap();
+    assert!(timeout(60 * SECOND, stream.next()).await.is_err());
+    policy.replace(only("nobody", Reach::open()));
+    assert!(timeout(SECOND, stream.next()).await.unwrap().is_none());
 }
