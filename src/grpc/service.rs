@@ -89,15 +89,15 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let spec =
-            self.sampler.metric(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).map(|metric| {
-                let spec = MetricSpec {
-                    metric_name: metric.name,
-                    target_size: rounded_up(metric.target).max(1),
-                    target_size_float: metric.target,
-                };
-                GetMetricSpecResponse { metric_specs: vec![spec] }
-            });
+        let metadata = self.secrets.look(object, Metadata::from(scaler_metadata));
+        let spec = self.sampler.metric(object, &metadata).map(|metric| {
+            let spec = MetricSpec {
+                metric_name: metric.name,
+                target_size: rounded_up(metric.target).max(1),
+                target_size_float: metric.target.min(LARGEST_VALUE),
+            };
+            GetMetricSpecResponse { metric_specs: vec![spec] }
+        });
         self.counted(Method::GetMetricSpec, spec.map_err(|error| of_spec(&error)))
     }
 
