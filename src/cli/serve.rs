@@ -30,8 +30,6 @@ pub(super) struct Serve {
     /// Where /livez, /readyz and /metrics are, and the pages unless `--pages-listen` says otherwise.
     #[arg(long, env = "PLIMSOLL_ADMIN_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     admin_listen: SocketAddr,
-    #[command(flatten)]
-    door: Door,
     /// How long a sample lives where a trigger has no `pollingInterval`.
     #[arg(long, env = "PLIMSOLL_POLLING_INTERVAL", value_name = "TIME", value_parser = duration, default_value = "5s")]
     polling_interval: Duration,
@@ -55,6 +53,9 @@ pub(super) struct Serve {
     /// How log lines look; RUST_LOG filters them.
     #[arg(long, env = "PLIMSOLL_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    door: Door,
 }
 
 impl Serve {
