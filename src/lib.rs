@@ -23,5 +23,8 @@ pub mod door;
 pub mod admin;
 pub mod grpc;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 pub mod app;
 pub mod cli;
