@@ -41,6 +41,12 @@ pub struct Ask<Q, A> {
 }
 
 impl<Q, A> Ask<Q, A> {
+    /// Whether its asker is still there.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
     /// Answers it. An asker that has gone away is no error.
     pub fn answer(self, answer: Result<A, ReadError>) {
         self.reply.send(answer).ok();
