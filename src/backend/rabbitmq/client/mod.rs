@@ -49,7 +49,7 @@ impl Client {
         let label = connection.label();
         let wire = match connection {
             Connection::Amqp(amqp) => Wire::Amqp(AmqpClient::new(amqp, requests)),
-            Connection::Management(api) => Wire::Management(ManagementClient::new(api, requests)),
+            Connection::Management(api) => Wire::Management(Box::new(ManagementClient::new(api, requests))),
         };
         Self { label, wire: Arc::new(wire), running: OnceLock::new() }
     }

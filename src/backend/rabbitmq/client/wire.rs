@@ -6,7 +6,7 @@ use crate::backend::rabbitmq::question::{Askers, Question};
 /// By which protocol.
 pub(super) enum Wire {
     Amqp(AmqpClient),
-    Management(ManagementClient),
+    Management(Box<ManagementClient>),
 }
 
 impl Wire {
