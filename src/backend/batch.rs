@@ -47,6 +47,11 @@ impl<Q, A> Ask<Q, A> {
         !self.reply.is_closed()
     }
 
+    /// Resolves when whoever asked has gone away.
+    pub async fn gone(&mut self) {
+        self.reply.closed().await;
+    }
+
     /// Answers it. An asker that has gone away is no error.
     pub fn answer(self, answer: Result<A, ReadError>) {
         self.reply.send(answer).ok();

@@ -5,7 +5,7 @@ use crate::backend::rabbitmq::question::{Askers, Question};
 
 /// By which protocol.
 pub(super) enum Wire {
-    Amqp(AmqpClient),
+    Amqp(Box<AmqpClient>),
     Management(Box<ManagementClient>),
 }
 

@@ -30,10 +30,7 @@ use crate::{
         question::{Askers, Found, Question, no_queue},
     },
     error::{ReadError, ReadErrorKind},
-    identity::{
-        azure,
-        oauth::{self, Tokens},
-    },
+    identity::{azure, oauth},
     limits::{self, Limit},
     metadata::Secret,
     net::{
@@ -57,8 +54,7 @@ const LEARNT: Duration = Duration::from_secs(600);
 pub struct ManagementClient {
     to: Management,
     http: OnceCell<Http>,
-    tokens: Option<Tokens>,
-    azure: OnceCell<azure::Tokens>,
+    tokens: Tokens,
     /// Why there are no listings for now, and since when.
     unlisted: Mutex<Option<(Unlisted, Instant)>>,
     /// Since when single requests go to the statistics: this server has fresh numbers in listings only.
@@ -66,6 +62,32 @@ pub struct ManagementClient {
     /// How long the last look at totals took, in microseconds.
     took: AtomicU64,
     requests: Arc<AtomicU64>,
+}
+
+/// Where bearer tokens come from, if the login is by one.
+enum Tokens {
+    None,
+    OAuth(Arc<oauth::Tokens>),
+    Azure(Arc<azure::Tokens>),
+}
+
+impl Tokens {
+    async fn get(&self) -> Result<Option<Secret>, ReadError> {
+        match self {
+            Self::None => Ok(None),
+            Self::OAuth(tokens) => tokens.get().await.map(Some),
+            Self::Azure(tokens) => tokens.get().await.map(Some),
+        }
+    }
+
+    /// The server refuses the token at hand.
+    fn forget(&self) {
+        match self {
+            Self::None => {}
+            Self::OAuth(tokens) => tokens.forget(),
+            Self::Azure(tokens) => tokens.forget(),
+        }
+    }
 }
 
 /// Why single requests are better.
@@ -80,11 +102,12 @@ enum Unlisted {
 impl ManagementClient {
     pub fn new(to: Management, requests: Arc<AtomicU64>) -> Self {
         let tokens = match &to.login {
-            Login::OAuth(oauth) => Some(Tokens::new(oauth.clone())),
-            _ => None,
+            Login::OAuth(oauth) => Tokens::OAuth(oauth::Tokens::of(oauth, &to.tls, &to.reach)),
+            Login::Azure(azure) => Tokens::Azure(azure::Tokens::of(azure)),
+            _ => Tokens::None,
         };
         let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
-        Self { to, http, tokens, azure: OnceCell::new(), unlisted, sampled, took: AtomicU64::default(), requests }
+        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default(), requests }
     }
 
     /// How long the last look at totals took.
@@ -306,19 +329,10 @@ impl ManagementClient {
         let url = format!("{}{path_and_query}", self.to.origin);
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
         let request = Request::new(Method::GET, url);
-        let bearer =
-            |request: Request, token: Secret| request.bearer_auth(token.expose()).ok_or_else(oauth::not_a_token);
-        let request = match &self.to.login {
-            Login::OAuth(_) => match &self.tokens {
-                Some(tokens) => bearer(request, tokens.get(http).await?)?,
-                None => request,
-            },
-            Login::Azure(azure) => {
-                let tokens = self.azure.get_or_try_init(|| async { azure::Tokens::new(azure) }).await?;
-                bearer(request, tokens.get().await?)?
-            }
-            Login::Password { username, password } => request.basic_auth(username, password.expose()),
-            _ => request,
+        let request = match (self.tokens.get().await?, &self.to.login) {
+            (Some(token), _) => request.bearer_auth(token.expose()).ok_or_else(oauth::not_a_token)?,
+            (None, Login::Password { username, password }) => request.basic_auth(username, password.expose()),
+            (None, _) => request,
         };
         self.requests.fetch_add(1, Ordering::Relaxed);
         http.send(request, PATIENCE).await
@@ -328,8 +342,8 @@ impl ManagementClient {
         if answer.status == StatusCode::OK {
             return Ok(answer);
         }
-        if let (StatusCode::UNAUTHORIZED, Some(tokens)) = (answer.status, &self.tokens) {
-            tokens.forget();
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.forget();
         }
         Err(api::refused(&self.to, &answer, scope))
     }
