@@ -9,6 +9,9 @@ mod idle;
 mod management;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use management::fuzz;
+
 use std::{
     collections::HashMap,
     fmt,
