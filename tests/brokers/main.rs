@@ -18,6 +18,8 @@ mod hostile;
 mod kafka;
 #[cfg(all(feature = "kafka", feature = "redis"))]
 mod keda;
+#[cfg(all(feature = "sqs", feature = "prometheus"))]
+mod outage;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "rabbitmq")]

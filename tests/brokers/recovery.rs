@@ -1,125 +1,76 @@
-//! How soon the numbers are right again after a broker was gone: the bound of docs/errors.md, by the real binary, for
-//! backends whose clients keep no connection of their own accord.
+//! How soon a source is right again after its server was away: backends that ask over HTTP, by the real sampler.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::{Instant, sleep},
+use plimsoll::{
+    backend::Registry,
+    clock::Clock,
+    metadata::Metadata,
+    sampler::{ObjectRef, Sampler, Settings},
+    telemetry::Metrics,
 };
+use tokio::time::{Instant, sleep};
 
-use crate::{
-    emulator::{Keda, seen_by_keda},
-    process::Process,
-    prometheus, sqs,
-};
+use crate::stand_in::{Call, Reply, StandIn};
 
-const OUTAGE: Duration = Duration::from_secs(20);
-/// For a polling interval of 1 s; another second is for a look under way and a busy machine.
-const BOUND: Duration = Duration::from_secs(3);
+const OBJECT: ObjectRef<&str> = ObjectRef { namespace: "shop", name: "worker" };
+/// Long enough for every back-off to have grown to its end.
+const AWAY: Duration = Duration::from_secs(20);
+/// For an interval of 1 s; a try may begin just before the server is there, and the machine may be busy.
+const BACK: Duration = Duration::from_secs(2);
 
-/// A way to a server that can be shut: then connections are refused, and those that were open are gone.
-struct Way {
-    address: SocketAddr,
-    server: String,
-    passing: Option<JoinSet<()>>,
-}
-
-impl Way {
-    async fn to(server: &str) -> Self {
-        let server = server.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let mut way = Self { address, server, passing: None };
-        way.open().await;
-        way
+/// Polls a trigger of 1 s while the server at `address` goes and comes.
+async fn comes_back(metadata: &[(&str, &str)], address: SocketAddr, server: StandIn, answer: fn(&Call) -> Reply) {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let registry = Registry::standard();
+    let metrics = Arc::new(Metrics::new(registry.scaler_types()));
+    let sampler = Sampler::new(registry, Settings::default(), Clock::system(), metrics);
+    let common = [("pollingInterval", "1s"), ("idlePollingInterval", "1s"), ("maxStaleness", "1s")];
+    let trigger: Metadata = metadata.iter().chain(&common).copied().collect();
+    let works = async || sampler.sample(OBJECT, &trigger).await.is_ok();
+    assert!(works().await);
+    drop(server);
+    let gone = Instant::now();
+    while gone.elapsed() < AWAY {
+        works().await;
+        sleep(Duration::from_millis(100)).await;
     }
-
-    async fn open(&mut self) {
-        let (listener, server) = (TcpListener::bind(self.address).await.unwrap(), self.server.clone());
-        let mut passing = JoinSet::new();
-        passing.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut client, _)) = listener.accept().await {
-                let Ok(mut server) = TcpStream::connect(&server).await else { continue };
-                connections.spawn(async move {
-                    copy_bidirectional(&mut client, &mut server).await.ok();
-                });
-            }
-        });
-        self.passing = Some(passing);
-    }
-
-    fn shut(&mut self) {
-        self.passing = None;
-    }
-}
-
-/// Polls until `expected` says so, and how long that took.
-async fn until(keda: &mut Keda, expected: impl Fn(Option<f64>) -> bool) -> Duration {
-    let since = Instant::now();
-    loop {
-        let value = keda.poll().await.ok().map(|poll| seen_by_keda(&poll.value));
-        if expected(value) {
-            return since.elapsed();
-        }
-        assert!(since.elapsed() < Duration::from_secs(40), "still {value:?}");
+    assert!(!works().await, "it is still away");
+    let _server = StandIn::at(address, answer).await;
+    let back = Instant::now();
+    while !works().await {
+        assert!(back.elapsed() < BACK, "still away after {:?}", back.elapsed());
         sleep(Duration::from_millis(50)).await;
     }
+    sampler.close();
 }
 
-/// `trigger` reads `before` through the way, and `after` once `change` was made while it was shut.
-async fn is_right_again(mut way: Way, trigger: &[(&str, &str)], before: f64, change: impl AsyncFnOnce(), after: f64) {
-    let server = Process::start(&[]);
-    let mut keda = Keda::new(server.channel(), "orders", trigger);
-    until(&mut keda, |value| value == Some(before)).await;
-    let shut = Instant::now();
-    way.shut();
-    // Never a wrong number, and an error once the last sample is too old.
-    until(&mut keda, |value| {
-        assert!(value.is_none_or(|value| value == before));
-        value.is_none()
-    })
-    .await;
-    change().await;
-    while shut.elapsed() < OUTAGE {
-        assert!(keda.poll().await.is_err(), "the way is shut");
-        sleep(Duration::from_millis(250)).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn sqs_is_read_again_within_two_seconds_of_its_return() {
+    fn answer(_: &Call) -> Reply {
+        let counts = r#""ApproximateNumberOfMessages":"1","ApproximateNumberOfMessagesNotVisible":"0""#;
+        Reply::new(200, format!(r#"{{"Attributes":{{{counts}}}}}"#))
     }
-    way.open().await;
-    let took = until(&mut keda, |value| value == Some(after)).await;
-    assert!(took < BOUND, "right again after {took:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sqs_is_read_again_within_the_bound() {
-    let (writer, name) = (sqs::fixtures::Writer::new(), sqs::fixtures::unique("recovery"));
-    let way = Way::to(&sqs::fixtures::server()).await;
-    let endpoint = format!("http://{}", way.address);
-    let url = writer.create(&name).await;
-    let own = [("queueURL", name.as_str()), ("pollingInterval", "1"), ("queueLength", "5")];
-    let mut pairs = sqs::fixtures::pairs(&own);
-    pairs.iter_mut().filter(|(key, _)| key == "awsEndpoint").for_each(|(_, value)| value.clone_from(&endpoint));
-    // The queue's own URL says where ElasticMQ listens, and not our way to it.
-    pairs
-        .iter_mut()
-        .filter(|(key, _)| key == "queueURL")
-        .for_each(|(_, value)| *value = format!("{endpoint}/000000000000/{name}"));
-    let trigger: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    is_right_again(way, &trigger, 0.0, async || writer.send(&url, 0).await, 1.0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn prometheus_is_read_again_within_the_bound() {
-    let way = Way::to(&prometheus::fixtures::server()).await;
-    let address = format!("http://{}", way.address);
-    let trigger = [
-        ("scalerType", "prometheus"),
-        ("serverAddress", address.as_str()),
-        ("query", "vector(7)"),
-        ("threshold", "5"),
-        ("pollingInterval", "1"),
+    let server = StandIn::new(answer).await;
+    let (url, address) = (server.url(), server.address);
+    let metadata = [
+        ("scalerType", "aws-sqs-queue"),
+        ("queueURL", "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"),
+        ("awsRegion", "eu-west-1"),
+        ("awsEndpoint", url.as_str()),
+        ("awsAccessKeyID", "reader"),
+        ("awsSecretAccessKey", "secret"),
     ];
-    is_right_again(way, &trigger, 7.0, async || {}, 7.0).await;
+    comes_back(&metadata, address, server, answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_is_asked_again_within_two_seconds_of_its_return() {
+    fn answer(_: &Call) -> Reply {
+        Reply::new(200, r#"{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"5"]}]}}"#)
+    }
+    let server = StandIn::new(answer).await;
+    let (url, address) = (server.url(), server.address);
+    let metadata = [("scalerType", "prometheus"), ("serverAddress", url.as_str()), ("query", "up"), ("threshold", "1")];
+    comes_back(&metadata, address, server, answer).await;
 }
