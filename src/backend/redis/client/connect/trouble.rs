@@ -14,21 +14,12 @@ use crate::{
     },
 };
 
-/// The name in the address has no machine.
-pub fn unresolved(place: &Place) -> ReadError {
-    ReadError::new(Unreachable, format!("{place} has a host that DNS does not know: correct `address` in the trigger"))
-}
-
-/// The socket could not be opened.
-pub fn not_connected(place: &Place, error: &io::Error) -> ReadError {
-    let why = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refuses connections: start it, or correct `address` in the trigger",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "has no route from here: look at the network policies"
-        }
-        _ => return ReadError::new(Unreachable, format!("{place} cannot be reached: {}", error.kind())),
-    };
-    ReadError::new(Unreachable, format!("{place} {why}"))
+/// No certificate can be for such a name.
+pub fn no_tls_name(place: &Place) -> ReadError {
+    ReadError::new(
+        Unreachable,
+        format!("{place} has a host that no certificate can name: correct `address` in the trigger"),
+    )
 }
 
 /// It was working, then the connection broke.
