@@ -2,9 +2,13 @@
 //! ([`SpecError`]: mend the YAML) and a source that cannot be read ([`ReadError`]: look at the broker).
 //!
 //! Every text reads "what we looked at, what happened, what to do", names no secret and is constant for a
-//! constant cause: KEDA turns each one into an event.
+//! constant cause: KEDA turns each one into an event. What came from outside is cleaned ([`clean`], [`quoted`]).
 
-use std::{fmt, sync::Arc};
+mod clean;
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+pub use clean::{clean, quoted};
 
 /// One thing wrong with a trigger's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +17,13 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and what would be right, with the key in it; never the value.
     pub text: String,
+}
+
+impl Problem {
+    /// `text` says what is wrong with `key`.
+    pub fn new(key: &str, text: &str) -> Self {
+        Self { key: clean(key).into_owned(), text: clean(text).into_owned() }
+    }
 }
 
 /// A trigger's metadata cannot be followed. Holds every problem found, so that one round of edits mends them all.
@@ -24,13 +35,8 @@ pub struct SpecError {
 
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.problems.iter().enumerate() {
-            if i > 0 {
-                f.write_str("; ")?;
-            }
-            f.write_str(&problem.text)?;
-        }
-        Ok(())
+        let texts: Vec<_> = self.problems.iter().map(|problem| problem.text.as_str()).collect();
+        f.write_str(&clean(&texts.join("; ")))
     }
 }
 
@@ -122,9 +128,15 @@ pub struct ReadError {
 
 impl ReadError {
     /// A failure of this one source, unless its kind says that the connection itself is gone, slow or throttled.
+    /// The text is [cleaned](clean).
     pub fn new(kind: ReadErrorKind, text: impl Into<Arc<str>>) -> Self {
         use ReadErrorKind::{Throttled, Timeout, Unreachable};
-        Self { kind, whole_connection: matches!(kind, Unreachable | Timeout | Throttled), text: text.into() }
+        let text = text.into();
+        let text = match clean(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(cleaned) => cleaned.into(),
+        };
+        Self { kind, whole_connection: matches!(kind, Unreachable | Timeout | Throttled), text }
     }
 
     /// The same failure, known to concern every source on the connection (a refused login, say).

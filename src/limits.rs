@@ -17,6 +17,11 @@ pub const REQUEST: usize = 256 << 10;
 
 // Texts that came from outside.
 
+/// Bytes of an error, a problem or a log field: several sentences; KEDA's own events end at 1,024 characters.
+pub const TEXT: usize = 1 << 10;
+/// Characters of a broker's own words that are shown: enough for its code and the first sentence.
+pub const QUOTED: usize = 100;
+
 // Dialling.
 
 /// From the first packet to a connected socket, the name's resolution included. A broker in the same region takes

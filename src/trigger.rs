@@ -85,5 +85,5 @@ fn interval(keys: &mut Reader<'_>, default: Duration) -> Duration {
 }
 
 fn one_problem(key: &str, text: impl Into<String>) -> SpecError {
-    SpecError { problems: vec![Problem { key: key.to_owned(), text: text.into() }] }
+    SpecError { problems: vec![Problem::new(key, &text.into())] }
 }

@@ -4,8 +4,9 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
+use futures::{FutureExt, future::BoxFuture};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
@@ -13,6 +14,12 @@ use crate::{
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
 };
+
+/// Questions of broken batches that are asked again at a time: a thousand at once would be what batches are to avoid.
+const ALONE_AT_ONCE: usize = 8;
+
+/// Answers a whole batch.
+type Run<Q, A> = Arc<dyn Fn(Vec<Ask<Q, A>>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 tokio::task_local! {
     static AT_ONCE: ();
@@ -45,38 +52,59 @@ impl<Q, A> Ask<Q, A> {
 /// The queue needs no bound of its own: the sampler has at most one read in flight per trigger.
 pub struct Batcher<Q, A> {
     asks: mpsc::UnboundedSender<Ask<Q, A>>,
+    run: Run<Q, A>,
+    alone: Semaphore,
     _gatherer: Task,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
+impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Batches for `run`, which gets every question that arrived within `window` of the first, and on while more come
-    /// in (zero: all that are being asked right now). Batches may overlap, so one that hangs does not delay the next; a
-    /// panic in one is its askers' `Internal` error and nobody else's.
+    /// in (zero: all that are being asked right now). Batches may overlap, so one that hangs does not delay the next.
+    ///
+    /// One member cannot fail the others: when a batch panics, whoever has no answer yet is asked again alone, once. The
+    /// panic is the `Internal` error of those that it meets again.
     pub fn new<F, Fut>(window: Duration, run: F) -> Self
     where
         F: Fn(Vec<Ask<Q, A>>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (asks, mut inbox) = mpsc::unbounded_channel();
-        let run = Arc::new(run);
-        let gatherer = task::spawn(async move {
-            while let Some(first) = inbox.recv().await {
-                let batch = gather(first, &mut inbox, window).await;
-                let run = Arc::clone(&run);
-                task::detach(async move { run(batch).await });
+        let (asks, inbox) = mpsc::unbounded_channel();
+        let inbox = Arc::new(Mutex::new(inbox));
+        let run: Run<Q, A> = Arc::new(move |batch| run(batch).boxed());
+        let answering = Arc::clone(&run);
+        let gatherer = task::supervise("batch", move || {
+            let (inbox, run) = (Arc::clone(&inbox), Arc::clone(&answering));
+            async move {
+                let mut inbox = inbox.lock().await;
+                while let Some(first) = inbox.recv().await {
+                    let batch = gather(first, &mut inbox, window).await;
+                    start(&run, batch);
+                }
             }
         });
-        Self { asks, _gatherer: gatherer }
+        Self { asks, run, alone: Semaphore::new(ALONE_AT_ONCE), _gatherer: gatherer }
     }
 
     /// Asks, and waits for this question's own answer.
     pub async fn ask(&self, question: Q) -> Result<A, ReadError> {
         let lost = || ReadError::new(ReadErrorKind::Internal, "the read ended without an answer: see the server's log");
-        let (reply, answer) = oneshot::channel();
         let at_once = AT_ONCE.try_with(|()| ()).is_ok();
-        self.asks.send(Ask { question, at_once, reply }).map_err(|_| lost())?;
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask { question: question.clone(), at_once, reply }).map_err(|_| lost())?;
+        if let Ok(answer) = answer.await {
+            return answer;
+        }
+        let _turn = self.alone.acquire().await.map_err(|_| lost())?;
+        let (reply, answer) = oneshot::channel();
+        start(&self.run, vec![Ask { question, at_once, reply }]);
         answer.await.map_err(|_| lost())?
     }
+}
+
+/// Has a batch answered, whoever goes away. Its work starts inside: a panic before the first await is a batch's too.
+fn start<Q: Send + 'static, A: Send + 'static>(run: &Run<Q, A>, batch: Vec<Ask<Q, A>>) {
+    let run = Arc::clone(run);
+    task::detach(async move { run(batch).await });
 }
 
 const MOST_WINDOWS: u32 = 5;
@@ -165,5 +193,22 @@ mod tests {
         let broken = batcher.ask(u32::MAX).await.expect_err("the batch panics");
         assert_eq!(broken.kind, ReadErrorKind::Internal);
         assert_eq!(batcher.ask(4).await, Ok(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_that_panics_fails_no_other_of_its_batch() {
+        let sizes = Arc::default();
+        let batcher = doubling(Arc::clone(&sizes));
+        let asked = (0..20).map(|n| batcher.ask(if n == 7 { u32::MAX } else { n }));
+        let answers = futures::future::join_all(asked).await;
+        for (n, answer) in (0..).zip(answers) {
+            if n == 7 {
+                assert_eq!(answer.expect_err("it panics").kind, ReadErrorKind::Internal);
+            } else {
+                assert_eq!(answer, Ok(2 * n));
+            }
+        }
+        // The seven before it had their answers; it and those after it were asked again, each alone and once.
+        assert_eq!(*sizes.lock(), [vec![20], vec![1; 13]].concat());
     }
 }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Metadata, Secret, values};
-use crate::error::{Problem, SpecError, give_login};
+use crate::error::{Problem, SpecError, clean, give_login};
 
 /// A cursor over one trigger's metadata. Ask for each key once, then [`finish`](Self::finish).
 #[derive(Debug)]
@@ -119,12 +119,12 @@ impl<'m> Reader<'m> {
 
     /// Records that `key` is wrong. `text` names the key and the cure, never the value.
     pub fn problem(&mut self, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem { key: key.to_owned(), text: text.into() });
+        self.problems.push(Problem::new(key, &text.into()));
     }
 
     /// Records what is legal but hardly meant; [`unknown_keys`](Self::unknown_keys) says it first.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(text.into());
+        self.warnings.push(clean(&text.into()).into_owned());
     }
 
     /// Whether `key` already has a problem, so that knock-on checks can keep quiet.

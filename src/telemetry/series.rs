@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::error::ReadErrorKind;
+use crate::{error::ReadErrorKind, task};
 
 /// The calls KEDA makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -51,6 +51,11 @@ struct Backend {
     backend: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Supervised {
+    task: &'static str,
+}
+
 /// The series, to count on; [`encode`](Self::encode) shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -68,6 +73,8 @@ pub struct Metrics {
     pub wakes: Counter,
     broker_requests: Family<Backend, Counter>,
     failing_connections: Gauge,
+    task_restarts: Family<Supervised, Counter>,
+    task_panics: Counter,
 }
 
 impl Metrics {
@@ -102,6 +109,10 @@ impl Metrics {
         let (pushes, wakes) = (Counter::default(), Counter::default());
         registry.register("pushes", "Activations pushed to KEDA", pushes.clone());
         registry.register("wakes", "Signals that a source may have become active", wakes.clone());
+        let (task_restarts, task_panics) = (Family::<Supervised, Counter>::default(), Counter::default());
+        let help = "Tasks that panicked and began anew, by what they do";
+        registry.register("task_restarts", help, task_restarts.clone());
+        registry.register("task_panics", "Panics in tasks of any kind: defects of ours", task_panics.clone());
         Self {
             registry,
             calls,
@@ -113,6 +124,8 @@ impl Metrics {
             wakes,
             broker_requests,
             failing_connections,
+            task_restarts,
+            task_panics,
         }
     }
 
@@ -133,6 +146,10 @@ impl Metrics {
         for (backend, requests) in broker_requests {
             self.broker_requests.get_or_create(&Backend { backend }).inner().store(requests, Ordering::Relaxed);
         }
+        for (task, restarts) in task::restarts() {
+            self.task_restarts.get_or_create(&Supervised { task }).inner().store(restarts, Ordering::Relaxed);
+        }
+        self.task_panics.inner().store(task::panics(), Ordering::Relaxed);
         self.failing_connections.set(i64::try_from(failing_connections).unwrap_or(i64::MAX));
     }
 

@@ -5,12 +5,12 @@ use std::{fs, path::Path};
 /// Each module and what of ours it may use.
 const MAY_USE: [(&str, &[&str]); 17] = [
     ("clock", &[]),
-    ("error", &[]),
+    ("error", &["limits"]),
     ("limits", &[]),
     ("metadata", &["error", "limits"]),
     ("reading", &[]),
     ("task", &[]),
-    ("telemetry", &["error", "limits"]),
+    ("telemetry", &["error", "limits", "task"]),
     ("net", &["clock", "error", "limits", "metadata", "task"]),
     ("identity", &["backend", "clock", "error", "limits", "metadata", "net", "task"]),
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backend::redis::measure::{Measure, Memory};
 
 /// What a trigger wants to know.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Question {
     /// Of which key.
     pub key: Arc<str>,

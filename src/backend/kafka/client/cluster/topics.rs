@@ -88,6 +88,7 @@ struct Flight {
 
 type TopicAsk = Ask<Question, Arc<Topic>>;
 
+#[derive(Clone)]
 struct Question {
     name: Arc<str>,
     /// Only an answer from after this time will do.

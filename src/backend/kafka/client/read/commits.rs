@@ -70,6 +70,7 @@ impl GroupCommits {
 }
 
 /// What a trigger wants to know of a group.
+#[derive(Clone)]
 pub struct Question {
     pub group: Arc<str>,
     /// Wait for open transactions that commit offsets.

@@ -50,6 +50,7 @@ pub enum At {
 /// A topic's offsets, ascending by partition; `None` where the broker keeps silent about a partition.
 pub type TopicOffsets = Vec<(i32, Option<i64>)>;
 
+#[derive(Clone)]
 pub struct Question {
     topic: Arc<Topic>,
     at: At,
