@@ -76,7 +76,7 @@ pub fn parse(text: &str) -> Result<Option<Url>, &'static str> {
     if let Some(user_part) = user_part {
         let (username, password) = user_part.split_once(':').map_or((user_part, ""), |parts| parts);
         extras.username = decoded(username)?;
-        extras.password = decoded(password)?.map(|password| Secret::new(password));
+        extras.password = decoded(password)?.map(Secret::new);
     }
     let (place, query) = place.split_once(['?', '#']).unwrap_or((place, ""));
     let (place, path) = place.split_once('/').unwrap_or((place, ""));

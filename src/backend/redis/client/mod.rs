@@ -95,7 +95,8 @@ impl Client {
     fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
         let bells = Arc::new(Bells::default());
         let nodes = Arc::new(Nodes::new(Dialer::new(connection, sent), &bells));
-        let sweeper = task::spawn(sweep(Arc::clone(&nodes), Arc::clone(&bells)));
+        let swept = (Arc::clone(&nodes), Arc::clone(&bells));
+        let sweeper = task::supervise("redis sweep", move || sweep(Arc::clone(&swept.0), Arc::clone(&swept.1)));
         let batcher = Batcher::new(Duration::ZERO, move |batch| answer(Arc::clone(&nodes), batch));
         Self { batcher, bells, born: Instant::now(), _sweeper: sweeper }
     }

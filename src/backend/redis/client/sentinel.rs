@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
-use super::connect::{Dialer, ask, trouble};
+use super::connect::{Dialer, trouble};
 use crate::{
     backend::redis::{
         address::Address,
@@ -63,10 +63,10 @@ fn rank(error: &ReadError) -> usize {
 
 async fn ask_one(dialer: &Dialer, at: &str, master: &str, login: Option<&Login>) -> Result<Address, ReadError> {
     let mut opened = dialer.open_sentinel(&Address::parse(at)?, login).await?;
-    let place = opened.place.clone();
+    let place = opened.wire.place.clone();
     let command = Command::new("SENTINEL GET-MASTER-ADDR-BY-NAME", [master]);
-    let asking = timeout(ANSWER_WITHIN, ask(dialer, &mut opened.wire, std::slice::from_ref(&command))).await;
-    let replies = asking.map_err(|_| trouble::silent(&place, ANSWER_WITHIN))?.map_err(|_| trouble::lost(&place))?;
+    let asking = timeout(ANSWER_WITHIN, opened.wire.ask(&[command])).await;
+    let replies = asking.map_err(|_| trouble::silent(&place, ANSWER_WITHIN))?.map_err(|broken| broken.error)?;
     let odd = || {
         let text = format!("{place} does not answer as a sentinel: correct `address` in the trigger");
         ReadError::new(BadReply, text).of_connection()

@@ -266,7 +266,7 @@ fn an_answer_that_is_none_is_no_number() {
 fn what_redis_refuses_says_what_to_do() {
     use ReadErrorKind::{BadReply, Denied, Throttled, Unreachable};
     for (code, detail, kind, cure) in [
-        ("NOAUTH", "Authentication required.", Denied, "set `username` and `password`"),
+        ("NOAUTH", "Authentication required.", Denied, "give `username` and `password`"),
         ("WRONGPASS", "invalid username-password pair", Denied, "correct `username` and `password`"),
         ("NOPERM", "this user has no permissions", Denied, "grant the user `+xlen ~k`"),
         ("WRONGTYPE", "Operation against a key", BadReply, "`k`"),

@@ -198,7 +198,7 @@ impl Cluster {
     }
 
     async fn map_of(&self, node: &Address) -> Result<Slots, ReadError> {
-        let answer = self.link(node).ask(&[Command::new("CLUSTER SLOTS", [])]).await?;
+        let answer = self.link(node).ask(&[Command::new("CLUSTER SLOTS", [])]).await.map_err(|none| none.error)?;
         let place = &answer.place;
         let reply = answer.replies.first().unwrap_or(&Reply::Other);
         if let Some(refusal) = reply.refusal() {

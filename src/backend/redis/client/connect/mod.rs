@@ -1,22 +1,33 @@
 //! Opens connections: to a data node, to a sentinel, or for publish and subscribe; each within one deadline.
 //!
-//! `dialer.rs` makes the socket and TLS, `hello.rs` says the first words, `wire.rs` translates, `trouble.rs` says what
-//! went wrong. Not for: what happens to the connection afterwards (`link`).
+//! `dialer.rs` makes the socket and TLS, `guard.rs` holds what comes in against our bounds (`walk.rs` knows the frames,
+//! `meter.rs` keeps the books), `hello.rs` says the first words, `wire.rs` takes commands, `terms.rs` translates,
+//! `trouble.rs` says what went wrong. Not for: what happens to the connection afterwards (`link`).
 
 mod dialer;
+mod guard;
 mod hello;
+mod meter;
+mod terms;
 pub mod trouble;
+mod walk;
 mod wire;
 
 pub use dialer::Dialer;
-pub use hello::{Opened, ask, not_serving};
+pub use hello::{Opened, not_serving};
+pub use meter::{Crossed, Meter};
+pub use wire::{Broken, Wire};
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use redis::{RedisConnectionInfo, aio::PubSub};
 use tokio::time::timeout;
 
-use self::hello::{Guest, logged_in};
+use self::{
+    guard::Guarded,
+    hello::{Guest, logged_in},
+    walk::Hears,
+};
 use crate::{
     backend::redis::{address::Address, bells::Bells, connection::Login, refusal::Place},
     error::ReadError,
@@ -26,10 +37,10 @@ use crate::{
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 impl Dialer {
-    /// Opens a connection to the data node at `address`, whose pushes ring `bells`.
-    pub async fn open(&self, address: &Address, bells: &Arc<Bells>) -> Result<Opened, ReadError> {
+    /// Opens a connection to the data node at `address`, whose news rings `bells`, if there shall be any.
+    pub async fn open(&self, address: &Address, bells: Option<&Arc<Bells>>) -> Result<Opened, ReadError> {
         let login = self.connection.login.as_ref();
-        let guest = Guest { dialer: self, address, place: Place::node(address), login, bells: Some(bells) };
+        let guest = Guest { dialer: self, address, place: Place::node(address), login, bells };
         self.in_time(&guest.place, async {
             let mut opened = guest.greet().await?;
             guest.enter(&mut opened).await?;
@@ -44,14 +55,20 @@ impl Dialer {
         self.in_time(&guest.place, guest.greet()).await
     }
 
-    /// Opens a connection to the data node at `address` that is for publish and subscribe alone.
-    pub async fn open_subscriber(&self, address: &Address) -> Result<PubSub, ReadError> {
-        let place = Place::node(address);
+    /// Opens a connection to the server at `place` that is for publish and subscribe alone. Tell the meter of what is
+    /// subscribed to: each is answered.
+    pub async fn open_subscriber(
+        &self,
+        address: &Address,
+        place: Place,
+        login: Option<&Login>,
+    ) -> Result<(PubSub, Arc<Meter>), ReadError> {
+        let meter = Arc::new(Meter::default());
         self.in_time(&place, async {
-            let stream = self.dial(address, &place).await?;
-            let info = logged_in(RedisConnectionInfo::default(), self.connection.login.as_ref());
-            let subscriber = PubSub::new(&info, stream).await;
-            subscriber.map_err(|error| trouble::no_hello(&place, &error, self.uses_tls()))
+            let stream = Guarded::new(self.dial(address, &place).await?, Arc::clone(&meter), Hears::News);
+            let subscriber = PubSub::new(&logged_in(RedisConnectionInfo::default(), login), stream).await;
+            let subscriber = subscriber.map_err(|_| trouble::no_hello(&place, self.uses_tls()))?;
+            Ok((subscriber, Arc::clone(&meter)))
         })
         .await
     }

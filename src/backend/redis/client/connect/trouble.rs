@@ -6,11 +6,12 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::meter::Crossed;
 use crate::{
     backend::redis::refusal::Place,
     error::{
         ReadError,
-        ReadErrorKind::{self, Denied, Timeout, Unreachable},
+        ReadErrorKind::{self, BadReply, Denied, Throttled, Timeout, Unreachable},
     },
 };
 
@@ -39,13 +40,20 @@ pub fn not_in_time(place: &Place, within: Duration, tls: bool) -> ReadError {
     ReadError::new(Timeout, text)
 }
 
-/// Redis hung up while we said hello, or spoke another language.
-pub fn no_hello(place: &Place, error: &(dyn Error + 'static), tls: bool) -> ReadError {
-    if let Some(error) = of_tls(place, error) {
-        return error;
-    }
+/// Redis hung up while we said hello.
+pub fn no_hello(place: &Place, tls: bool) -> ReadError {
     let why = if tls { "see its log for why" } else { "set `tls: enable` if it wants TLS, else see its log for why" };
     ReadError::new(Unreachable, format!("{place} hangs up on the first command: {why}"))
+}
+
+/// It has crossed one of our bounds.
+pub fn crossed(place: &Place, crossed: Crossed) -> ReadError {
+    let (kind, cure) = match crossed {
+        Crossed::NotRedis => (BadReply, "correct `address`, or set `tls: enable` if it wants TLS"),
+        Crossed::NoRoom => (Throttled, "spread large reads, or run more replicas"),
+        _ => (BadReply, "no Redis needs so much here, look at what listens there"),
+    };
+    ReadError::new(kind, format!("{place} {crossed}: {cure}")).of_connection()
 }
 
 /// What failed in TLS, if that is it: the library's error is somewhere in the chain.
