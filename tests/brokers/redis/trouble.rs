@@ -44,9 +44,9 @@ async fn what_is_no_redis_is_told_so() {
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.ok();
         }
     };
-    let (list, words) = (list_at(&address, "q"), [address.as_str(), "hangs up on the first command"]);
+    let (list, words) = (list_at(&address, "q"), [address.as_str(), "does not speak Redis's protocol"]);
     tokio::select! {
-        _ = fails(&list, Unreachable, &words) => {}
+        _ = fails(&list, BadReply, &words) => {}
         () = answering => {}
     }
 }

@@ -31,6 +31,7 @@ use self::{
     cluster::Cluster,
     connect::Dialer,
     link::{Link, Setup, Target},
+    sentinel::Sentinels,
     visit::{Pending, visit},
 };
 use super::{
@@ -119,7 +120,10 @@ impl Nodes {
         let setup = Setup { dialer: Arc::new(dialer), bells: Arc::clone(bells), trouble: Arc::new(Notify::new()) };
         match (topology, first) {
             (Topology::Cluster, _) => Self::Cluster(Cluster::new(setup)),
-            (Topology::Sentinel { .. }, _) => Self::One(Link::new(Target::Master, setup)),
+            (Topology::Sentinel { .. }, _) => {
+                let sentinels = Arc::new(Sentinels::new(&setup.dialer));
+                Self::One(Link::new(Target::Master(sentinels), setup))
+            }
             (Topology::Single, Ok(address)) => Self::One(Link::new(Target::Node(address), setup)),
             (Topology::Single, Err(error)) => Self::Nowhere(error),
         }

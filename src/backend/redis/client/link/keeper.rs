@@ -25,7 +25,7 @@ use crate::{
         bells::Bells,
         client::{
             connect::{Crossed, Dialer, Opened, Wire, not_serving, trouble},
-            sentinel,
+            sentinel::{self, Sentinels},
         },
         reply::{Command, Reply},
     },
@@ -47,7 +47,7 @@ pub enum Target {
     /// The one at this address.
     Node(Address),
     /// Whatever node the sentinels say is master.
-    Master,
+    Master(Arc<Sentinels>),
 }
 
 /// What a link needs from its owner.
@@ -105,11 +105,11 @@ impl Keeper {
         }
     }
 
-    async fn open(&mut self) -> Result<(Opened, Pushes), ReadError> {
+    async fn open(&mut self) -> Result<(Opened, Pushes, Address), ReadError> {
         let Setup { dialer, bells, .. } = &self.setup.clone();
         let address = match &self.target {
             Target::Node(address) => address.clone(),
-            Target::Master => sentinel::find_master(dialer).await?,
+            Target::Master(sentinels) => sentinels.master().await?,
         };
         let is_quiet = self.quiet_until.is_some();
         let mut opened = dialer.open(&address, Some(bells).filter(|_| !is_quiet)).await?;
@@ -124,11 +124,11 @@ impl Keeper {
         } else {
             Keyspace::start(dialer, &address, &mut opened.wire, bells).await.map_or(Pushes::None, Pushes::Keyspace)
         };
-        Ok((opened, pushes))
+        Ok((opened, pushes, address))
     }
 
     /// Serves until the connection is of no use.
-    async fn serve(&mut self, (mut opened, pushes): (Opened, Pushes)) {
+    async fn serve(&mut self, (mut opened, pushes, address): (Opened, Pushes, Address)) {
         let wire = opened.wire.clone();
         let number = self.attempts.load(Ordering::Relaxed);
         let session = Session { number, wire: wire.clone(), pushes: pushes.clone() };
@@ -138,7 +138,10 @@ impl Keeper {
             self.setup.bells.ring_all();
         }
         let since = Instant::now();
-        let end = self.watch_over(&mut opened, &pushes).await;
+        let end = tokio::select! {
+            end = self.watch_over(&mut opened, &pushes) => end,
+            () = self.leave(&address) => End::Stale,
+        };
         // Who crosses a bound when asked for one key is soon needed for the others.
         if since.elapsed() >= HELD || wire.crossed().is_some_and(Crossed::is_of_one_reply) {
             self.backoff.reset();
@@ -152,6 +155,14 @@ impl Keeper {
             End::Lost => State::Down(wire.why_lost()),
             End::Unfit(error) => State::Down(error),
         });
+    }
+
+    /// Waits until the node at `address` is not the one we want any more, whatever it says itself.
+    async fn leave(&self, address: &Address) {
+        match &self.target {
+            Target::Master(sentinels) => sentinels.leave(address).await,
+            Target::Node(_) => std::future::pending().await,
+        }
     }
 
     async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes) -> End {
@@ -200,7 +211,7 @@ impl Keeper {
     async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
         let place = &opened.wire.place.clone();
         let mut commands = vec![Command::new("PING", [])];
-        if matches!(self.target, Target::Master) && opened.tells_role {
+        if matches!(self.target, Target::Master(_)) && opened.tells_role {
             commands.push(Command::new("ROLE", []));
         }
         let replies = match timeout(BEAT_WITHIN, opened.wire.ask(&commands)).await {

@@ -44,7 +44,7 @@ impl Link {
         let (tell, state) = watch::channel(State::Connecting);
         let to = match &target {
             Target::Node(address) => Place::node(address).to_string(),
-            Target::Master => "the redis master that the sentinels name".to_owned(),
+            Target::Master(_) => "the redis master that the sentinels name".to_owned(),
         };
         let (tell, attempts) = (Arc::new(tell), Arc::default());
         let keep = move || Keeper::new(target.clone(), setup.clone(), Arc::clone(&tell), Arc::clone(&attempts)).run();
