@@ -14,6 +14,18 @@ use crate::{
 /// No sample may live shorter than this: below it, refreshing costs the broker more than it tells the HPA.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What a trigger wants to be told by its activation stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// Each rise, and again until KEDA's polls have heard of it.
+    Always,
+    /// Each rise once: where KEDA acts on a push that its polls would contradict, as with an activation target of
+    /// `scalingModifiers`.
+    Once,
+    /// Nothing: polls decide.
+    Never,
+}
+
 /// A trigger as its metadata describes it.
 #[derive(Debug)]
 pub struct Trigger {
@@ -27,6 +39,8 @@ pub struct Trigger {
     pub interval: Duration,
     /// How old a sample may get while refreshes fail.
     pub max_staleness: Duration,
+    /// What its stream says.
+    pub push: Push,
     /// Keys that nobody understands, in words.
     pub warnings: Vec<String>,
 }
@@ -46,6 +60,8 @@ impl Trigger {
         if max_staleness < interval {
             keys.problem("maxStaleness", "`maxStaleness` must be at least `pollingInterval`");
         }
+        let words = [("true", Push::Always), ("once", Push::Once), ("false", Push::Never)];
+        let push = keys.choice("push", &words, Push::Always);
         keys.accept(&["idlePollingInterval"]);
         let source = backend.parse(scaler_type, &mut keys, reach)?;
         let target = source.metric().target;
@@ -55,7 +71,7 @@ impl Trigger {
             return Err(one_problem(key, "the target per replica must be greater than 0: the HPA refuses less"));
         }
         let warnings = keys.unknown_keys();
-        Ok(Self { metadata: Arc::new(metadata.clone()), scaler_type, source, interval, max_staleness, warnings })
+        Ok(Self { metadata: Arc::new(metadata.clone()), scaler_type, source, interval, max_staleness, push, warnings })
     }
 }
 

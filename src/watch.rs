@@ -1,8 +1,9 @@
 //! Push: the activation stream of one trigger, a loop around the sampler.
 //!
-//! It says `true` on each rise, again after 1 s and 5 s and then every 30 s while the trigger stays active (KEDA
-//! can drop one), and nothing else: never `false`, never an error. It is only polled when the client has room, so
-//! a slow reader gets the latest state and no backlog. While the value is unknown it is silent.
+//! It says `true` on each rise, again 1 s and 5 s after it (KEDA can drop one), and then only while KEDA's own polls of
+//! the object have not heard of the rise or have ceased: every `true` costs KEDA a request to the API server. It says
+//! nothing else, never `false`, never an error. It is only polled when the client has room, so a slow reader gets the
+//! latest state and no backlog. While the value is unknown it is silent.
 
 use std::time::Duration;
 
@@ -11,12 +12,19 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::sampler::Subscription;
+use crate::{
+    sampler::{Subscription, Told},
+    trigger::Push,
+};
 
-/// When an activation is said again, counted from the one before; the last holds for all that follow, with jitter.
-const REPEATS: [Duration; 3] = [SHORTEST_PAUSE, Duration::from_secs(5), Duration::from_secs(30)];
+/// The pauses between the first times that a rise is said: after 1 s and after 5 s.
+const REPEATS: [Duration; 2] = [SHORTEST_PAUSE, Duration::from_secs(4)];
+/// The pause between those that follow, before jitter makes it longer.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// Between any two messages of a stream.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// So many times a rise is said in any case.
+const IN_ANY_CASE: usize = REPEATS.len() + 1;
 
 /// The activations of one trigger, until `stop` or, so that streams spread over replicas, about `max_age`.
 pub fn activations(
@@ -26,7 +34,8 @@ pub fn activations(
 ) -> impl Stream<Item = ()> {
     let now = Instant::now();
     let ends_at = max_age.map(|age| now + age.mul_f64(rand::rng().random_range(0.75..1.25)));
-    let watcher = Watcher { subscription, stop, ends_at, rise: 0, plan: None, last_said: None };
+    let mut watcher = Watcher { subscription, stop, ends_at, told: None, last_said: None, interrupted: false };
+    watcher.told = watcher.told_before(now);
     futures::stream::unfold(watcher, |mut watcher| async move { watcher.next().await.then_some(((), watcher)) })
 }
 
@@ -34,60 +43,93 @@ struct Watcher {
     subscription: Subscription,
     stop: CancellationToken,
     ends_at: Option<Instant>,
-    /// The rise that `plan` belongs to.
-    rise: u64,
-    /// While active: when `true` is to be said next, and how often it has been said of this rise.
-    plan: Option<(Instant, usize)>,
+    /// The last rise that was said or is to be said.
+    told: Option<Told>,
     last_said: Option<Instant>,
+    /// It has not been known to be active for a while.
+    interrupted: bool,
+}
+
+/// What there is to do.
+enum Step {
+    Say,
+    Wait(Option<Instant>),
 }
 
 impl Watcher {
+    /// What the object knows when its stream opens: all that the last one told it, if that has only aged; of what its
+    /// polls have heard, one word more is enough.
+    fn told_before(&mut self, now: Instant) -> Option<Told> {
+        let rise = self.subscription.state().rises;
+        let of_polls = || {
+            self.subscription.hears(rise, now)?;
+            let times = if self.subscription.push() == Push::Once { 1 } else { REPEATS.len() };
+            Some(Told { rise, times, due: now })
+        };
+        self.subscription.told().or_else(of_polls)
+    }
+
     /// Waits until `true` is to be said. False when the stream ends.
     async fn next(&mut self) -> bool {
         loop {
-            if self.says_true() {
-                return true;
-            }
+            let due = match self.step(Instant::now()) {
+                Step::Say => return true,
+                Step::Wait(due) => due,
+            };
             // A disabled branch of `select!` still evaluates its instant.
             let never = Instant::now();
-            let (ends_at, due) = (self.ends_at.unwrap_or(never), self.plan.map_or(never, |(due, _)| due));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
-                () = sleep_until(ends_at), if self.ends_at.is_some() => return false,
+                () = sleep_until(self.ends_at.unwrap_or(never)), if self.ends_at.is_some() => {
+                    if let Some(told) = self.told {
+                        self.subscription.aged(told);
+                    }
+                    return false;
+                }
                 alive = self.subscription.changed() => if !alive { return false },
-                () = sleep_until(due), if self.plan.is_some() => {}
+                () = sleep_until(due.unwrap_or(never)), if due.is_some() => {}
             }
         }
     }
 
-    fn says_true(&mut self) -> bool {
-        let now = Instant::now();
-        let max_staleness = self.subscription.max_staleness();
+    fn step(&mut self, now: Instant) -> Step {
+        let (push, max_staleness) = (self.subscription.push(), self.subscription.max_staleness());
         let (active, rise) = {
             let state = self.subscription.state();
             (state.is_active(now, max_staleness), state.rises)
         };
-        if !active {
-            self.plan = None;
-            return false;
+        if !active || push == Push::Never {
+            self.interrupted = true;
+            return Step::Wait(None);
         }
-        let planned = self.plan.filter(|_| self.rise == rise);
         // A source that flaps costs KEDA one message a second, not one a rise.
-        let (due, said) = planned.unwrap_or_else(|| (self.last_said.map_or(now, |at| now.max(at + SHORTEST_PAUSE)), 0));
-        self.rise = rise;
-        if now < due {
-            self.plan = Some((due, said));
-            return false;
+        let begin = || Told { rise, times: 0, due: self.last_said.map_or(now, |at| now.max(at + SHORTEST_PAUSE)) };
+        let mut told = self.told.filter(|told| told.rise == rise).unwrap_or_else(begin);
+        // What was unknown for a while and is known again: the polls, which heard errors meanwhile, may come first.
+        if std::mem::take(&mut self.interrupted) && told.times >= IN_ANY_CASE {
+            told.due = now + pause(told.times);
+        }
+        self.told = Some(told);
+        if push == Push::Once && told.times > 0 {
+            return Step::Wait(None);
+        }
+        if now < told.due {
+            return Step::Wait(Some(told.due));
+        }
+        if told.times >= IN_ANY_CASE
+            && let Some(until) = self.subscription.hears(rise, now)
+        {
+            return Step::Wait(Some(until));
         }
         self.last_said = Some(now);
-        self.plan = Some((now + pause(said), said + 1));
-        true
+        self.told = Some(Told { rise, times: told.times + 1, due: now + pause(told.times) });
+        Step::Say
     }
 }
 
-fn pause(said: usize) -> Duration {
-    let [.., longest] = REPEATS;
-    let pause = REPEATS.get(said).copied().unwrap_or(longest);
-    if pause < longest { pause } else { pause.mul_f64(rand::rng().random_range(1.0..1.2)) }
+/// The pause after a rise was said once more than `before` times.
+fn pause(before: usize) -> Duration {
+    let long = || LONG_PAUSE.mul_f64(rand::rng().random_range(1.0..1.2));
+    REPEATS.get(before).copied().unwrap_or_else(long)
 }

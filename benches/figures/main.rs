@@ -24,6 +24,7 @@ mod isolation;
 mod kafka;
 mod memory;
 mod prometheus;
+mod pushes;
 mod rabbitmq;
 mod redis;
 mod report;
@@ -74,6 +75,9 @@ async fn main() {
     }
     if wanted("wake") {
         fleet::wakes_and_idle_cost(&mut report).await;
+    }
+    if wanted("pushes") {
+        pushes::of_active_triggers(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;

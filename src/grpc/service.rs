@@ -42,8 +42,8 @@ impl ExternalScaler for Scaler {
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &Metadata::from(scaler_metadata)).await;
-        let answer = asked.map(|(_, sample)| IsActiveResponse { result: sample.reading.active });
+        let asked = self.sampler.poll(object, &Metadata::from(scaler_metadata)).await;
+        let answer = asked.map(|result| IsActiveResponse { result });
         self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
     }
 

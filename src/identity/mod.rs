@@ -4,5 +4,11 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(feature = "azure")]
+pub mod azure;
+#[cfg(feature = "http")]
+mod cache;
+#[cfg(feature = "google")]
+pub mod google;
+#[cfg(feature = "http")]
 pub mod oauth;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use reqwest::{Method, Request, StatusCode, Url, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -16,7 +15,10 @@ use tokio::time::Instant;
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
-    net::http::{self, Answer, Http},
+    net::http::{
+        self, Answer, Http, Method, Request, StatusCode, Url,
+        header::{CONTENT_TYPE, HeaderValue},
+    },
 };
 
 /// For one answer of the token endpoint.
@@ -134,10 +136,10 @@ impl Grant {
     /// The secret goes as a Basic login first, as the RFC prefers; in the body where that is refused.
     pub async fn ask(&self, http: &Http) -> Result<(Secret, Duration), ReadError> {
         let in_body = self.in_body.load(Ordering::Relaxed);
-        let mut answer = http.send(self.form(http, in_body)?, FETCH).await.map_err(ReadError::of_connection)?;
+        let mut answer = http.send(self.form(in_body)?, FETCH).await.map_err(ReadError::of_connection)?;
         let refused = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
         if refused && !in_body {
-            let again = http.send(self.form(http, true)?, FETCH).await.map_err(ReadError::of_connection)?;
+            let again = http.send(self.form(true)?, FETCH).await.map_err(ReadError::of_connection)?;
             if again.status.is_success() {
                 self.in_body.store(true, Ordering::Relaxed);
                 answer = again;
@@ -146,7 +148,7 @@ impl Grant {
         self.granted(&answer)
     }
 
-    fn form(&self, http: &Http, in_body: bool) -> Result<Request, ReadError> {
+    fn form(&self, in_body: bool) -> Result<Request, ReadError> {
         let OAuth { token_uri, client_id, client_secret, scopes, parameters } = &self.oauth;
         let url = Url::parse(token_uri).map_err(|_| denied("the token endpoint's address is no URL: correct it"))?;
         let scopes = scopes.join(" ");
@@ -160,13 +162,13 @@ impl Grant {
         if in_body {
             pairs.extend([("client_id", client_id.as_str()), ("client_secret", client_secret.expose())]);
         }
-        let request = http.request(Method::POST, url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let request = if in_body {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = Request::new(Method::POST, url).header(CONTENT_TYPE, form).body(http::form(pairs));
+        Ok(if in_body {
             request
         } else {
-            request.basic_auth(http::escape(client_id), Some(http::escape(client_secret.expose())))
-        };
-        request.body(http::form(pairs)).build().map_err(|_| denied("the token request cannot be made: see its keys"))
+            request.basic_auth(&http::escape(client_id), &http::escape(client_secret.expose()))
+        })
     }
 
     fn granted(&self, answer: &Answer) -> Result<(Secret, Duration), ReadError> {
@@ -197,6 +199,13 @@ impl Grant {
         let life = seconds.filter(|seconds| *seconds > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
         Ok((Secret::new(access_token), life.unwrap_or(UNSTATED_LIFE).min(Duration::from_secs(7 * 86_400))))
     }
+}
+
+/// What was given as a token cannot go into a header.
+#[must_use]
+pub fn not_a_token() -> ReadError {
+    let text = "the token endpoint gave a token that is not one line of text: correct its URL";
+    ReadError::new(ReadErrorKind::BadReply, text).of_connection()
 }
 
 fn denied(text: &str) -> ReadError {

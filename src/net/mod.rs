@@ -7,7 +7,7 @@ mod dial;
 mod policy;
 mod reach;
 
-#[cfg(any(feature = "kafka", feature = "prometheus", feature = "rabbitmq"))]
+#[cfg(feature = "http")]
 pub mod http;
 pub mod tls;
 

@@ -26,6 +26,8 @@ pub struct Rules {
     pub deny: Vec<Place>,
     /// Whether the server's own loopback may be reached.
     pub loopback: bool,
+    /// Whether link-local addresses and metadata services may be reached: for the server's own errands only.
+    pub metadata: bool,
     /// Where alone the server's own identity at a cloud may be shown; `None` is any host over verified TLS.
     pub identities: Identities,
 }
@@ -90,6 +92,13 @@ impl Reach {
         Self::new(Rules { loopback: true, ..Rules::default() })
     }
 
+    /// Everywhere: for what the server's operator has named, such as the endpoints of its own identity. Never for a host
+    /// that a trigger or a broker names.
+    #[must_use]
+    pub fn of_operator() -> Self {
+        Self::new(Rules { loopback: true, metadata: true, ..Rules::default() })
+    }
+
     /// Whether `host`, a name or an address, may be asked for at all. Pure, so that a trigger can be refused before
     /// anything is sent; what a name resolves to is for [`check_address`](Self::check_address).
     pub fn check_host(&self, host: &str) -> Result<(), Refusal> {
@@ -112,7 +121,7 @@ impl Reach {
     /// Whether `address`, which `host` has resolved to, may be connected to.
     pub fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refusal> {
         let (host, address) = (bare(host), seen_through(address));
-        if is_link_local(address) || METADATA_SERVICES.contains(&address) {
+        if !self.0.metadata && (is_link_local(address) || METADATA_SERVICES.contains(&address)) {
             return Err(Refusal::metadata(&host));
         }
         if !self.0.loopback && (address.is_loopback() || address.is_unspecified()) {

@@ -3,6 +3,7 @@
 //! Invariants: at most one read in flight per trigger, owned by the server; unknown is an error, never 0; what
 //! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
 
+mod askers;
 mod entry;
 mod gate;
 mod plan;
@@ -20,6 +21,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use askers::Told;
 pub use state::{Failure, State};
 pub use view::View;
 
@@ -33,7 +35,7 @@ use crate::{
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::Metrics,
-    trigger::Trigger,
+    trigger::{Push, Trigger},
 };
 
 /// How the sampler behaves where a trigger does not say.
@@ -71,6 +73,14 @@ pub struct ObjectRef<S = String> {
     pub namespace: S,
     /// Its name.
     pub name: S,
+}
+
+impl ObjectRef {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> ObjectRef<&str> {
+        ObjectRef { namespace: &self.namespace, name: &self.name }
+    }
 }
 
 /// Why there is no answer.
@@ -143,12 +153,22 @@ impl Sampler {
         Ok((Arc::clone(&entry.trigger), sample))
     }
 
+    /// Whether a trigger is active, for a poll of KEDA's scale loop: what a poll has heard need not be pushed again.
+    pub async fn poll(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<bool, AskError> {
+        let (entry, unasked_for) = self.0.observe(object, metadata)?;
+        let sample = entry.sample(&self.0, unasked_for).await;
+        // A poll that hears an error shows the pace all the same.
+        entry.polled(object);
+        Ok(sample?.reading.active)
+    }
+
     /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
     pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, SpecError> {
         let (entry, _) = self.0.observe(object, metadata)?;
-        entry.stream_opened();
+        let told = entry.stream_opened(object);
         self.0.metrics.streams.inc();
-        Ok(Subscription { states: entry.state.subscribe(), entry, core: Arc::clone(&self.0) })
+        let object = ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() };
+        Ok(Subscription { object, states: entry.state.subscribe(), told, entry, core: Arc::clone(&self.0) })
     }
 
     /// Every trigger under observation, for the pages.
@@ -165,7 +185,7 @@ impl Sampler {
     /// How many connections are failing now.
     #[must_use]
     pub fn failing_connections(&self) -> usize {
-        self.0.gates.len()
+        self.0.gates.failing()
     }
 
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.
@@ -198,11 +218,14 @@ impl Core {
             return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
         }
         announce(object, &trigger);
-        let entry = Arc::new(Entry::new(trigger));
+        let entry = Arc::new(Entry::new(trigger, &self.gates));
         entry.asked(object, now);
         if !self.closed.is_cancelled() {
             let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
-            let refresh = task::spawn(async move { observed.run(core).await });
+            let refresh = task::supervise("trigger", move || {
+                let (observed, core) = (Arc::clone(&observed), core.clone());
+                async move { observed.run(core).await }
+            });
             slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
             self.metrics.triggers.inc();
         }
@@ -212,10 +235,9 @@ impl Core {
     /// Forgets an entry unless somebody has asked for it in the meantime. True when it is gone.
     fn forget(&self, entry: &Entry) -> bool {
         let mut slots = self.slots.write();
-        if entry.has_streams() || entry.last_asked() + self.settings.forget_after > Instant::now() {
+        if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
             return false;
         }
-        self.gates.forget(entry.trigger.source.connection());
         let forgotten = slots.remove(&entry.trigger.metadata).is_some();
         if forgotten {
             self.metrics.triggers.dec();
@@ -245,8 +267,10 @@ fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
 /// A look over a trigger's shoulder. Dropping it lets the trigger go.
 #[derive(Debug)]
 pub struct Subscription {
+    object: ObjectRef,
     entry: Arc<Entry>,
     states: watch::Receiver<State>,
+    told: Option<Told>,
     core: Arc<Core>,
 }
 
@@ -266,11 +290,35 @@ impl Subscription {
     pub fn max_staleness(&self) -> Duration {
         self.entry.trigger.max_staleness
     }
+
+    /// What the trigger wants to be told.
+    #[must_use]
+    pub fn push(&self) -> Push {
+        self.entry.trigger.push
+    }
+
+    /// What the object's last stream had told it, if that ended by age just now.
+    #[must_use]
+    pub fn told(&self) -> Option<Told> {
+        self.told
+    }
+
+    /// Until when the object needs no push about `rise`, since its own polls have heard of it and keep coming.
+    #[must_use]
+    pub fn hears(&self, rise: u64, now: Instant) -> Option<Instant> {
+        self.entry.askers.hears(self.object.borrowed(), rise, now)
+    }
+
+    /// The stream ends by its age: keeps what it has told for the one that follows.
+    pub fn aged(&self, told: Told) {
+        self.entry.askers.stream_aged(self.object.borrowed(), Instant::now(), told);
+    }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.entry.streams.fetch_sub(1, Ordering::Relaxed);
+        self.entry.askers.stream_closed(self.object.borrowed());
         self.core.metrics.streams.dec();
     }
 }

@@ -17,7 +17,8 @@ pub struct State {
     pub sample: Option<Sample>,
     /// The present failure: the last look did not succeed.
     pub failure: Option<Failure>,
-    /// How often it went from idle or unknown to active.
+    /// How often it became active: what is active before and after a time without readings has not risen, since nobody
+    /// was told that it was idle.
     pub rises: u64,
     /// How long the last look took.
     pub last_look_took: Duration,
@@ -57,8 +58,8 @@ impl State {
         self.younger_than(now, max_staleness).is_some_and(|sample| sample.reading.active)
     }
 
-    pub(super) fn looked(&mut self, sample: Sample, max_staleness: Duration) {
-        let was_active = self.is_active(sample.at, max_staleness);
+    pub(super) fn looked(&mut self, sample: Sample) {
+        let was_active = self.sample.is_some_and(|last| last.reading.active);
         if sample.reading.active && !was_active {
             self.rises += 1;
         }

@@ -65,11 +65,8 @@ impl View {
         let (source, metric) = (&trigger.source, trigger.source.metric());
         let state = entry.state.borrow();
         let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
-        let mut scaled_objects: Vec<_> =
-            entry.objects.lock().iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect();
-        scaled_objects.sort();
         Self {
-            scaled_objects,
+            scaled_objects: entry.askers.names(),
             scaler_type: trigger.scaler_type,
             source: source.describe(),
             connection: source.connection().label().to_owned(),

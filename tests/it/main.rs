@@ -11,9 +11,11 @@
 mod admin;
 mod deploy;
 mod docs;
+mod gates;
 mod grpc;
 mod keda;
 mod push;
+mod repeats;
 mod sampler;
 mod scripted;
 mod structure;

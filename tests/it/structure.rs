@@ -12,11 +12,11 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("task", &[]),
     ("telemetry", &["error", "limits", "task"]),
     ("net", &["clock", "error", "limits", "metadata", "task"]),
-    ("identity", &["backend", "clock", "error", "limits", "metadata", "net", "task"]),
+    ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
     ("trigger", &["backend", "error", "limits", "metadata", "net"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
-    ("watch", &["limits", "sampler"]),
+    ("watch", &["limits", "sampler", "trigger"]),
     ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),
     ("admin", &["limits", "sampler", "telemetry"]),
     ("app", &["admin", "backend", "clock", "grpc", "limits", "net", "sampler", "task", "telemetry"]),
@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("lapin", &["backend/rabbitmq/client"]),
@@ -32,8 +32,10 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("aws_sdk_sqs", &["backend/sqs"]),
     ("aws_sdk_sts", &["identity/aws"]),
     ("aws_sigv4", &["backend/prometheus/client"]),
-    ("azure_identity", &["backend/prometheus/client"]),
-    ("google_cloud_auth", &["backend/prometheus/client"]),
+    ("azure_identity", &["identity/azure.rs"]),
+    ("google_cloud_auth", &["identity/google.rs"]),
+    ("hyper_util", &["net/http"]),
+    ("reqwest", &[]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use reqwest::StatusCode;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, SeqAccess, Visitor},
@@ -14,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     error::{ReadError, ReadErrorKind},
-    net::http::Answer,
+    net::http::{Answer, StatusCode},
 };
 
 /// What the query gave.

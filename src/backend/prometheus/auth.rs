@@ -3,11 +3,6 @@
 //! KEDA's rules: each mode needs its keys, at most one of those that fill `Authorization`, and no cloud's identity
 //! beside them. Not for: those identities (`identity.rs`).
 
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
-};
-
 use super::{
     connection::{ApiKey, Auth, Authorization},
     identity,
@@ -15,7 +10,14 @@ use super::{
 use crate::{
     identity::oauth::OAuth,
     metadata::{Reader, Secret},
-    net::tls::Tls,
+    net::{
+        Reach,
+        http::{
+            Url,
+            header::{HeaderName, HeaderValue},
+        },
+        tls::Tls,
+    },
 };
 
 const MODES: &str = "authModes";
@@ -51,7 +53,7 @@ const WORDS: [(&str, Mode); 6] = [
 ];
 
 /// Reads who asks, and the TLS material.
-pub fn read(keys: &mut Reader<'_>) -> (Auth, Tls) {
+pub fn read(keys: &mut Reader<'_>, reach: &Reach) -> (Auth, Tls) {
     let modes = modes(keys);
     let uses = |mode| modes.contains(&mode);
     let mut auth = Auth { authorization: identity::read(keys, !modes.is_empty()), custom: None, api_key: None };
@@ -61,7 +63,7 @@ pub fn read(keys: &mut Reader<'_>) -> (Auth, Tls) {
     if let Some(bearer) = bearer(keys, uses(Mode::Bearer)) {
         auth.authorization = bearer;
     }
-    if let Some(oauth) = oauth(keys, uses(Mode::OAuth)) {
+    if let Some(oauth) = oauth(keys, uses(Mode::OAuth), reach) {
         auth.authorization = oauth;
     }
     auth.custom = custom(keys, uses(Mode::Custom));
@@ -105,7 +107,7 @@ fn bearer(keys: &mut Reader<'_>, used: bool) -> Option<Authorization> {
     Some(Authorization::Bearer(Secret::new(token)))
 }
 
-fn oauth(keys: &mut Reader<'_>, used: bool) -> Option<Authorization> {
+fn oauth(keys: &mut Reader<'_>, used: bool, reach: &Reach) -> Option<Authorization> {
     let token_uri = keys.text(TOKEN_URI).map(str::to_owned);
     let client_id = keys.text(CLIENT_ID).map(str::to_owned);
     let client_secret = keys.secret(CLIENT_SECRET).unwrap_or_default();
@@ -123,6 +125,9 @@ fn oauth(keys: &mut Reader<'_>, used: bool) -> Option<Authorization> {
     let url = Url::parse(&token_uri).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() && !keys.has_problem(TOKEN_URI) {
         keys.problem(TOKEN_URI, format!("`{TOKEN_URI}` must be a URL such as `https://login.example.com/token`"));
+    }
+    if let Some(refusal) = url.and_then(|url| reach.check_host(url.host_str()?).err()) {
+        keys.problem(TOKEN_URI, format!("`{TOKEN_URI}`: {refusal}"));
     }
     let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
     let parameters = parameters.flatten().unwrap_or_default();

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use reqwest::Url;
-
 use crate::{
     backend::ConnectionId,
-    identity::{aws, oauth::OAuth},
+    identity::{aws, azure::Azure, google::Google, oauth::OAuth},
     metadata::Secret,
-    net::{http, tls::Tls},
+    net::{
+        Reach,
+        http::{self, Url},
+        tls::Tls,
+    },
 };
 
 /// Where to ask, and as whom. `Debug` shows scheme, host and port.
@@ -23,6 +25,8 @@ pub struct Connection {
     pub auth: Auth,
     /// For `https`.
     pub tls: Tls,
+    /// How far it may go.
+    pub reach: Reach,
 }
 
 /// How a request shows who sends it. All that are set are sent.
@@ -64,26 +68,6 @@ pub enum Authorization {
     Google(Google),
     /// A token from Microsoft's Entra (Azure Monitor) for the server's own workload identity.
     Azure(Azure),
-}
-
-/// Whose token of Google's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Google {
-    /// The server's own: `GOOGLE_APPLICATION_CREDENTIALS`, or the workload identity of its pod.
-    Own,
-    /// A service account's, by its key in JSON.
-    ServiceAccount(Secret),
-}
-
-/// Which token of Entra's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Azure {
-    /// What for.
-    pub scope: String,
-    /// In place of `AZURE_CLIENT_ID`.
-    pub client_id: Option<String>,
-    /// In place of `AZURE_TENANT_ID`.
-    pub tenant_id: Option<String>,
 }
 
 /// `authModes: apiKey`.

@@ -1,13 +1,17 @@
 //! The identity of a cloud: what KEDA takes from `podIdentity` of a TriggerAuthentication, and the keys around it.
 //!
 //! KEDA does not send `podIdentity` to an external scaler, so it is a key of its own here. Not for: fetching or
-//! signing anything (`client/credentials.rs`, `client/clouds.rs`).
+//! signing anything (`client/credentials.rs`, `identity`).
 
 use serde_json::Value;
 
-use super::connection::{Authorization, Azure, Google};
+use super::connection::Authorization;
 use crate::{
-    identity::aws::{self, Credentials},
+    identity::{
+        aws::{self, Credentials},
+        azure::Azure,
+        google::Google,
+    },
     metadata::Reader,
 };
 

@@ -21,11 +21,11 @@ use std::sync::{
 };
 
 use self::{client::Client, connection::Connection, query::Query, spec::Spec};
-use crate::net::Reach;
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
     metadata::Reader,
+    net::Reach,
 };
 
 /// Prometheus and its kin.
@@ -55,9 +55,9 @@ impl Backend for Prometheus {
         &self,
         _scaler_type: &str,
         metadata: &mut Reader<'_>,
-        _reach: &Reach,
+        reach: &Reach,
     ) -> Result<Arc<dyn Source>, SpecError> {
-        let spec = Spec::read(metadata)?;
+        let spec = Spec::read(metadata, reach)?;
         Ok(Arc::new(Query::new(spec, Arc::clone(&self.shared))))
     }
 

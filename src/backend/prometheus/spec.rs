@@ -4,15 +4,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
-};
-
 use super::{auth, client::Question, connection::Connection};
 use crate::{
     error::SpecError,
     metadata::{Reader, Secret},
+    net::{
+        Reach,
+        http::{
+            Url,
+            header::{HeaderName, HeaderValue},
+        },
+    },
     reading::Metric,
 };
 
@@ -55,8 +57,8 @@ pub struct Spec {
 
 impl Spec {
     /// Reads a trigger's metadata.
-    pub fn read(keys: &mut Reader<'_>) -> Result<Self, SpecError> {
-        let server = server(keys);
+    pub fn read(keys: &mut Reader<'_>, reach: &Reach) -> Result<Self, SpecError> {
+        let server = server(keys, reach);
         let query = keys.required("query").to_owned();
         let threshold = threshold(keys);
         let activation = keys.float("activationThreshold").unwrap_or(0.0);
@@ -64,7 +66,7 @@ impl Spec {
         let headers = headers(keys);
         let (strict, ignore_nulls) = nulls(keys);
         let timeout = keys.timeout(TIMEOUT);
-        let (auth, tls) = auth::read(keys);
+        let (auth, tls) = auth::read(keys, reach);
         let idle = idle(keys);
         // Gone from KEDA, which says nothing about it and shows another tenant's series.
         if keys.text("cortexOrgID").is_some() {
@@ -79,7 +81,7 @@ impl Spec {
         let Some(server) = server else { unreachable!("a missing server is a problem") };
         let question = Question { query, parameters, timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) };
         Ok(Self {
-            connection: Connection { server, headers, auth, tls },
+            connection: Connection { server, headers, auth, tls, reach: reach.clone() },
             question: Arc::new(question),
             activation,
             ignore_nulls,
@@ -92,7 +94,7 @@ impl Spec {
     }
 }
 
-fn server(keys: &mut Reader<'_>) -> Option<Url> {
+fn server(keys: &mut Reader<'_>, reach: &Reach) -> Option<Url> {
     let text = keys.required(SERVER);
     if text.is_empty() {
         return None;
@@ -104,6 +106,10 @@ fn server(keys: &mut Reader<'_>) -> Option<Url> {
     };
     if url.query().is_some() || url.fragment().is_some() {
         keys.problem(SERVER, format!("`{SERVER}` must end with its path: parameters belong into `{PARAMETERS}`"));
+        return None;
+    }
+    if let Err(refusal) = reach.check_host(url.host_str().unwrap_or_default()) {
+        keys.problem(SERVER, format!("`{SERVER}`: {refusal}"));
         return None;
     }
     Some(url)

@@ -1,6 +1,6 @@
 //! What makes a connection: triggers with equal ones share a client, its credentials and its back-off.
 
-use crate::{backend::ConnectionId, identity::aws::Credentials};
+use crate::{backend::ConnectionId, identity::aws::Credentials, net::Reach};
 
 /// Where SQS is, and with whose rights.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub struct Connection {
     pub endpoint: Option<String>,
     /// Whose rights we use.
     pub credentials: Credentials,
+    /// How far it may go.
+    pub reach: Reach,
 }
 
 impl Connection {

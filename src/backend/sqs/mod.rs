@@ -20,11 +20,11 @@ use self::{
     queue::Queue,
     spec::Spec,
 };
-use crate::net::Reach;
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
     metadata::Reader,
+    net::Reach,
 };
 
 /// Amazon SQS and what speaks its protocol.
@@ -54,9 +54,9 @@ impl Backend for Sqs {
         &self,
         _scaler_type: &str,
         metadata: &mut Reader<'_>,
-        _reach: &Reach,
+        reach: &Reach,
     ) -> Result<Arc<dyn Source>, SpecError> {
-        let spec = Spec::read(metadata)?;
+        let spec = Spec::read(metadata, reach)?;
         Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
     }
 

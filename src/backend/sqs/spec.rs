@@ -5,7 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{address::Address, connection::Connection, count::Attribute};
-use crate::{error::SpecError, identity::aws::Credentials, metadata::Reader, reading::Metric};
+use crate::{
+    error::SpecError,
+    identity::aws::Credentials,
+    metadata::Reader,
+    net::{Reach, http::Url},
+    reading::Metric,
+};
 
 const QUEUE: &str = "queueURL";
 const TARGET: &str = "queueLength";
@@ -37,13 +43,13 @@ pub struct Spec {
 
 impl Spec {
     /// Reads a trigger's metadata.
-    pub fn read(keys: &mut Reader<'_>) -> Result<Self, SpecError> {
+    pub fn read(keys: &mut Reader<'_>, reach: &Reach) -> Result<Self, SpecError> {
         let queue = queue(keys);
         let target = target(keys);
         let activation = keys.int("activationQueueLength", 0);
         let attributes = attributes(keys);
         let region = keys.required(REGION).to_owned();
-        let endpoint = endpoint(keys);
+        let endpoint = endpoint(keys, reach);
         let credentials = Credentials::read(keys);
         let idle_every = idle(keys);
         if let Some(of_url) = queue.region().filter(|of_url| *of_url != region && endpoint.is_none()) {
@@ -53,7 +59,7 @@ impl Spec {
         keys.finish()?;
 
         let metric = Metric::new(&format!("aws-sqs-{}", queue.name), target as f64);
-        let connection = Connection { region, endpoint, credentials };
+        let connection = Connection { region, endpoint, credentials, reach: reach.clone() };
         Ok(Self { connection, queue: Arc::new(queue), attributes, activation, metric, idle_every })
     }
 }
@@ -83,16 +89,16 @@ fn attributes(keys: &mut Reader<'_>) -> Vec<Attribute> {
     wanted.into_iter().filter_map(|(attribute, wanted)| wanted.then_some(attribute)).collect()
 }
 
-fn endpoint(keys: &mut Reader<'_>) -> Option<String> {
+fn endpoint(keys: &mut Reader<'_>, reach: &Reach) -> Option<String> {
     let endpoint = keys.text(ENDPOINT)?;
-    let is_url = endpoint.split_once("://").is_some_and(|(scheme, rest)| {
-        matches!(scheme, "http" | "https") && !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' ')
-    });
-    if !is_url {
-        keys.problem(
+    let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match url.map(|url| reach.check_host(url.host_str().unwrap_or_default())) {
+        Some(Ok(())) => {}
+        Some(Err(refusal)) => keys.problem(ENDPOINT, format!("`{ENDPOINT}`: {refusal}")),
+        None => keys.problem(
             ENDPOINT,
             format!("`{ENDPOINT}` must be a URL such as `https://sqs-fips.us-east-1.amazonaws.com`"),
-        );
+        ),
     }
     Some(endpoint.to_owned())
 }

@@ -7,6 +7,10 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::board::Board;
+use crate::net::{
+    Reach,
+    http::{Http, Method, Request, Url},
+};
 
 /// How often it asks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,12 +23,12 @@ struct Trigger {
 
 /// Notes the number of reads, for ever. A page that does not answer leaves the last number standing.
 pub(super) async fn count_reads(admin: SocketAddr, board: &Board) -> Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(EVERY).build()?;
-    let page = format!("http://{admin}/api/triggers");
+    let client = Http::of_system(Reach::of_operator())?;
+    let page = Url::parse(&format!("http://{admin}/api/triggers"))?;
     loop {
-        let triggers: reqwest::Result<Vec<Trigger>> =
-            async { client.get(&page).send().await?.error_for_status()?.json().await }.await;
-        if let Ok(triggers) = triggers {
+        let answer = client.send(Request::new(Method::GET, page.clone()), EVERY).await;
+        let triggers = answer.ok().and_then(|answer| serde_json::from_slice::<Vec<Trigger>>(&answer.body).ok());
+        if let Some(triggers) = triggers {
             board.note(|facts| facts.reads = triggers.iter().map(|trigger| trigger.reads).sum());
         }
         sleep(EVERY).await;

@@ -10,7 +10,7 @@ use aws_sdk_sts::{
     operation::{assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError},
 };
 
-use super::Credentials;
+use super::{Credentials, connector::reason};
 use crate::error::{
     ReadError,
     ReadErrorKind::{self, BadReply, Denied, NotFound, Throttled, Timeout, Unreachable},
@@ -126,6 +126,11 @@ fn sts<E: ProvideErrorMetadata>(who: &str, call: &str, error: &SdkError<E>) -> O
             Unreachable,
             format!("STS cannot be reached for {who}: check DNS, the network policy and `AWS_ENDPOINT_URL_STS`"),
         ),
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().and_then(|error| reason(error)).is_some() =>
+        {
+            (BadReply, format!("STS answers `{call}` for {who} with something else: check `AWS_ENDPOINT_URL_STS`"))
+        }
         SdkError::ServiceError(refusal) => {
             let code = refusal.err().code().unwrap_or("no code");
             let status = refusal.raw().status().as_u16();

@@ -30,8 +30,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::connector;
 use super::{Credentials, explain};
-use crate::{backend::pool::Pool, error::ReadError, task};
+use crate::{error::ReadError, identity::cache::Cache, net::Reach, task};
 
 /// How long one asker waits for credentials: less than a read's deadline, so that the error says what was slow.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,7 +56,7 @@ const WEB_IDENTITY_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 type Key = (Credentials, String);
 
-static IDENTITIES: LazyLock<Pool<Key, Identity>> = LazyLock::new(Pool::default);
+static IDENTITIES: LazyLock<Cache<Key, Identity>> = LazyLock::new(Cache::default);
 
 /// Live credentials in one region.
 pub struct Identity {
@@ -79,9 +80,9 @@ impl Identity {
     /// holds it. Starts nothing.
     #[must_use]
     pub fn of(credentials: &Credentials, region: &str) -> Arc<Self> {
-        IDENTITIES.get(&(credentials.clone(), region.to_owned()), || Self {
+        IDENTITIES.get((credentials.clone(), region.to_owned()), |(credentials, region)| Self {
             credentials: credentials.clone(),
-            region: Region::new(region.to_owned()),
+            region: Region::new(region.clone()),
             provider: OnceCell::new(),
             held: Mutex::new(None),
             load: tokio::sync::Mutex::new(None),
@@ -135,14 +136,14 @@ impl Identity {
         *self.held.lock() = None;
     }
 
-    /// For an AWS client: region, retries, timeouts, and these credentials. Costs no request.
-    pub async fn sdk_config(self: &Arc<Self>) -> SdkConfig {
-        loader(&self.region)
+    /// For an AWS client that goes no further than `reach`: region, retries, timeouts, and these credentials. Costs no
+    /// request.
+    pub async fn sdk_config(self: &Arc<Self>, reach: Reach) -> Result<SdkConfig, ReadError> {
+        let loader = loader(&self.region, reach)?
             .credentials_provider(self.provider())
             // We keep them ourselves, for every client alike.
-            .identity_cache(IdentityCache::no_cache())
-            .load()
-            .await
+            .identity_cache(IdentityCache::no_cache());
+        Ok(loader.load().await)
     }
 
     /// For whoever signs by itself.
@@ -161,9 +162,12 @@ impl Identity {
             return Err(failure.clone());
         }
         let began = Instant::now();
-        let loaded = timeout(LOAD, async { self.sources().await.provide_credentials().await }).await;
-        let loaded = match loaded {
-            Ok(loaded) => loaded.map_err(|error| explain::refused(&self.credentials, &error)),
+        let loaded = timeout(LOAD, async {
+            let keys = self.sources().await?.provide_credentials().await;
+            keys.map_err(|error| explain::refused(&self.credentials, &error))
+        });
+        let loaded = match loaded.await {
+            Ok(loaded) => loaded,
             Err(_) => Err(explain::late(&self.credentials, LOAD)),
         };
         match loaded {
@@ -179,12 +183,14 @@ impl Identity {
         }
     }
 
-    async fn sources(&self) -> &SharedCredentialsProvider {
+    /// All that is asked here is the server's operator's to name.
+    async fn sources(&self) -> Result<&SharedCredentialsProvider, ReadError> {
         self.provider
-            .get_or_init(|| async {
-                let config = loader(&self.region).identity_cache(IdentityCache::no_cache()).load().await;
+            .get_or_try_init(|| async {
+                let loader = loader(&self.region, Reach::of_operator())?;
+                let config = loader.identity_cache(IdentityCache::no_cache()).load().await;
                 let own = config.credentials_provider();
-                match (&self.credentials, own) {
+                Ok(match (&self.credentials, own) {
                     (Credentials::AssumeRole { arn, external_id }, _) => {
                         SharedCredentialsProvider::new(Role::new(arn, external_id.as_deref(), &config).await)
                     }
@@ -192,13 +198,13 @@ impl Identity {
                     (_, None) => SharedCredentialsProvider::new(
                         aws_config::default_provider::credentials::default_provider().await,
                     ),
-                }
+                })
             })
             .await
     }
 }
 
-fn loader(region: &Region) -> ConfigLoader {
+fn loader(region: &Region, reach: Reach) -> Result<ConfigLoader, ReadError> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ATTEMPT)
@@ -206,7 +212,11 @@ fn loader(region: &Region) -> ConfigLoader {
         .operation_timeout(ATTEMPT * ATTEMPTS + Duration::from_millis(400))
         .build();
     let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_millis(400));
-    aws_config::defaults(BehaviorVersion::latest()).region(region.clone()).timeout_config(timeouts).retry_config(retry)
+    Ok(aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .http_client(connector::client(reach)?)
+        .timeout_config(timeouts)
+        .retry_config(retry))
 }
 
 impl Held {
@@ -240,6 +250,9 @@ impl Role {
                 session_name: SESSION_NAME.to_owned(),
             };
             let mut provider = ProviderConfig::without_region().with_region(config.region().cloned());
+            if let Some(client) = config.http_client() {
+                provider = provider.with_http_client(client);
+            }
             if let (Some(retry), Some(timeouts)) = (config.retry_config(), config.timeout_config()) {
                 provider = provider.with_retry_config(retry.clone()).with_timeout_config(timeouts.clone());
             }

@@ -3,12 +3,14 @@
 //! [`Credentials`] is what the trigger says, [`Identity`] the live thing: shared, cached, renewed. Not for: any one
 //! service of AWS.
 
+mod connector;
 mod explain;
 mod identity;
 
 #[cfg(test)]
 mod tests;
 
+pub use connector::reason;
 pub use explain::kind_of;
 pub use identity::Identity;
 

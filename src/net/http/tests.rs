@@ -7,6 +7,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::net::Rules;
 use crate::task::{self, Task};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,8 +43,8 @@ async fn server(answer: &str) -> (String, Task, std::sync::Arc<parking_lot::Mute
 
 async fn get(url: &str) -> Result<Answer, ReadError> {
     aws_lc_rs::default_provider().install_default().ok();
-    let http = Http::new(&Tls::default()).unwrap();
-    http.send(Request::new(reqwest::Method::GET, url.parse().unwrap()), SECOND).await
+    let http = Http::of_system(Reach::open()).unwrap();
+    http.send(Request::new(Method::GET, url.parse().unwrap()), SECOND).await
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn a_server_without_tls_where_tls_was_expected_says_so() {
     let (here, _task, _) = server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let error = get(&format!("https://{here}/")).await.unwrap_err();
     assert_eq!(error.kind, ReadErrorKind::Unreachable);
-    assert!(error.to_string().ends_with("check the scheme and the certificates: `ca` adds an authority"), "{error}");
+    assert!(error.to_string().ends_with("does not speak TLS: use `http`, or give its TLS port"), "{error}");
 }
 
 #[test]
@@ -142,4 +143,79 @@ fn everything_but_unreserved_characters_is_escaped() {
         form([("query", "up{a=\"b c\"} > 0-_.~é+%"), ("x", "")]),
         "query=up%7Ba%3D%22b%20c%22%7D%20%3E%200-_.~%C3%A9%2B%25&x="
     );
+}
+
+/// A client that asks by way of `proxy`.
+fn behind(proxy: &str, reach: Reach) -> Http {
+    aws_lc_rs::default_provider().install_default().ok();
+    let proxies = Matcher::builder().http(proxy).https(proxy).no("direct.example").build();
+    Http::through(proxies, Tls::of_system().unwrap(), false, reach)
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_whole_urls_and_its_login_goes_to_it_alone() {
+    let (proxy, _task, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let http = behind(&format!("http://user:pw@{proxy}"), Reach::open());
+    let request = |url: &str| Request::new(Method::GET, url.parse().unwrap());
+    assert_eq!(http.send(request("http://broker.example/path"), SECOND).await.unwrap().body, b"ok");
+    let seen = asked.lock().last().unwrap().to_ascii_lowercase();
+    assert!(seen.starts_with("get http://broker.example/path http/1.1\r\n"), "{seen}");
+    assert!(seen.contains("proxy-authorization: basic dxnlcjpwdw=="), "{seen}");
+    let error = http.send(request("http://direct.example/"), SECOND * 5).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be reached: its name has no address"), "{error}");
+    // This machine and its link are never behind a proxy.
+    let (here, _task, asked_here) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    http.send(request(&format!("http://{here}/")), SECOND).await.unwrap();
+    assert_eq!((asked.lock().len(), asked_here.lock().len()), (1, 1));
+    assert!(!asked_here.lock()[0].to_ascii_lowercase().contains("proxy-authorization"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_a_tunnel_says_so_and_names_beyond_reach_are_refused_before_it() {
+    let (proxy, _task, asked) = server("HTTP/1.1 407 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    let request = |url: &str| Request::new(Method::GET, url.parse().unwrap());
+    let error = behind(&proxy, Reach::open()).send(request("https://broker.example/"), SECOND * 5).await.unwrap_err();
+    let expected = "`https://broker.example` cannot be reached: the proxy of `HTTPS_PROXY` does not let us through: check the proxy";
+    assert_eq!(error.to_string(), expected);
+    assert!(asked.lock()[0].starts_with("CONNECT broker.example:443 "), "{:?}", asked.lock());
+    let rules = Rules { deny: vec!["broker.example".parse().unwrap()], ..Rules::default() };
+    let error = behind(&proxy, Reach::new(rules)).send(request("https://broker.example/"), SECOND).await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Denied);
+    assert_eq!(asked.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_host_beyond_reach_is_refused_by_its_name_by_its_address_and_by_what_it_resolves_to() {
+    aws_lc_rs::default_provider().install_default().ok();
+    let (here, _task, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let port = here.split(':').next_back().unwrap();
+    let deny = vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+    let closed = Reach::new(Rules { deny, loopback: true, ..Rules::default() });
+    let http = Http::of_system(closed).unwrap();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"] {
+        let url = format!("http://{host}:{port}/").parse().unwrap();
+        let error = http.send(Request::new(Method::GET, url), SECOND).await.unwrap_err();
+        assert_eq!((error.kind, error.whole_connection), (ReadErrorKind::Denied, true), "{host}: {error}");
+        assert!(error.to_string().contains("the policy's `deny` has"), "{error}");
+    }
+    assert!(asked.lock().is_empty());
+    let metadata = Request::new(Method::GET, "http://169.254.169.254/latest".parse().unwrap());
+    let open = Http::of_system(Reach::open()).unwrap();
+    assert_eq!(open.send(metadata, SECOND).await.unwrap_err().kind, ReadErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_server_that_redirects_to_itself_for_ever_is_given_up() {
+    let (here, _task, asked) = server("HTTP/1.1 307 Round\r\nlocation: /next\r\ncontent-length: 0\r\n\r\n").await;
+    let error = get(&format!("http://{here}/")).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("`http://{here}` redirects for ever: correct the address in the trigger"));
+    assert_eq!(asked.lock().len(), MOST_REDIRECTS);
+}
+
+#[tokio::test]
+async fn what_an_answer_holds_counts_for_the_budget_of_all_replies() {
+    let body = "x".repeat(1 << 20);
+    let (here, _task, _) = server(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
+    let answer = get(&format!("http://{here}/")).await.unwrap();
+    assert!(ReplyBytes::held() >= answer.body.len());
 }

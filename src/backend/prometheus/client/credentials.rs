@@ -6,21 +6,27 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use reqwest::{
-    Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
-};
 
-use super::{super::connection::Authorization, clouds::Cloud};
+use super::super::connection::Authorization;
 use crate::{
     error::{ReadError, ReadErrorKind},
-    identity::{aws::Identity, oauth::Tokens},
+    identity::{
+        aws::Identity,
+        azure, google,
+        oauth::{self, Tokens},
+    },
     metadata::Secret,
-    net::http::{Answer, Http},
+    net::http::{
+        Answer, Http, Request, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
+    },
 };
 
 /// AWS's name for its managed Prometheus.
 const AWS_SERVICE: &str = "aps";
+
+/// KEDA's scope, the least that reading needs.
+const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/monitoring.read";
 
 /// The live side of a connection's [`Authorization`].
 pub enum Credentials {
@@ -35,8 +41,10 @@ pub enum Credentials {
         /// Of the workspace.
         region: String,
     },
-    /// A token of Google's or Microsoft's.
-    Cloud(Cloud),
+    /// A token of Google's.
+    Google(google::Tokens),
+    /// A token of Microsoft's.
+    Azure(azure::Tokens),
 }
 
 impl Credentials {
@@ -44,8 +52,8 @@ impl Credentials {
     pub fn new(authorization: &Authorization) -> Result<Self, ReadError> {
         Ok(match authorization {
             Authorization::None | Authorization::Basic { .. } | Authorization::Bearer(_) => Self::None,
-            Authorization::Google(google) => Self::Cloud(Cloud::google(google)?),
-            Authorization::Azure(azure) => Self::Cloud(Cloud::azure(azure)?),
+            Authorization::Google(google) => Self::Google(google::Tokens::new(google, GOOGLE_SCOPE)?),
+            Authorization::Azure(azure) => Self::Azure(azure::Tokens::new(azure)?),
             Authorization::OAuth(oauth) => Self::OAuth(Box::new(Tokens::new(oauth.clone()))),
             Authorization::Aws { credentials, region } => {
                 Self::Aws { identity: Identity::of(credentials, region), region: region.clone() }
@@ -58,7 +66,8 @@ impl Credentials {
         match self {
             Self::None => Ok(()),
             Self::OAuth(tokens) => bearer(request, &tokens.get(http).await?),
-            Self::Cloud(cloud) => bearer(request, &cloud.token().await?),
+            Self::Google(tokens) => bearer(request, &tokens.get().await?),
+            Self::Azure(tokens) => bearer(request, &tokens.get().await?),
             Self::Aws { identity, region } => {
                 let keys = identity.credentials().await?;
                 sign_for_aws(request, region, keys).map_err(|error| {
@@ -87,12 +96,10 @@ fn says_expired(answer: &Answer) -> bool {
 }
 
 fn bearer(request: &mut Request, token: &Secret) -> Result<(), ReadError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-        ReadError::new(ReadErrorKind::BadReply, "the token endpoint gave a token that is not one line of text")
-            .of_connection()
-    })?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|_| oauth::not_a_token())?;
     value.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, value);
+    request.headers.insert(AUTHORIZATION, value);
     Ok(())
 }
 
@@ -111,20 +118,19 @@ fn sign_for_aws(
         .settings(SigningSettings::default())
         .build()?
         .into();
-    let host = match (request.url().host_str().unwrap_or_default(), request.url().port()) {
+    let host = match (request.url.host_str().unwrap_or_default(), request.url.port()) {
         (host, Some(port)) => format!("{host}:{port}"),
         (host, None) => host.to_owned(),
     };
     let mut headers = vec![(HOST.as_str(), host.as_str())];
-    if let Some(kind) = request.headers().get(CONTENT_TYPE) {
+    if let Some(kind) = request.headers.get(CONTENT_TYPE) {
         headers.push((CONTENT_TYPE.as_str(), kind.to_str()?));
     }
-    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
     let signable = SignableRequest::new(
-        request.method().as_str(),
-        request.url().as_str(),
+        request.method.as_str(),
+        request.url.as_str(),
         headers.into_iter(),
-        SignableBody::Bytes(body),
+        SignableBody::Bytes(&request.body),
     )?;
     let (instructions, _signature) = sign(signable, &parameters)?.into_parts();
     let mut added = Vec::new();
@@ -134,7 +140,7 @@ fn sign_for_aws(
         added.push((HeaderName::from_bytes(name.as_bytes())?, value));
     }
     for (name, value) in added {
-        request.headers_mut().insert(name, value);
+        request.headers.insert(name, value);
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The live handle on a server: asks queries, each one once however many triggers ask it at about the same time, and
 //! not too many at once.
 
-mod clouds;
 mod credentials;
 mod request;
 
@@ -19,7 +18,6 @@ use std::{
 };
 
 use futures::future::join_all;
-use reqwest::{Method, StatusCode};
 use tokio::{
     sync::{OnceCell, Semaphore},
     time::timeout,
@@ -34,7 +32,7 @@ use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
-    net::http::{Answer, Http},
+    net::http::{Answer, Http, Method, StatusCode},
 };
 
 /// How long a question waits for equal ones. A thousand triggers of one tick take some milliseconds to ask, and no
@@ -118,7 +116,7 @@ impl Core {
     }
 
     async fn fetch(&self, question: &Question) -> Result<Answer, ReadError> {
-        let (http, credentials) = self.parts.get_or_try_init(|| async { self.parts() }).await?;
+        let (http, credentials) = self.parts.get_or_try_init(|| self.parts()).await?;
         let answer = self.send(http, credentials, Method::GET, question).await?;
         // Some proxies take no long URL, where POST has room.
         let answer = if answer.status == StatusCode::URI_TOO_LONG {
@@ -137,14 +135,14 @@ impl Core {
         method: Method,
         question: &Question,
     ) -> Result<Answer, ReadError> {
-        let mut request = request::build(http, &self.connection, method, question)?;
+        let mut request = request::build(&self.connection, method, question)?;
         credentials.add(http, &mut request).await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         http.send(request, question.timeout).await
     }
 
-    fn parts(&self) -> Result<(Http, Credentials), ReadError> {
-        let http = Http::new(&self.connection.tls)?;
+    async fn parts(&self) -> Result<(Http, Credentials), ReadError> {
+        let http = Http::new(&self.connection.tls, self.connection.reach.clone()).await?;
         Ok((http, Credentials::new(&self.connection.auth.authorization)?))
     }
 }

@@ -4,11 +4,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reqwest::{
-    Method, Request,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-};
-
 use super::{
     super::connection::{Authorization, Connection},
     Question,
@@ -16,11 +11,14 @@ use super::{
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
-    net::http::{self, Http},
+    net::http::{
+        self, Method, Request,
+        header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    },
 };
 
 /// The query, the time, and all that shows the sender by itself. In a URL, or with POST in the body.
-pub fn build(http: &Http, connection: &Connection, method: Method, question: &Question) -> Result<Request, ReadError> {
+pub fn build(connection: &Connection, method: Method, question: &Question) -> Result<Request, ReadError> {
     let mut url = connection.server.clone();
     let path = format!("{}/api/v1/query", url.path().strip_suffix('/').unwrap_or(url.path()));
     url.set_path(&path);
@@ -31,19 +29,27 @@ pub fn build(http: &Http, connection: &Connection, method: Method, question: &Qu
         url.set_username("").and_then(|()| url.set_password(None)).ok();
     }
     let form = form(connection, question);
-    let request = if method == Method::POST {
-        http.request(method, url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+    let mut request = if method == Method::POST {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        Request::new(method, url).header(CONTENT_TYPE, kind).body(form)
     } else {
         url.set_query(Some(&form));
-        http.request(method, url)
+        Request::new(method, url)
     };
-    let request = match authorization {
-        Authorization::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
-        Authorization::Bearer(token) => request.bearer_auth(token.expose()),
+    request = match authorization {
+        Authorization::Basic { username, password } => request.basic_auth(username, password.expose()),
+        Authorization::Bearer(token) => request.bearer_auth(token.expose()).ok_or_else(|| unsendable("the token"))?,
         // The rest is added by `credentials.rs`.
         _ => request,
     };
-    request.headers(headers).build().map_err(|_| unsendable("the request"))
+    // Several of one name stay several, and replace what is there.
+    for name in headers.keys() {
+        request.headers.remove(name);
+    }
+    for (name, value) in &headers {
+        request.headers.append(name, value.clone());
+    }
+    Ok(request)
 }
 
 fn form(connection: &Connection, question: &Question) -> String {

@@ -1,6 +1,6 @@
 //! Every shape of answer, and what it comes to.
 
-use reqwest::{
+use crate::net::http::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
@@ -20,7 +20,7 @@ use crate::{
 
 fn read(status: u16, body: &str) -> Result<Found, ReadError> {
     let status = StatusCode::from_u16(status).unwrap();
-    answer::read("`http://p:9090`", &Answer { status, headers: HeaderMap::new(), body: body.into() })
+    answer::read("`http://p:9090`", &Answer::new(status, HeaderMap::new(), body))
 }
 
 fn vector(elements: &str) -> String {
@@ -131,7 +131,7 @@ fn what_is_not_prometheus_is_never_zero() {
     }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    let page = Answer { status: StatusCode::OK, headers, body: b"<html>Sign in</html>".to_vec() };
+    let page = Answer::new(StatusCode::OK, headers, b"<html>Sign in</html>".to_vec());
     let error = answer::read("`http://p:9090`", &page).unwrap_err();
     assert!(error.to_string().contains("a web page: a proxy or a login stands before it"), "{error}");
 }

@@ -8,11 +8,12 @@ use super::spec::Spec;
 use crate::{
     error::SpecError,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 fn parse(pairs: &[(&str, &str)]) -> Result<Spec, SpecError> {
     let metadata: Metadata = pairs.iter().copied().collect();
-    Spec::read(&mut Reader::new(&metadata))
+    Spec::read(&mut Reader::new(&metadata), &Reach::open())
 }
 
 /// A trigger with the required keys and `more`.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::{Method, StatusCode, header::HeaderMap};
 use rustls::crypto::aws_lc_rs;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +11,10 @@ use crate::{
     error::SpecError,
     identity::aws::Credentials,
     metadata::{Metadata, Reader, Secret},
-    net::http::{Answer, Http},
+    net::{
+        Reach,
+        http::{Answer, Method, StatusCode, header::HeaderMap},
+    },
 };
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/prometheus.json"));
@@ -25,7 +27,7 @@ fn read(case: &Value, more: &[(&str, &str)]) -> Result<Spec, SpecError> {
     let mut metadata: BTreeMap<String, String> =
         serde_json::from_value(case["metadata"].clone()).expect("metadata are strings");
     metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    Spec::read(&mut Reader::new(&Metadata::from(metadata)))
+    Spec::read(&mut Reader::new(&Metadata::from(metadata)), &Reach::open())
 }
 
 /// What a trigger comes to.
@@ -190,7 +192,7 @@ fn answers_mean_what_was_recorded() {
         let spec = read(case, &[("serverAddress", "http://p:9090")]).expect("a legal trigger");
         let status = u16::try_from(case["status"].as_u64().expect("a status")).expect("small");
         let status = StatusCode::from_u16(status).expect("a status");
-        let answer = Answer { status, headers: HeaderMap::new(), body: text(case, "body").into() };
+        let answer = Answer::new(status, HeaderMap::new(), text(case, "body"));
         let reading = answer::read("`p`", &answer).and_then(|found| evaluate(&spec, &found));
         let word = text(&case["expect"], "error");
         reading.map(|reading| (rounded(reading.value), reading.active)).map_err(|error| {
@@ -236,9 +238,8 @@ fn requests_are_sent_as_recorded() {
     VECTORS.hold("request", &SENT, keda, |case| {
         let server = text(&case["metadata"], "serverAddress").replace("{hostport}", "p:9090");
         let spec = read(case, &[("serverAddress", &server)]).expect("a legal trigger");
-        let http = Http::new(&spec.connection.tls).expect("no TLS material");
-        let request = request_as_sent(&http, &spec.connection, Method::GET, &spec.question).expect("legal headers");
-        let url = request.url();
+        let request = request_as_sent(&spec.connection, Method::GET, &spec.question).expect("legal headers");
+        let url = request.url;
         let query: Vec<String> = url
             .query()
             .unwrap_or_default()
@@ -250,7 +251,7 @@ fn requests_are_sent_as_recorded() {
             })
             .collect();
         let mut headers: BTreeMap<String, String> = request
-            .headers()
+            .headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
             .collect();
@@ -277,12 +278,11 @@ fn google_is_asked_as_recorded() {
             more.push(("credentialsFromEnv", json));
         }
         let spec = read(case, &more).expect("a legal trigger");
-        let http = Http::new(&spec.connection.tls).expect("no TLS material");
-        let request = request_as_sent(&http, &spec.connection, Method::GET, &spec.question).expect("legal headers");
-        let url = request.url();
+        let request = request_as_sent(&spec.connection, Method::GET, &spec.question).expect("legal headers");
+        let url = request.url;
         let query = url.query_pairs().find(|(name, _)| name == "query").map(|(_, value)| value.into_owned());
         let status = StatusCode::OK;
-        let answer = Answer { status, headers: HeaderMap::new(), body: text(case, "body").into() };
+        let answer = Answer::new(status, HeaderMap::new(), text(case, "body"));
         let reading = answer::read("`p`", &answer).and_then(|found| evaluate(&spec, &found));
         let token = matches!(spec.connection.auth.authorization, Authorization::Google(_));
         (url.path().to_owned(), query.unwrap_or_default(), token, reading.ok().map(|reading| reading.value))

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    super::connection::{ApiKey, Authorization, Azure, Google},
+    super::connection::{ApiKey, Authorization},
     parse, spec,
 };
 use crate::{
-    identity::aws::Credentials,
+    identity::{aws::Credentials, azure::Azure, google::Google},
     metadata::{Metadata, Reader, Secret},
+    net::Reach,
 };
 
 #[track_caller]
@@ -133,7 +134,7 @@ fn a_mode_without_its_keys_is_refused_and_keys_without_their_mode_are_a_warning(
         let metadata: Metadata =
             [("serverAddress", "http://p"), ("query", "up"), ("threshold", "1"), (key, "x")].into_iter().collect();
         let mut keys = Reader::new(&metadata);
-        super::Spec::read(&mut keys).unwrap();
+        super::Spec::read(&mut keys, &Reach::open()).unwrap();
         let warnings = keys.unknown_keys();
         assert!(
             matches!(warnings.as_slice(), [one] if one.contains("has no effect without `authModes")),

@@ -1,6 +1,9 @@
 //! How we log in at servers and proxies of all kinds, and that nobody is shown a password twice who calls it wrong.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::fake::{Fake, Say, decent, say, source};
 use crate::{
@@ -105,4 +108,23 @@ async fn a_proxy_that_hangs_up_on_hello_is_spoken_to_as_of_old() {
     .await;
     assert_eq!(look(&fake, ALONE).await, Ok(3.0));
     assert_eq!(look(&fake, &[]).await, Ok(3.0));
+}
+
+#[tokio::test]
+async fn what_has_worked_is_not_told_to_be_set_up_otherwise() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let is_broken = Arc::clone(&broken);
+    let fake = Fake::new(move |heard| match heard[0].as_str() {
+        _ if is_broken.load(Ordering::Relaxed) => Say::Bye(vec![]),
+        "LLEN" => say(":3\r\n"),
+        _ => decent(heard),
+    })
+    .await;
+    let list = list(&fake, &[]);
+    assert_eq!(list.read().await.map(|reading| reading.value), Ok(3.0));
+    broken.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let error = list.read().await.expect_err("it hangs up");
+        assert!(!error.to_string().contains("tls: enable"), "{error}");
+    }
 }

@@ -120,10 +120,15 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
-    use crate::identity::aws::Credentials;
+    use crate::{identity::aws::Credentials, net::Reach};
 
     fn connection() -> Connection {
-        Connection { region: "eu-west-1".into(), endpoint: None, credentials: Credentials::DefaultChain }
+        Connection {
+            region: "eu-west-1".into(),
+            endpoint: None,
+            credentials: Credentials::DefaultChain,
+            reach: Reach::open(),
+        }
     }
 
     /// Spends `count` tokens at once: how many came, and when the last one did.

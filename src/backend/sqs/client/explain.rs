@@ -10,7 +10,7 @@ use crate::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, Internal, NotFound, Throttled, Timeout, Unreachable},
     },
-    identity::aws::{Credentials, kind_of},
+    identity::aws::{Credentials, kind_of, reason},
 };
 
 /// Nothing came within `patience`.
@@ -19,8 +19,8 @@ pub fn late(connection: &Connection, queue: &Address, patience: Duration) -> Rea
     ReadError::new(
         Timeout,
         format!(
-            "{place} says nothing about queue `{name}` within {patience:?}: check the way to it{}",
-            over(connection)
+            "{place} says nothing about queue `{name}` within {patience:?}: check the way to it and {}",
+            key(connection)
         ),
     )
 }
@@ -28,26 +28,35 @@ pub fn late(connection: &Connection, queue: &Address, patience: Duration) -> Rea
 /// A request about `queue` came to nothing.
 pub fn failed<E: ProvideErrorMetadata>(connection: &Connection, queue: &Address, error: &SdkError<E>) -> ReadError {
     let (place, name) = (connection.place(), &queue.name);
+    let foreign = || {
+        let text = format!("{place} answers for queue `{name}` with something that is not SQS: check `awsEndpoint`");
+        ReadError::new(BadReply, text)
+    };
     match error {
         SdkError::ServiceError(refusal) => {
             refused(connection, queue, refusal.err().code(), refusal.raw().status().as_u16())
         }
-        SdkError::TimeoutError(_) => {
-            ReadError::new(Timeout, format!("{place} does not answer in time: check the way to it{}", over(connection)))
-        }
+        SdkError::TimeoutError(_) => ReadError::new(
+            Timeout,
+            format!("{place} does not answer in time: check the way to it and {}", key(connection)),
+        ),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => ReadError::new(
             Timeout,
-            format!("{place} does not take a connection in time: check the way to it{}", over(connection)),
+            format!("{place} does not take a connection in time: check the way to it and {}", key(connection)),
         ),
-        SdkError::DispatchFailure(_) => {
-            let text = format!("{place} cannot be reached: check DNS, TLS, the network policy{}", over(connection));
-            ReadError::new(Unreachable, text)
-        }
-        SdkError::ResponseError(_) => {
-            let text =
-                format!("{place} answers for queue `{name}` with something that is not SQS: check `awsEndpoint`");
-            ReadError::new(BadReply, text)
-        }
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error().and_then(|error| reason(error)) {
+            Some(error) if error.kind == BadReply => foreign(),
+            Some(error) if error.kind == Unreachable => {
+                ReadError::new(Unreachable, format!("{error}, see {}", key(connection)))
+            }
+            Some(error) => error.clone(),
+            None => {
+                let text =
+                    format!("{place} cannot be reached: check DNS, TLS, the network policy and {}", key(connection));
+                ReadError::new(Unreachable, text)
+            }
+        },
+        SdkError::ResponseError(_) => foreign(),
         _ => {
             let text = format!(
                 "the request about queue `{name}` cannot be made: check `queueURL`, `awsRegion` and `awsEndpoint`"
@@ -74,8 +83,8 @@ pub fn unnamed(connection: &Connection, queue: &Address) -> ReadError {
 }
 
 /// The key to look at when the place may be wrong.
-fn over(connection: &Connection) -> &'static str {
-    if connection.endpoint.is_some() { " and `awsEndpoint`" } else { " and `awsRegion`" }
+fn key(connection: &Connection) -> &'static str {
+    if connection.endpoint.is_some() { "`awsEndpoint`" } else { "`awsRegion`" }
 }
 
 /// SQS answers, with an error.

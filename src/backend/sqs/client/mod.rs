@@ -166,7 +166,7 @@ impl Link {
     async fn turn(&self, budget: &Budget) -> Result<(&aws_sdk_sqs::Client, SemaphorePermit<'_>), ReadError> {
         // First, since it explains what is wrong with the credentials better than a request that cannot be signed.
         self.identity.credentials().await?;
-        let sdk = self.sdk().await;
+        let sdk = self.sdk().await?;
         budget.spend(&self.connection).await?;
         let turn = self.turns.acquire().await;
         let turn = turn.map_err(|_| ReadError::new(ReadErrorKind::Internal, "the client of SQS is closed"))?;
@@ -184,16 +184,16 @@ impl Link {
         error
     }
 
-    async fn sdk(&self) -> &aws_sdk_sqs::Client {
+    async fn sdk(&self) -> Result<&aws_sdk_sqs::Client, ReadError> {
         self.sdk
-            .get_or_init(|| async {
-                let config = self.identity.sdk_config().await;
+            .get_or_try_init(|| async {
+                let config = self.identity.sdk_config(self.connection.reach.clone()).await?;
                 let mut builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(self.requests.clone());
                 // Without one, the server's `AWS_ENDPOINT_URL_SQS` counts.
                 if let Some(endpoint) = &self.connection.endpoint {
                     builder = builder.endpoint_url(endpoint);
                 }
-                aws_sdk_sqs::Client::from_conf(builder.build())
+                Ok(aws_sdk_sqs::Client::from_conf(builder.build()))
             })
             .await
     }

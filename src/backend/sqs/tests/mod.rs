@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use self::stand_in::{Call, Reply, StandIn};
 use super::{Sqs, spec::Spec};
-use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::SpecError,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 /// Login and region that every trigger here has, unless it says otherwise.
@@ -35,7 +35,7 @@ fn metadata(more: &[(&str, &str)]) -> Metadata {
 }
 
 fn spec(more: &[(&str, &str)]) -> Result<Spec, SpecError> {
-    Spec::read(&mut Reader::new(&metadata(more)))
+    Spec::read(&mut Reader::new(&metadata(more)), &Reach::open())
 }
 
 /// A source at `server`.

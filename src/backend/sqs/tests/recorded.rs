@@ -13,6 +13,7 @@ use crate::{
     error::{ReadErrorKind, SpecError},
     identity::aws::Credentials,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/sqs.json"));
@@ -81,7 +82,7 @@ fn told(credentials: &Credentials) -> Value {
 
 #[test]
 fn triggers_parse_as_recorded() {
-    let ours = |case: &Value| match Spec::read(&mut Reader::new(&metadata(case))) {
+    let ours = |case: &Value| match Spec::read(&mut Reader::new(&metadata(case)), &Reach::open()) {
         Err(error) => refused(&error),
         Ok(spec) => json!({
             "queueURL": spec.queue.given,

@@ -90,5 +90,10 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let source = source(&sqs, &server, &[]);
     drop(server);
     let error = source.read().await.expect_err("nobody listens");
-    held(&error, Unreachable, true, "check DNS, TLS, the network policy and `awsEndpoint`");
+    held(
+        &error,
+        Unreachable,
+        true,
+        "cannot be reached: connection refused: check the address, and that it is up, see `awsEndpoint`",
+    );
 }

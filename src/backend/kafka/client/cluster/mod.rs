@@ -38,6 +38,9 @@ const HEDGE: Duration = Duration::from_millis(500);
 /// An error names this many addresses at most.
 const NAMED: usize = 3;
 
+/// More than any host has (253), so that what is cut is no host.
+const LONGEST_HOST: usize = 300;
+
 /// A cluster, as far as we know it.
 pub struct Cluster {
     pub dialer: Dialer,
@@ -163,8 +166,10 @@ impl View {
     }
 }
 
+/// Whatever a broker claims, it can be shown; what is no host stays none.
 fn address(host: &str, port: i32) -> Arc<str> {
-    Arc::from(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+    let shown: String = host.chars().take(LONGEST_HOST).map(|c| if c.is_control() { '?' } else { c }).collect();
+    Arc::from(if shown.contains(':') { format!("[{shown}]:{port}") } else { format!("{shown}:{port}") })
 }
 
 /// The error for a broker that the cluster does not list.

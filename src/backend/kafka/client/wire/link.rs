@@ -241,6 +241,7 @@ impl Link {
             let mut state = self.shared.state.lock();
             if state.stage == Stage::FirstRequest {
                 state.stage = Stage::Working;
+                self.shared.peer.worked.store(true, Ordering::Relaxed);
             }
         }
         if let Ok(throttle @ 1..) = u64::try_from(R::throttle(&response)) {

@@ -1,6 +1,5 @@
 //! The management API: which paths answer what, and what its refusals mean.
 
-use reqwest::StatusCode;
 use serde::Deserialize;
 
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
         ReadError,
         ReadErrorKind::{BadReply, Denied, NotFound},
     },
-    net::http::{self, Answer, escape},
+    net::http::{self, Answer, StatusCode, escape},
 };
 
 /// Asks the queues themselves, not the statistics. A server that does not know this ignores it.

@@ -17,7 +17,6 @@ use std::{
 
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
-use reqwest::{Method, StatusCode, Url};
 use tokio::{sync::OnceCell, time::Instant};
 
 use self::{
@@ -31,8 +30,11 @@ use crate::{
         question::{Found, Question, Tell, no_queue},
     },
     error::{ReadError, ReadErrorKind},
-    identity::oauth::Tokens,
-    net::http::{Answer, Http},
+    identity::oauth::{self, Tokens},
+    net::{
+        Reach,
+        http::{Answer, Http, Method, Request, StatusCode, Url},
+    },
 };
 
 /// For one request; a trigger's own `timeout` is usually over before.
@@ -224,16 +226,17 @@ impl ManagementClient {
     }
 
     async fn get(&self, path_and_query: &str, scope: Scope<'_>) -> Result<Answer, ReadError> {
-        let http = self.http.get_or_try_init(|| async { Http::new(&self.to.tls) }).await?;
+        let http = self.http.get_or_try_init(|| Http::new(&self.to.tls, Reach::open())).await?;
         let url = format!("{}{path_and_query}", self.to.origin);
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
-        let request = http.request(Method::GET, url);
+        let request = Request::new(Method::GET, url);
         let request = match (&self.to.login, &self.tokens) {
-            (_, Some(tokens)) => request.bearer_auth(tokens.get(http).await?.expose()),
-            (Login::Password { username, password }, None) => request.basic_auth(username, Some(password.expose())),
+            (_, Some(tokens)) => {
+                request.bearer_auth(tokens.get(http).await?.expose()).ok_or_else(oauth::not_a_token)?
+            }
+            (Login::Password { username, password }, None) => request.basic_auth(username, password.expose()),
             _ => request,
         };
-        let request = request.build().map_err(|_| api::no_url(self.place()))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = http.send(request, PATIENCE).await?;
         if answer.status == StatusCode::OK {

@@ -4,7 +4,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -16,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::trouble;
+use super::trouble::{self, Doubt};
 use crate::{
     backend::redis::{
         address::Address,
@@ -25,7 +28,7 @@ use crate::{
     },
     error::{ReadError, ReadErrorKind::Denied},
     limits,
-    net::{DialError, dial},
+    net::{DialError, dial, tls::Tls},
 };
 
 /// Bytes both ways, over plain TCP or TLS.
@@ -40,17 +43,28 @@ pub struct Dialer {
     tls: OnceCell<Arc<ClientConfig>>,
     /// Commands sent, of all clients of this server.
     pub sent: Arc<AtomicU64>,
+    /// A data node has let us in: what the trigger says of it is right.
+    pub has_worked: AtomicBool,
 }
 
 impl Dialer {
     /// For `connection`, counting into `sent`.
     pub fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
-        Self { connection, tls: OnceCell::new(), sent }
+        Self { connection, tls: OnceCell::new(), sent, has_worked: AtomicBool::new(false) }
     }
 
-    /// Whether TLS is on.
-    pub fn uses_tls(&self) -> bool {
-        self.connection.tls.is_some()
+    /// What may be wrong with what the trigger says of TLS.
+    pub fn doubt(&self) -> Doubt {
+        match &self.connection.tls {
+            _ if self.has_worked.load(Ordering::Relaxed) => Doubt::None,
+            Some(_) => Doubt::Tls,
+            None => Doubt::Plain,
+        }
+    }
+
+    /// How TLS is spoken, if it is.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.connection.tls.as_ref()
     }
 
     /// Opens the socket. Every connection of this backend begins here, whoever has named the address.
@@ -79,10 +93,10 @@ impl Dialer {
 
     async fn secure(&self, socket: TcpStream, address: &Address, place: &Place) -> Result<Box<dyn Stream>, ReadError> {
         let Some(tls) = &self.connection.tls else { return Ok(Box::new(socket)) };
-        let config = self.tls.get_or_try_init(|| async { tls.client_config().map(Arc::new) }).await?;
+        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
         let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::no_tls_name(place))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
-        Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error))?))
+        Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error, tls))?))
     }
 }
 

@@ -95,7 +95,7 @@ impl Guest<'_> {
     /// The protocol of before Redis 6.
     async fn greet_as_of_old(&self) -> Result<Opened, ReadError> {
         let opened = self.talk(ProtocolVersion::RESP2).await?;
-        let mut opened = opened.map_err(|_| trouble::no_hello(&self.place, self.dialer.uses_tls()))?;
+        let mut opened = opened.map_err(|_| trouble::no_hello(&self.place, self.dialer.doubt()))?;
         let Some(Login { username, password }) = self.login else {
             let refusal = self.first_word(&mut opened, Command::new("PING", [])).await?;
             return refusal.and_then(|refusal| not_serving(&self.place, &refusal)).map_or(Ok(opened), Err);
@@ -124,7 +124,7 @@ impl Guest<'_> {
 
     /// A connection that broke while we said hello.
     fn broken(&self, broken: Broken) -> ReadError {
-        if broken.crossed { broken.error } else { trouble::no_hello(&self.place, self.dialer.uses_tls()) }
+        if broken.crossed { broken.error } else { trouble::no_hello(&self.place, self.dialer.doubt()) }
     }
 
     /// A new socket with the library's connection on it, which says `HELLO` in the new protocol only. The inner
@@ -171,7 +171,7 @@ impl Guest<'_> {
         if let Some((_, refusal)) = refusals.as_ref().and_then(|all| all.first()) {
             return Ok(NoHello::Refused(terms::refusal(refusal)));
         }
-        trouble::of_tls(&self.place, error).map_or(Ok(NoHello::HungUp), Err)
+        trouble::of_tls(&self.place, error, self.dialer.tls()).map_or(Ok(NoHello::HungUp), Err)
     }
 
     /// Enters the database, and has reads arm pushes where that can be.

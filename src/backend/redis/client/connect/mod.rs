@@ -18,7 +18,11 @@ pub use hello::{Opened, not_serving};
 pub use meter::{Crossed, Meter};
 pub use wire::{Broken, Wire};
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use redis::{RedisConnectionInfo, aio::PubSub};
 use tokio::time::timeout;
@@ -44,6 +48,7 @@ impl Dialer {
         self.in_time(&guest.place, async {
             let mut opened = guest.greet().await?;
             guest.enter(&mut opened).await?;
+            self.has_worked.store(true, Ordering::Relaxed);
             Ok(opened)
         })
         .await
@@ -67,7 +72,10 @@ impl Dialer {
         self.in_time(&place, async {
             let stream = Guarded::new(self.dial(address, &place).await?, Arc::clone(&meter), Hears::News);
             let subscriber = PubSub::new(&logged_in(RedisConnectionInfo::default(), login), stream).await;
-            let subscriber = subscriber.map_err(|_| trouble::no_hello(&place, self.uses_tls()))?;
+            let no_hello = |error| {
+                trouble::of_tls(&place, &error, self.tls()).unwrap_or_else(|| trouble::no_hello(&place, self.doubt()))
+            };
+            let subscriber = subscriber.map_err(no_hello)?;
             Ok((subscriber, Arc::clone(&meter)))
         })
         .await
@@ -78,7 +86,7 @@ impl Dialer {
         place: &Place,
         opening: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.uses_tls());
+        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.doubt());
         timeout(CONNECT_WITHIN, opening).await.map_err(late)?
     }
 }

@@ -1,0 +1,73 @@
+//! A request to an HTTP server: method, URL, headers, body, each in one piece.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::{
+    Method, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+
+/// A request, ready to be sent or to be signed.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `GET`, mostly.
+    pub method: Method,
+    /// `http` or `https`, without a user part.
+    pub url: Url,
+    /// All but those that say how it is sent.
+    pub headers: HeaderMap,
+    /// Empty for most methods.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without a body; a user part of `url` becomes its Basic login.
+    #[must_use]
+    pub fn new(method: Method, mut url: Url) -> Self {
+        let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let login = (!url.username().is_empty() || url.password().is_some())
+            .then(|| (plain(url.username()), plain(url.password().unwrap_or_default())));
+        // It cannot fail: the URL has a host.
+        url.set_username("").and_then(|()| url.set_password(None)).ok();
+        let request = Self { method, url, headers: HeaderMap::new(), body: Vec::new() };
+        match login {
+            Some((username, password)) => request.basic_auth(&username, &password),
+            None => request,
+        }
+    }
+
+    /// The same with another header, in place of any of its name.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The same with this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The same with a Basic login.
+    #[must_use]
+    pub fn basic_auth(self, username: &str, password: &str) -> Self {
+        let login = BASE64_STANDARD.encode(format!("{username}:{password}"));
+        match HeaderValue::from_str(&format!("Basic {login}")) {
+            Ok(value) => self.authorization(value),
+            Err(_) => self,
+        }
+    }
+
+    /// The same with a token; `None` where that is not one line of text.
+    #[must_use]
+    pub fn bearer_auth(self, token: &str) -> Option<Self> {
+        HeaderValue::from_str(&format!("Bearer {token}")).ok().map(|value| self.authorization(value))
+    }
+
+    fn authorization(self, mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        self.header(AUTHORIZATION, value)
+    }
+}

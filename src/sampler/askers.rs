@@ -1,0 +1,158 @@
+//! Who asks for one trigger, and what each of them has heard: for logs and pages, and to know whether a push is owed.
+//!
+//! KEDA polls every ScaledObject at a pace that it does not tell, so the pace is learned, per object: equal triggers of
+//! two objects share their samples, but the polls of one say nothing about what the other has heard.
+
+use std::{cmp::Ordering, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::ObjectRef;
+use crate::limits;
+
+/// KEDA's own default, until two polls have shown another pace.
+const USUAL_PACE: Duration = Duration::from_secs(30);
+/// A longer gap is an outage and no pace.
+const SLOWEST_PACE: Duration = Duration::from_secs(3600);
+/// Below this a pace is not believed: an error is asked about again at once.
+const FASTEST_PACE: Duration = Duration::from_secs(15);
+/// How long after its stream has aged an object may come back to what that stream had told it.
+const COMES_BACK_WITHIN: Duration = Duration::from_secs(120);
+/// How long an object that does not ask keeps its place before another may take it.
+const KEPT: Duration = Duration::from_secs(120);
+
+/// The objects that ask for one trigger, in order of their names.
+#[derive(Debug, Default)]
+pub(super) struct Askers(Mutex<Vec<Asker>>);
+
+#[derive(Debug)]
+struct Asker {
+    object: ObjectRef,
+    last_asked: Instant,
+    /// Its open streams.
+    streams: usize,
+    last_poll: Option<Instant>,
+    /// The longest gap between its polls, of late.
+    pace: Duration,
+    /// The last rise of which a poll has heard.
+    heard: u64,
+    left: Option<(Instant, Told)>,
+}
+
+/// How much of a rise an object has been told by push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Which.
+    pub rise: u64,
+    /// How many times.
+    pub times: usize,
+    /// When it is to be told again, unless it has heard of it by a poll.
+    pub due: Instant,
+}
+
+impl Askers {
+    /// Notes that `object` asks now. Names are kept for the most recent ones only.
+    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) {
+        let mut askers = self.0.lock();
+        match position(&askers, object) {
+            Ok(at) => {
+                if let Some(asker) = askers.get_mut(at) {
+                    asker.last_asked = now;
+                }
+            }
+            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(object, now)),
+            Err(_) => {
+                let leaves = askers.iter().position(|asker| asker.streams == 0 && asker.last_asked + KEPT < now);
+                if let Some(leaves) = leaves {
+                    askers.remove(leaves);
+                    let (Ok(at) | Err(at)) = position(&askers, object);
+                    askers.insert(at, Asker::new(object, now));
+                }
+            }
+        }
+    }
+
+    /// Notes that a poll of `object` is answered now; `heard` is the rise of which it hears, if it is active.
+    pub(super) fn polled(&self, object: ObjectRef<&str>, now: Instant, heard: Option<u64>) {
+        let mut askers = self.0.lock();
+        let Some(asker) = find(&mut askers, object) else { return };
+        if let Some(last) = asker.last_poll {
+            // One short gap among long ones (the HPA asks too, and errors are asked about twice) is no new pace.
+            let gap = now.saturating_duration_since(last);
+            asker.pace = gap.max(asker.pace * 3 / 4).clamp(FASTEST_PACE, SLOWEST_PACE);
+        }
+        asker.last_poll = Some(now);
+        asker.heard = heard.unwrap_or(asker.heard);
+    }
+
+    /// Until when `object` needs no push about `rise`: it has heard of it by a poll, and its polls keep coming.
+    pub(super) fn hears(&self, object: ObjectRef<&str>, rise: u64, now: Instant) -> Option<Instant> {
+        let mut askers = self.0.lock();
+        let asker = find(&mut askers, object).filter(|asker| asker.heard == rise)?;
+        asker.last_poll.map(|last| last + asker.pace * 2).filter(|until| now < *until)
+    }
+
+    /// Counts a stream of `object` in, with what the one before it had told if that ended by age just now.
+    pub(super) fn stream_opened(&self, object: ObjectRef<&str>, now: Instant) -> Option<Told> {
+        let mut askers = self.0.lock();
+        let at = match position(&askers, object) {
+            Ok(at) => at,
+            Err(at) => {
+                askers.insert(at, Asker::new(object, now));
+                at
+            }
+        };
+        let asker = askers.get_mut(at)?;
+        asker.streams += 1;
+        asker.left.take().filter(|(ended, _)| now < *ended + COMES_BACK_WITHIN).map(|(_, told)| told)
+    }
+
+    /// Keeps what a stream of `object` has told for the one that follows it.
+    pub(super) fn stream_aged(&self, object: ObjectRef<&str>, now: Instant, told: Told) {
+        if let Some(asker) = find(&mut self.0.lock(), object) {
+            asker.left = Some((now, told));
+        }
+    }
+
+    /// Counts a stream of `object` out.
+    pub(super) fn stream_closed(&self, object: ObjectRef<&str>) {
+        if let Some(asker) = find(&mut self.0.lock(), object) {
+            asker.streams = asker.streams.saturating_sub(1);
+        }
+    }
+
+    /// Some of them as `namespace/name`, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let askers = self.0.lock();
+        let shown = askers.iter().take(limits::OBJECTS_OF_TRIGGER).map(|asker| &asker.object);
+        shown.map(|object| format!("{}/{}", object.namespace, object.name)).collect()
+    }
+}
+
+impl Asker {
+    fn new(object: ObjectRef<&str>, now: Instant) -> Self {
+        Self {
+            object: ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() },
+            last_asked: now,
+            streams: 0,
+            last_poll: None,
+            pace: USUAL_PACE,
+            heard: 0,
+            left: None,
+        }
+    }
+}
+
+fn position(askers: &[Asker], object: ObjectRef<&str>) -> Result<usize, usize> {
+    askers.binary_search_by(|asker| order(&asker.object, object))
+}
+
+fn order(known: &ObjectRef, object: ObjectRef<&str>) -> Ordering {
+    known.namespace.as_str().cmp(object.namespace).then_with(|| known.name.as_str().cmp(object.name))
+}
+
+fn find<'a>(askers: &'a mut [Asker], object: ObjectRef<&str>) -> Option<&'a mut Asker> {
+    let at = position(askers, object).ok()?;
+    askers.get_mut(at)
+}
