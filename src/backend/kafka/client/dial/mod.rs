@@ -55,7 +55,7 @@ pub struct Dialer {
 
 impl Dialer {
     pub fn new(connection: Connection, counts: Arc<Counts>) -> Self {
-        let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl)));
+        let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl, &connection.reach)));
         Self { connection, tls: OnceCell::new(), authenticator, counts, worked: Mutex::default() }
     }
 

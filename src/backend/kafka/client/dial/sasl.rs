@@ -24,6 +24,7 @@ use crate::{
     clock::jittered,
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
+    net::Reach,
     task,
 };
 
@@ -37,8 +38,8 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(sasl: Sasl) -> Self {
-        let tokens = Tokens::of(&sasl);
+    pub fn new(sasl: Sasl, reach: &Reach) -> Self {
+        let tokens = Tokens::of(&sasl, reach);
         Self { sasl, tokens }
     }
 
