@@ -94,6 +94,8 @@ pub const RESP_PARTS: usize = 200_000;
 pub const RESP_REPLY: usize = 64 << 20;
 /// What the replies may weigh that are waited for on one connection, texts and parts together.
 pub const RESP_TOGETHER: usize = 32 << 20;
+/// Nodes of one cluster that are kept in touch with: what Redis itself recommends as the most.
+pub const REDIS_NODES: usize = 1_000;
 /// Keys that a server may tell of in one go since they were looked at, which each look allows once.
 pub const RESP_ARMED: u64 = 100_000;
 /// Further news in a second: of keys with notifications, of all keys at once. As much costs a twentieth of a core.

@@ -259,6 +259,32 @@ async fn a_thousand_lists_are_one_connection_and_two_round_trips_at_most() {
 }
 
 #[tokio::test]
+async fn odd_keys_beside_healthy_ones_harm_nobody() {
+    let address = variable("PLIMSOLL_TEST_REDIS");
+    let mut writer = Writer::new(&address).await;
+    let (plimsoll, healthy, text) = (Plimsoll::new(), unique("healthy"), unique("text"));
+    writer.does(&format!("RPUSH {healthy} a b c")).await;
+    writer.does(&format!("SET {text} a")).await;
+    let long = "long".repeat(75_000);
+    let odd = [&*text, &long, "nul\0and\r\nmore", "\u{1b}[31mred", "{", "{}", "$1000000"];
+    let source = |key: &str| plimsoll.source("redis", &[&[("address", &address), ("listName", key)]]);
+    let sources: Vec<_> = odd.iter().copied().chain([&*healthy; 5]).map(source).collect();
+    for _ in 0..3 {
+        let looks = join_all(sources.iter().map(|source| source.read())).await;
+        for (key, look) in odd.iter().copied().chain([&*healthy; 5]).zip(looks) {
+            match key {
+                key if key == text => assert!(look.is_err_and(|error| !error.whole_connection)),
+                key if key == healthy => assert_eq!(look.map(|reading| reading.value), Ok(3.0)),
+                _ => assert_eq!(look.map(|reading| reading.value), Ok(0.0)),
+            }
+        }
+    }
+    for key in [healthy, text] {
+        writer.does(&format!("DEL {key}")).await;
+    }
+}
+
+#[tokio::test]
 async fn the_last_source_to_go_closes_the_connection() {
     let server = Server::start(&[]).await;
     let relay = Relay::to(&server.address()).await;

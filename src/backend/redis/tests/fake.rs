@@ -43,8 +43,14 @@ pub struct Fake {
 
 impl Fake {
     pub async fn new(answers: impl Fn(&[String]) -> Say + Send + Sync + 'static) -> Self {
+        Self::listening(|_| answers).await
+    }
+
+    /// One whose answers know its port.
+    pub async fn listening<A: Fn(&[String]) -> Say + Send + Sync + 'static>(answers: impl FnOnce(u16) -> A) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound").to_string();
+        let bound = listener.local_addr().expect("bound");
+        let (address, answers) = (bound.to_string(), answers(bound.port()));
         let fake = Self { address, heard: Arc::default(), connections: Arc::default(), sent: Arc::default() };
         let (answers, serving): (Answers, _) = (Arc::new(answers), fake.clone());
         task::detach(async move {

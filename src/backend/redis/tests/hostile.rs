@@ -246,6 +246,23 @@ async fn what_was_held_is_given_back() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_sent_on_for_ever_ends_soon() {
+    let map = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n";
+    let fake = Fake::listening(|port| {
+        move |words| match words[0].as_str() {
+            "CLUSTER" => say(&format!("{map}:{port}\r\n")),
+            "LLEN" => say(&format!("-MOVED 1 127.0.0.1:{port}\r\n")),
+            _ => decent(words),
+        }
+    })
+    .await;
+    let cluster = source("redis-cluster", &[("address", &*fake.address), ("listName", "q")], &Reach::open());
+    let error = fails(&cluster).await;
+    assert!(error.to_string().contains("from node to node") && !error.whole_connection, "{error}");
+    assert_eq!(fake.how_often("LLEN"), 5);
+}
+
+#[tokio::test]
 async fn a_place_that_others_name_is_held_against_the_policy() {
     let closed = Reach::new(Rules { loopback: true, ..Rules::default() });
     for (scaler_type, name, words) in [
