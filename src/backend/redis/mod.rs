@@ -25,6 +25,7 @@ use crate::{
     backend::{Backend, Source},
     error::SpecError,
     metadata::Reader,
+    reading::Metric,
 };
 
 /// Redis alone, in a cluster, or behind Sentinel.
@@ -45,6 +46,10 @@ impl Backend for Redis {
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(scaler_type, metadata, reach)?;
         Ok(Arc::new(Key::new(spec, Arc::clone(&self.clients))))
+    }
+
+    fn metric(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(scaler_type, metadata)
     }
 
     fn requests(&self) -> u64 {
