@@ -8,6 +8,10 @@ pub mod pool;
 
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+#[path = "../../tests/stand_in/mod.rs"]
+#[allow(missing_docs, reason = "tests")]
+mod stand_in;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -5,6 +5,8 @@
 mod auth;
 pub mod client;
 pub mod connection;
+#[cfg(feature = "gssapi")]
+pub mod kerberos;
 mod lag;
 mod partitions;
 mod servers;

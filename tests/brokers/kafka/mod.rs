@@ -3,6 +3,8 @@
 mod costs;
 mod faults;
 pub mod fixtures;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod logins;
 mod others;
 mod reads;
