@@ -1,14 +1,18 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda faults check bench brokers-up brokers-down
+.PHONY: help demo test test-keda faults fuzz check bench brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka rabbitmq redis sqs prometheus demo
+FEATURES := kafka rabbitmq redis sqs prometheus demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
+FUZZED = $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+FUZZ_SECONDS := 60
+# An allocation that a reply merely claims is a finding, and so is an answer that takes seconds to read.
+FUZZ_LIMITS := -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=256
 comma := ,
 # Kerberos needs a C library (Debian: libkrb5-dev and libclang-dev). Where it is, it is built, checked and tested too.
 KERBEROS := $(if $(and $(wildcard /usr/include/gssapi/gssapi.h),$(wildcard /usr/lib/llvm-*/lib/libclang*.so*)),--features gssapi)
@@ -40,6 +44,17 @@ test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
 	cargo test --locked $(KERBEROS) --test faults --no-run
 	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked $(KERBEROS) --test faults -- --nocapture
+
+# `make fuzz` puts cargo-fuzz there; its flags are a nightly's, which the pinned compiler takes when told so.
+fuzz: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="kafka redis" FUZZ_SECONDS=600)
+	command -v cargo-fuzz >/dev/null || cargo install --locked --root target/tools cargo-fuzz
+	set -e; for target in $(FUZZED); do \
+		mkdir -p fuzz/corpus/$$target; \
+		cargo fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
+	done
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 

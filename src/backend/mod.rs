@@ -4,6 +4,8 @@
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
 pub mod batch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod pool;
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("kafka", client::fuzz::answer), ("kafka_stream", client::fuzz::stream)];
+
 use std::{
     sync::{
         Arc,

@@ -21,6 +21,8 @@ use std::{
 };
 
 pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use wire::fuzz;
 pub use wire::requests::Requests;
 
 use self::{cluster::Cluster, read::Readers, wake::Wakes};

@@ -5,6 +5,8 @@
 pub mod codes;
 pub mod explain;
 pub mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod link;
 pub mod requests;
 pub mod versions;

@@ -8,9 +8,9 @@ mod dialer;
 mod guard;
 mod hello;
 mod meter;
-mod terms;
+pub mod terms;
 pub mod trouble;
-mod walk;
+pub mod walk;
 mod wire;
 
 pub use dialer::Dialer;
