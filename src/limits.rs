@@ -98,6 +98,8 @@ pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
 pub const HTTP_BODY: usize = 10 << 20;
 /// The same for SQS: all the attributes of a queue, or its URL, are a few KiB.
 pub const SQS_BODY: usize = 256 << 10;
+/// Pages of one answer that are asked for: with RabbitMQ's own 100 queues a page, 100,000 queues.
+pub const HTTP_PAGES: u32 = 1_000;
 
 // Kerberos.
 
@@ -135,6 +137,23 @@ pub const RESP_ARMED: u64 = 100_000;
 pub const RESP_NEWS: u64 = 10_000;
 
 // Replies of RabbitMQ.
+
+/// Queues of one listing: as many as [`HTTP_BODY`] has room for with the shortest of names.
+pub const RABBITMQ_QUEUES: usize = 250_000;
+/// One AMQP frame. The largest that we have a use for, `connection.start`, has 500 bytes from RabbitMQ.
+pub const AMQP_FRAME: usize = 16 << 10;
+/// What we agree on as the largest frame: the least that AMQP allows, and more than ten refusals.
+pub const AMQP_FRAME_MAX: u32 = 4096;
+/// All that a broker may say until it has let us in.
+pub const AMQP_LOGIN: usize = 64 << 10;
+/// All that it may say to one burst of questions, besides the answers: heartbeats, refusals.
+pub const AMQP_BURST: usize = 64 << 10;
+/// One answer: a queue's name of 255 bytes and two numbers, or a refusal of as many.
+pub const AMQP_ANSWER: usize = 512;
+/// All that it may say between bursts, in half a heartbeat.
+pub const AMQP_IDLE: usize = 16 << 10;
+/// A short string of AMQP, in bytes: names of queues, vhosts and users.
+pub const AMQP_NAME: usize = 255;
 
 // Identities.
 

@@ -30,9 +30,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Without `RUST_LOG`. The AWS SDK warns of what we explain ourselves, and of each try that another one makes good;
-/// lapin calls each lost connection an error, several times over, which the sampler says once.
-const FILTER: &str = "info,aws_config=error,lapin=off";
+/// Without `RUST_LOG`. The AWS SDK warns of what we explain ourselves, and of each try that another one makes good.
+const FILTER: &str = "info,aws_config=error";
 
 /// How many lines were dropped, once there is a log.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();

@@ -21,6 +21,7 @@ mod prometheus;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "redis")]
+mod recovery;
 mod redis;
 #[cfg(feature = "sqs")]
 mod sqs;

@@ -25,10 +25,9 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 14] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
-    ("lapin", &["backend/rabbitmq/client"]),
     ("redis", &["backend/redis"]),
     ("aws_sdk_sqs", &["backend/sqs"]),
     ("aws_sdk_sts", &["identity/aws"]),
