@@ -186,3 +186,25 @@ fn every_file_says_what_it_is_for() {
         assert!(text.starts_with("//!"), "{file} has no head comment");
     }
 }
+
+/// Where a task may end for good at a panic, and who notices.
+const NOT_SUPERVISED: [(&str, &str); 5] = [
+    ("app.rs", "its loop only hands callers over: accepting them is supervised, each is served by a task of its own"),
+    ("backend/kafka/client/dial/sasl.rs", "the broker, which closes a link that is not logged in again"),
+    ("backend/kafka/client/wire/link.rs", "the link, which is dead then and dialled again"),
+    ("backend/redis/client/connect/hello.rs", "the keeper of the link, which connects again"),
+    ("backend/redis/client/link/keyspace.rs", "the keeper of the link, which connects again"),
+];
+
+#[test]
+fn long_lived_tasks_are_supervised() {
+    for (file, text) in sources() {
+        let ours = file == "task.rs" || file.contains("tests") || file.starts_with("cli/demo/");
+        let known = NOT_SUPERVISED.iter().any(|(known, _)| *known == file);
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        assert!(
+            ours || known || !code.contains("task::spawn("),
+            "{file}: use `task::supervise`, or say in NOT_SUPERVISED who notices that the task has ended"
+        );
+    }
+}
