@@ -7,6 +7,7 @@ use super::{
     spec::Dialect,
 };
 use crate::{
+    error::give_login,
     identity::{aws::Credentials, oauth::OAuth},
     metadata::{Reader, Secret},
     net::tls::Tls,
@@ -122,8 +123,10 @@ impl Auth {
     fn needed<'m>(&self, key: &'static str, keys: &mut Reader<'m>) -> &'m str {
         keys.text(key).unwrap_or_else(|| {
             let word = self.word;
-            let text =
-                format!("`{key}` is missing: with `{SASL}: {word}` both `{USERNAME}` and `{PASSWORD}` are required");
+            let login = give_login(&[USERNAME, PASSWORD]);
+            let text = format!(
+                "`{key}` is missing: with `{SASL}: {word}` both `{USERNAME}` and `{PASSWORD}` are required: {login}"
+            );
             keys.problem(key, text);
             ""
         })

@@ -6,18 +6,20 @@
 use crate::{
     identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
-    net::tls::Tls,
+    net::{Reach, tls::Tls},
 };
 
 /// One Kafka cluster as one login sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Connection {
-    /// Bootstrap servers as `host:port`, in the order given; blank ones are left out by whoever fills this.
+    /// Bootstrap servers, each `host:port` and nothing else, so that they can be shown.
     pub servers: Vec<String>,
     /// TLS to every broker; `None` is plaintext.
     pub tls: Option<Tls>,
     /// The login; `None` is an anonymous one.
     pub sasl: Option<Sasl>,
+    /// Where brokers may be, bootstrap servers and those that the cluster advertises.
+    pub reach: Reach,
 }
 
 /// How we log in. `Debug` shows no secret.
@@ -111,7 +113,8 @@ mod tests {
             Sasl::MskIam(MskIam { region: "eu-central-1".into(), credentials: keys }),
         ];
         for sasl in logins {
-            let connection = Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl) };
+            let connection =
+                Connection { servers: vec!["b1:9092".into()], tls: None, sasl: Some(sasl), reach: Reach::open() };
             assert!(!format!("{connection:?}").contains("hunter2"), "{connection:?}");
         }
     }

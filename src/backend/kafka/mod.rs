@@ -7,6 +7,7 @@ pub mod client;
 pub mod connection;
 mod lag;
 mod partitions;
+mod servers;
 mod spec;
 
 #[cfg(test)]
@@ -30,11 +31,11 @@ use self::{
     lag::Memory,
     spec::{Dialect, Spec},
 };
-use crate::net::Reach;
 use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::Reader,
+    net::Reach,
     reading::{Metric, Reading},
 };
 
@@ -65,13 +66,8 @@ impl Backend for Kafka {
         &["kafka", "apache-kafka"]
     }
 
-    fn parse(
-        &self,
-        scaler_type: &str,
-        metadata: &mut Reader<'_>,
-        _reach: &Reach,
-    ) -> Result<Arc<dyn Source>, SpecError> {
-        let spec = Spec::read(Dialect::of(scaler_type), metadata)?;
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
+        let spec = Spec::read(Dialect::of(scaler_type), metadata, reach)?;
         let connection = &spec.connection;
         let id = ConnectionId::new(connection, connection.label());
         let client = self.clients.get(connection, || {

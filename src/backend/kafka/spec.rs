@@ -12,8 +12,9 @@ use super::{
     connection::Connection,
     lag::{ResetPolicy, Settings, as_metric},
     partitions::Partitions,
+    servers,
 };
-use crate::{error::SpecError, metadata::Reader, reading::Metric};
+use crate::{error::SpecError, metadata::Reader, net::Reach, reading::Metric};
 
 const LAG_THRESHOLD: &str = "lagThreshold";
 const ACTIVATION: &str = "activationLagThreshold";
@@ -23,7 +24,6 @@ const LIMIT_TO_LAG: &str = "limitToPartitionsWithLag";
 const LIMITATION: &str = "partitionLimitation";
 const FULL_METADATA: &str = "fullMetadata";
 const VERSION: &str = "version";
-const SERVERS: &str = "bootstrapServers";
 const GROUP: &str = "consumerGroup";
 const TOPIC: &str = "topic";
 
@@ -59,8 +59,8 @@ impl Dialect {
 
 impl Spec {
     /// Reads a trigger's metadata.
-    pub fn read(dialect: Dialect, keys: &mut Reader<'_>) -> Result<Self, SpecError> {
-        let fields = Fields::read(dialect, keys);
+    pub fn read(dialect: Dialect, keys: &mut Reader<'_>, reach: &Reach) -> Result<Self, SpecError> {
+        let fields = Fields::read(dialect, keys, reach);
         let auth = Auth::read(dialect, keys);
         fields.check_thresholds(keys);
         let partitions = fields.partitions(dialect, keys);
@@ -80,7 +80,12 @@ impl Spec {
             isolation,
             start_offsets: settings.reset_policy == ResetPolicy::Earliest,
         };
-        Ok(Self { connection: Connection { servers, tls, sasl }, query: Arc::new(query), settings, metric })
+        Ok(Self {
+            connection: Connection { servers, tls, sasl, reach: reach.clone() },
+            query: Arc::new(query),
+            settings,
+            metric,
+        })
     }
 }
 
@@ -99,8 +104,8 @@ struct Fields {
 }
 
 impl Fields {
-    fn read(dialect: Dialect, keys: &mut Reader<'_>) -> Self {
-        let servers = servers(keys);
+    fn read(dialect: Dialect, keys: &mut Reader<'_>, reach: &Reach) -> Self {
+        let servers = servers::read(keys, reach);
         let group = keys.required(GROUP).to_owned();
         let (topic, topics) = topics(dialect, keys);
         let limitation = keys.text(LIMITATION).map(str::to_owned);
@@ -175,21 +180,6 @@ impl Fields {
             .map_or_else(|| format!("kafka-{}-topics", self.group), |topic| format!("kafka-{topic}"));
         Metric::new(&name, as_metric(self.settings.lag_threshold.into()))
     }
-}
-
-/// Sorted, so that one cluster written in two orders is one connection.
-fn servers(keys: &mut Reader<'_>) -> Vec<String> {
-    if keys.required(SERVERS).is_empty() {
-        return Vec::new();
-    }
-    let given = keys.list(SERVERS).unwrap_or_default();
-    let mut servers: Vec<String> = given.into_iter().filter(|server| !server.is_empty()).map(str::to_owned).collect();
-    if servers.is_empty() {
-        keys.problem(SERVERS, format!("`{SERVERS}` names no server: give `host:port`, several with commas"));
-    }
-    servers.sort_unstable();
-    servers.dedup();
-    servers
 }
 
 /// The topics as the metric's name has them, and as we ask for them.

@@ -4,13 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use plimsoll::{
-    backend::kafka::client::{Client, Query},
+    backend::kafka::{
+        client::{Client, Query},
+        connection::{Connection, Login, Sasl},
+    },
     error::{ReadError, ReadErrorKind},
+    metadata::Secret,
+    net::{Reach, Rules},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{
-    fixtures::{Cluster, Frozen, address, brief, plain, query, read, restart, unique},
+    fixtures::{Cluster, Frozen, address, brief, forward, plain, query, read, restart, unique},
+    stand_in::StandIn,
     three::{coordinators, three_to_break, whole},
 };
 
@@ -222,9 +228,12 @@ async fn what_cannot_be_reached_is_named_at_once() {
     let refused = error(&closed).await;
     assert_eq!(refused.kind, ReadErrorKind::Unreachable);
     assert!(refused.whole_connection);
-    assert!(refused.to_string().contains(&closed) && refused.to_string().contains("refuses"), "{refused}");
+    assert!(refused.to_string().contains(&closed) && refused.to_string().contains("connection refused"), "{refused}");
     let unresolved = error("no-such-broker.invalid:9092").await;
-    assert!(unresolved.to_string().contains("`no-such-broker.invalid:9092` cannot be resolved"), "{unresolved}");
+    assert!(
+        unresolved.to_string().contains("`no-such-broker.invalid:9092` cannot be reached: its name has no address"),
+        "{unresolved}"
+    );
     let both = error(&format!("{closed},no-such-broker.invalid:9092")).await;
     assert!(both.to_string().contains(&closed) && both.to_string().contains("no-such-broker"), "{both}");
     let no_port = error("localhost").await;
@@ -262,4 +271,40 @@ async fn who_accepts_and_never_answers_is_given_three_seconds() {
     // While it rests, the same is said at once and in the same words.
     let again = client.read(query("group", &["topic"]).into()).await.unwrap_err();
     assert_eq!(again.to_string(), error.to_string());
+}
+
+#[tokio::test]
+async fn what_once_worked_and_then_hangs_up_is_not_told_to_be_configured_otherwise() {
+    for sasl in [None, Some(Sasl::Plain(Login { username: "user".into(), password: Secret::new("secret") }))] {
+        let broker = StandIn::start(None).await;
+        let client = Client::new(Connection { sasl, ..plain(&broker.address) });
+        let read = || async { client.read(query("group", &["topic"]).into()).await.unwrap_err() };
+        let worked = read().await;
+        assert_eq!(worked.kind, ReadErrorKind::NotFound, "{worked}");
+        broker.slam();
+        for _ in 0..5 {
+            let error = read().await;
+            assert_eq!(error.kind, ReadErrorKind::Unreachable, "{error}");
+            assert!(!error.to_string().contains("`tls") && !error.to_string().contains("`sasl`"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_advertised_address_that_the_rules_forbid_is_named_with_the_rule() {
+    let broker = address("PLIMSOLL_TEST_KAFKA");
+    let (cluster, topic) = (Cluster::new(&broker), unique("forbidden"));
+    cluster.create(&topic, 1).await;
+    // Allowed by its own address, but the brokers advertise another one.
+    let bootstrap = forward("127.0.0.2:0", broker.clone()).await;
+    let deny = vec!["127.0.0.1".parse().unwrap()];
+    let reach = Reach::new(Rules { deny, loopback: true, ..Rules::default() });
+    let client = Client::new(Connection { reach, ..plain(&bootstrap) });
+    let query = query("group", &[&topic]);
+    for _ in 0..2 {
+        let error = client.read(query.clone().into()).await.unwrap_err();
+        assert_eq!(error.kind, ReadErrorKind::Denied, "{error}");
+        let says = format!("the cluster advertises `{broker}`, and `127.0.0.1` may not be reached");
+        assert!(error.to_string().starts_with(&says) && error.to_string().contains("`deny`"), "{error}");
+    }
 }

@@ -17,6 +17,7 @@ use plimsoll::{
     },
     error::ReadErrorKind,
     metadata::Secret,
+    net::Reach,
 };
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -45,7 +46,7 @@ pub fn unique(what: &str) -> String {
 }
 
 pub fn plain(servers: &str) -> Connection {
-    Connection { servers: servers.split(',').map(str::to_owned).collect(), tls: None, sasl: None }
+    Connection { servers: servers.split(',').map(str::to_owned).collect(), tls: None, sasl: None, reach: Reach::open() }
 }
 
 pub fn query(group: &str, topics: &[&str]) -> Query {

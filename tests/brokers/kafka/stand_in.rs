@@ -16,14 +16,16 @@ use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::Instant,
 };
 
-/// Takes any login.
+/// Takes any login, and anonymous ones.
 pub struct StandIn {
     pub address: String,
     /// Mechanism and first message of each login.
     pub logins: Arc<Mutex<Vec<(String, String)>>>,
+    slammed: watch::Sender<bool>,
 }
 
 /// Where a connection stands.
@@ -33,6 +35,17 @@ enum Phase {
     LoggedIn(Instant),
 }
 
+impl Phase {
+    /// Anonymously or with a login that still holds, but not in the middle of one.
+    fn may_ask(&self, lifetime: Option<Duration>) -> bool {
+        match self {
+            Self::Before => true,
+            Self::Handshaken(_) => false,
+            Self::LoggedIn(at) => lifetime.is_none_or(|life| at.elapsed() < life),
+        }
+    }
+}
+
 impl StandIn {
     /// A login holds for `lifetime`.
     pub async fn start(lifetime: Option<Duration>) -> Self {
@@ -40,13 +53,26 @@ impl StandIn {
         let address = listener.local_addr().unwrap();
         let logins = Arc::<Mutex<Vec<_>>>::default();
         let kept = Arc::clone(&logins);
+        let (slammed, slams) = watch::channel(false);
         #[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, address.port(), lifetime, Arc::clone(&kept)));
+                let serving = serve(stream, address.port(), lifetime, Arc::clone(&kept));
+                let mut slams = slams.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serving => {}
+                        _ = slams.wait_for(|slammed| *slammed) => {}
+                    }
+                });
             }
         });
-        Self { address: address.to_string(), logins }
+        Self { address: address.to_string(), logins, slammed }
+    }
+
+    /// From now on accepts connections and hangs up at once, as a proxy does whose broker is away.
+    pub fn slam(&self) {
+        self.slammed.send_replace(true);
     }
 }
 
@@ -93,7 +119,7 @@ async fn serve(
                 answer.encode(&mut body, version).unwrap();
                 Phase::LoggedIn(Instant::now())
             }
-            (ApiKey::Metadata, Phase::LoggedIn(at)) if lifetime.is_none_or(|life| at.elapsed() < life) => {
+            (ApiKey::Metadata, phase) if phase.may_ask(lifetime) => {
                 let asked = MetadataRequest::decode(&mut request, version).unwrap();
                 let unknown = |name| MetadataResponseTopic::default().with_name(name).with_error_code(3);
                 let topics = asked.topics.unwrap().into_iter().map(|topic| unknown(topic.name)).collect();
@@ -103,7 +129,7 @@ async fn serve(
                     .with_port(port.into());
                 let answer = MetadataResponse::default().with_brokers(vec![me]).with_topics(topics);
                 answer.encode(&mut body, version).unwrap();
-                Phase::LoggedIn(at)
+                phase
             }
             // As Kafka does with what it did not expect.
             _ => return,

@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
-pub use wire::requests::Requests;
+pub use wire::{frames::is_reply, requests::Requests};
 
 use self::{cluster::Cluster, read::Readers, wake::Wakes};
 use super::connection::Connection;

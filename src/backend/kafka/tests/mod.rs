@@ -9,11 +9,12 @@ use super::spec::{Dialect, Spec};
 use crate::{
     error::SpecError,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 fn parse(dialect: Dialect, pairs: &[(&str, &str)]) -> Result<Spec, SpecError> {
     let metadata: Metadata = pairs.iter().copied().collect();
-    Spec::read(dialect, &mut Reader::new(&metadata))
+    Spec::read(dialect, &mut Reader::new(&metadata), &Reach::open())
 }
 
 /// A trigger with the required keys and `more`.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     identity::aws::Credentials,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 /// The keys at fault, in order.
@@ -243,7 +244,7 @@ fn only_a_foreign_key_is_worth_a_warning() {
         let blank = keys.iter().map(|key| (*key, " "));
         let metadata: Metadata = pairs.into_iter().chain(blank).collect();
         let mut reader = Reader::new(&metadata);
-        super::Spec::read(dialect, &mut reader).expect("blank is absent");
+        super::Spec::read(dialect, &mut reader, &Reach::open()).expect("blank is absent");
         reader.unknown_keys()
     };
     let both = [

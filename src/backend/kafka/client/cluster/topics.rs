@@ -3,9 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kafka_protocol::{
-    messages::{
-        MetadataRequest, TopicName, metadata_request::MetadataRequestTopic, metadata_response::MetadataResponseTopic,
-    },
+    messages::{MetadataRequest, TopicName, metadata_request::MetadataRequestTopic},
     protocol::StrBytes,
 };
 use parking_lot::Mutex;
@@ -15,7 +13,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::super::wire::codes;
+use super::super::wire::{
+    codes,
+    replies::{PartitionLeader, TopicAnswer},
+};
 use super::Cluster;
 use crate::{
     backend::batch::{Ask, Batcher},
@@ -232,16 +233,14 @@ impl Known {
                 .with_topics(Some(names.iter().map(topic).collect()))
                 .with_allow_auto_topic_creation(false)
         };
-        let response = self.cluster.ask_any(request, LEAST).await?;
-        if response.error_code != 0 {
-            return Err(codes::error(response.error_code, "the cluster's metadata"));
+        let reply = self.cluster.ask_any(request, LEAST).await?;
+        if reply.code != 0 {
+            return Err(codes::error(reply.code, "the cluster's metadata"));
         }
-        self.cluster.learn(&response.brokers);
-        let named = response.topics.into_iter().filter_map(|topic| {
-            let name: Arc<str> = topic.name.as_ref()?.as_str().into();
-            Some((Arc::clone(&name), described(name, topic, asked)))
-        });
-        Ok(named.collect())
+        self.cluster.learn(&reply.brokers);
+        // What nobody asked for is not kept.
+        let named = reply.topics.into_iter().filter(|topic| names.binary_search(&topic.name).is_ok());
+        Ok(named.map(|topic| (Arc::clone(&topic.name), described(topic, asked))).collect())
     }
 
     fn learn(&self, name: &Arc<str>, described: Described) -> Result<Arc<Topic>, i16> {
@@ -260,17 +259,15 @@ impl Known {
 /// A topic, or the error code in its stead.
 type Described = Result<Arc<Topic>, i16>;
 
-fn described(name: Arc<str>, topic: MetadataResponseTopic, asked: Instant) -> Described {
-    if topic.error_code != 0 {
-        return Err(topic.error_code);
+fn described(topic: TopicAnswer, asked: Instant) -> Described {
+    if topic.code != 0 {
+        return Err(topic.code);
     }
-    let partition = |p: &kafka_protocol::messages::metadata_response::MetadataResponsePartition| Partition {
-        id: p.partition_index,
-        leader: (p.leader_id.0 >= 0).then_some((p.leader_id.0, p.leader_epoch)),
-    };
-    let mut partitions: Vec<Partition> = topic.partitions.iter().map(partition).collect();
+    let partition = |p: PartitionLeader| Partition { id: p.id, leader: (p.broker >= 0).then_some((p.broker, p.epoch)) };
+    let mut partitions: Vec<Partition> = topic.partitions.into_iter().map(partition).collect();
     partitions.sort_unstable_by_key(|partition| partition.id);
-    Ok(Arc::new(Topic { name, id: topic.topic_id, partitions, asked }))
+    partitions.dedup_by_key(|partition| partition.id);
+    Ok(Arc::new(Topic { name: topic.name, id: topic.id, partitions, asked }))
 }
 
 /// A name as the codec wants it.

@@ -50,9 +50,11 @@ struct Token {
 
 impl Tokens {
     /// The tokens that `sasl` needs, if it needs any.
-    pub fn of(sasl: &Sasl) -> Option<Self> {
+    pub fn of(sasl: &Sasl, reach: &Reach) -> Option<Self> {
         let issuer = match sasl {
-            Sasl::OauthOidc(oidc) => Issuer::Oidc { grant: Grant::new(oidc.oauth.clone()), http: OnceCell::new() },
+            Sasl::OauthOidc(oidc) => {
+                Issuer::Oidc { grant: Grant::new(oidc.oauth.clone()), http: OnceCell::new(), reach: reach.clone() }
+            }
             Sasl::MskIam(msk) => {
                 Issuer::Msk { msk: msk.clone(), identity: Identity::of(&msk.credentials, &msk.region) }
             }
@@ -119,15 +121,16 @@ async fn renew(inner: Arc<Inner>) {
 
 /// Each bounds its own waits.
 enum Issuer {
-    Oidc { grant: Grant, http: OnceCell<Http> },
+    Oidc { grant: Grant, http: OnceCell<Http>, reach: Reach },
     Msk { msk: MskIam, identity: Arc<Identity> },
 }
 
 impl Issuer {
     async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
         match self {
-            Self::Oidc { grant, http } => {
-                grant.ask(http.get_or_try_init(|| async { Http::new(&Tls::default(), Reach::open()) }).await?).await
+            Self::Oidc { grant, http, reach } => {
+                let http = http.get_or_try_init(|| async { Http::new(&Tls::default(), reach.clone()) }).await?;
+                grant.ask(http).await
             }
             Self::Msk { msk, identity } => sign(msk, identity).await,
         }

@@ -19,9 +19,13 @@ use super::super::{
         topics::Topic,
     },
     query::Commit,
-    wire::{codes, link::Link},
+    wire::{
+        codes,
+        link::Link,
+        replies::{GroupAnswer, TopicCommits},
+    },
 };
-use super::offset_fetch::{self, Answer, Partitions, Terms, Wanted};
+use super::offset_fetch::{self, Partitions, Terms, Wanted};
 use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
@@ -33,12 +37,12 @@ const WINDOW: Duration = Duration::from_millis(2);
 const GROUPS: usize = 200;
 
 /// Ascending by partition; −1 is no commit.
-type TopicCommits = Result<Vec<(i32, i64)>, ReadError>;
+type KnownCommits = Result<Vec<(i32, i64)>, ReadError>;
 
 /// One group's commits, by topic.
 #[derive(Debug, Default)]
 pub struct GroupCommits {
-    topics: HashMap<Arc<str>, TopicCommits>,
+    topics: HashMap<Arc<str>, KnownCommits>,
     /// All topics were asked for, so that one which is not here has no commit.
     all: bool,
 }
@@ -59,7 +63,7 @@ impl GroupCommits {
 
     /// The topics with a commit, by name.
     pub fn topics(&self) -> Vec<Arc<str>> {
-        let committed = |commits: &TopicCommits| {
+        let committed = |commits: &KnownCommits| {
             commits.as_ref().map_or(true, |commits| commits.iter().any(|(_, offset)| *offset >= 0))
         };
         let mut names: Vec<_> =
@@ -247,7 +251,7 @@ impl Asker {
         gathers.into_iter().map(|gather| (gather, error.clone())).collect()
     }
 
-    fn settle(&self, gather: Gather, answer: Answer, failed: &mut Vec<Failed>) {
+    fn settle(&self, gather: Gather, answer: GroupAnswer, failed: &mut Vec<Failed>) {
         let all = gather.wanted.topics.is_none();
         match answer.code {
             0 => {}
@@ -260,16 +264,16 @@ impl Asker {
             }
         }
         let mut topics = HashMap::with_capacity(answer.topics.len());
-        for (name, mut partitions) in answer.topics {
-            let refused = partitions.iter().map(|(_, _, code)| *code).find(|code| *code != 0);
+        for TopicCommits { topic: name, mut partitions } in answer.topics {
+            let refused = partitions.iter().map(|commit| commit.code).find(|code| *code != 0);
             if let Some(code) = refused.filter(|code| *code != codes::UNKNOWN_TOPIC_OR_PARTITION && codes::heals(*code))
             {
                 return failed.push(with_code(gather, code));
             }
             let commits = match refused {
                 None => {
-                    partitions.sort_unstable();
-                    Ok(partitions.into_iter().map(|(id, offset, _)| (id, offset)).collect())
+                    partitions.sort_unstable_by_key(|commit| commit.id);
+                    Ok(partitions.into_iter().map(|commit| (commit.id, commit.offset)).collect())
                 }
                 Some(code) => Err(codes::error(code, &format!("topic `{name}`"))),
             };

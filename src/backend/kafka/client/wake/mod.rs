@@ -277,11 +277,15 @@ async fn follow(wakes: Weak<Wakes>, mut moves: watch::Receiver<u64>, astray: Arc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::kafka::{client::Commit, connection::Connection};
+    use crate::{
+        backend::kafka::{client::Commit, connection::Connection},
+        net::Reach,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_is_gone_leaves_nothing_behind() {
-        let connection = Connection { servers: vec!["127.0.0.1:1".into()], tls: None, sasl: None };
+        let connection =
+            Connection { servers: vec!["127.0.0.1:1".into()], tls: None, sasl: None, reach: Reach::open() };
         let cluster = Arc::new(Cluster::new(connection, Arc::default()));
         let topics = Arc::new(Topics::new(Arc::clone(&cluster)));
         let offsets = Arc::new(Offsets::new(&cluster, &topics));

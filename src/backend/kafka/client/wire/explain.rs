@@ -3,11 +3,21 @@
 //! A broker that dislikes how we talk to it mostly just hangs up. What we were doing at that moment and how we were
 //! told to connect are enough to name the likely cause.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::error::{ReadError, ReadErrorKind};
+use crate::{
+    error::{ReadError, ReadErrorKind, give_login},
+    net::DialError,
+};
 
 /// The far end of a link, and how we were told to talk to it.
 #[derive(Debug, Clone)]
@@ -19,12 +29,25 @@ pub struct Peer {
     pub tls: bool,
     /// The SASL mechanism in use.
     pub sasl: Option<&'static str>,
+    /// Whether a link to it has ever been of use: what once worked is not told to be configured otherwise.
+    pub worked: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// For people, in backticks.
+    pub fn place(&self) -> String {
+        let origin = if self.advertised { " (an address that the cluster advertises)" } else { "" };
+        format!("`{}`{origin}", self.address)
+    }
+
+    fn has_worked(&self) -> bool {
+        self.worked.load(Ordering::Relaxed)
+    }
 }
 
 /// What a link was doing when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    Connect,
     TlsHandshake,
     /// The first request, `ApiVersions`, which every listener answers before any login.
     Hello,
@@ -37,8 +60,6 @@ pub enum Stage {
 /// What happened to a link.
 #[derive(Debug, Clone)]
 pub enum Broke {
-    /// The name does not resolve.
-    Dns,
     /// The broker closed the connection.
     Closed,
     /// The operating system's error.
@@ -51,6 +72,10 @@ pub enum Broke {
     Late(&'static str, Duration),
     /// An answer that makes no sense.
     Garbled(&'static str),
+    /// An answer of more bytes than may come.
+    TooLong(usize),
+    /// There is no room for more replies.
+    Full(ReadError),
 }
 
 impl From<&io::Error> for Broke {
@@ -65,39 +90,51 @@ impl From<&io::Error> for Broke {
     }
 }
 
+/// The error for a `peer` to which there is no connection.
+pub fn undialled(peer: &Peer, error: &DialError) -> ReadError {
+    match error {
+        DialError::Forbidden(refusal) if peer.advertised => {
+            let text = format!(
+                "the cluster advertises `{}`, and {refusal}: have the broker advertise another address, or change the rule",
+                peer.address
+            );
+            ReadError::new(ReadErrorKind::Denied, text)
+        }
+        other => other.at(&peer.place()),
+    }
+}
+
 /// The error for a link to `peer` that broke.
 pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
     use ReadErrorKind::{BadReply, Timeout, Unreachable};
     let address = &peer.address;
-    let origin = if peer.advertised { " (an address that the cluster advertises)" } else { "" };
     match (stage, broke) {
         (_, Broke::Tls(error)) => tls(peer, stage, error),
         (_, Broke::TlsRecord) => wants_tls(peer),
-        (_, Broke::Dns) => {
-            let cure = "correct it or the cluster's DNS";
-            ReadError::new(Unreachable, format!("`{address}`{origin} cannot be resolved: {cure}"))
-        }
-        (Stage::Connect, Broke::Late(_, after)) => {
-            let text =
-                format!("`{address}`{origin} does not accept connections within {after:?}: check address and firewall");
-            ReadError::new(Timeout, text)
-        }
+        (_, Broke::Full(error)) => error.clone(),
         (Stage::TlsHandshake, Broke::Late(_, after)) => {
             let text =
                 format!("`{address}` accepts the connection but does not answer a TLS handshake within {after:?}");
-            ReadError::new(Timeout, format!("{text}: is it a plaintext port or a frozen broker?"))
+            let cure = if peer.has_worked() { "is it frozen?" } else { "is it a plaintext port or a frozen broker?" };
+            ReadError::new(Timeout, format!("{text}: {cure}"))
         }
         (Stage::Hello, Broke::Late(_, after)) => {
             let text = format!("`{address}` accepts the connection but does not answer within {after:?}");
-            ReadError::new(Timeout, format!("{text}: is it a Kafka broker, is it frozen?"))
+            let cure = if peer.has_worked() { "is it frozen?" } else { "is it a Kafka broker, is it frozen?" };
+            ReadError::new(Timeout, format!("{text}: {cure}"))
         }
         (_, Broke::Late(request, after)) => ReadError::new(
             Timeout,
             format!("`{address}` does not answer {request} within {after:?}: is the broker frozen?"),
         ),
-        (Stage::Connect, Broke::Io(io::ErrorKind::ConnectionRefused)) => {
-            let text = format!("`{address}`{origin} refuses the connection: is the broker up, is the port right?");
-            ReadError::new(Unreachable, text)
+        (_, Broke::Closed) if peer.has_worked() => {
+            let doing = match stage {
+                Stage::TlsHandshake => "hangs up during the TLS handshake",
+                Stage::Hello | Stage::FirstRequest => "hangs up on our first request",
+                Stage::Login => "hangs up during the login",
+                Stage::Working => return ReadError::new(Unreachable, format!("`{address}` closed the connection")),
+            };
+            ReadError::new(Unreachable, format!("`{address}` {doing}, which it has answered before: is it restarting?"))
         }
         (Stage::TlsHandshake, Broke::Closed) => {
             let cure = "it is probably a plaintext port, set `tls: disable` or give the TLS port";
@@ -111,7 +148,17 @@ pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
         )
         .of_connection(),
         (_, Broke::Closed) => ReadError::new(Unreachable, format!("`{address}` closed the connection")),
-        (_, Broke::Io(kind)) => ReadError::new(Unreachable, format!("`{address}`{origin} cannot be reached: {kind}")),
+        (_, Broke::Io(kind)) => ReadError::new(Unreachable, format!("{} cannot be reached: {kind}", peer.place())),
+        (Stage::Hello | Stage::Login | Stage::TlsHandshake, Broke::TooLong(longest)) => {
+            let text =
+                format!("`{address}` sends more than {} MiB before any login: is it a Kafka broker?", longest >> 20);
+            ReadError::new(BadReply, text).of_connection()
+        }
+        (_, Broke::TooLong(longest)) => {
+            let text =
+                format!("`{address}` answers with more than {} MiB: name fewer topics in one trigger", longest >> 20);
+            ReadError::new(BadReply, text)
+        }
         (_, Broke::Garbled(what)) => {
             ReadError::new(BadReply, format!("`{address}` sends {what}: is it a Kafka broker?"))
         }
@@ -119,14 +166,21 @@ pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
 }
 
 fn wants_tls(peer: &Peer) -> ReadError {
-    let cure = "it is probably a TLS port, set `tls: enable` or give the plaintext port";
+    let cure = if peer.has_worked() {
+        "it has done so before: was its listener changed, or does something else answer at its address?"
+    } else {
+        "it is probably a TLS port, set `tls: enable` or give the plaintext port"
+    };
     ReadError::new(ReadErrorKind::Unreachable, format!("`{}` does not talk plaintext to us: {cure}", peer.address))
 }
 
 fn wants_login(peer: &Peer) -> ReadError {
-    let cure = "it probably wants a login, set `sasl` and its keys, or give a port without SASL";
-    ReadError::new(ReadErrorKind::Denied, format!("`{}` hangs up on our first request: {cure}", peer.address))
-        .of_connection()
+    let login = give_login(&["sasl", "username", "password"]);
+    let text = format!(
+        "`{}` hangs up on our first request: it probably wants a login: {login}, or name a port without SASL",
+        peer.address
+    );
+    ReadError::new(ReadErrorKind::Denied, text).of_connection()
 }
 
 /// TLS failures that have a key of the trigger as their cure.
@@ -164,11 +218,15 @@ fn tls(peer: &Peer, stage: Stage, error: &rustls::Error) -> ReadError {
             "`{address}` refuses our TLS client certificate or misses one ({alert:?}): set `cert` and `key` to a pair that it trusts"
         )),
         // A broker that speaks TLS 1.2 or an old Java has no better word for a missing client certificate.
-        rustls::Error::AlertReceived(alert) if stage != Stage::TlsHandshake => denied(format!(
+        rustls::Error::AlertReceived(alert) if stage != Stage::TlsHandshake && !peer.has_worked() => denied(format!(
             "`{address}` ends the TLS session ({alert:?}): it may want a client certificate, set `cert` and `key`"
         )),
         rustls::Error::InvalidMessage(_) if stage == Stage::TlsHandshake => {
-            let cure = "it is probably a plaintext port, set `tls: disable` or give the TLS port";
+            let cure = if peer.has_worked() {
+                "it has done so before: was its listener changed, or does something else answer at its address?"
+            } else {
+                "it is probably a plaintext port, set `tls: disable` or give the TLS port"
+            };
             ReadError::new(ReadErrorKind::Unreachable, format!("`{address}` does not answer in TLS: {cure}"))
         }
         other => ReadError::new(ReadErrorKind::Unreachable, format!("TLS with `{address}` does not work: {other}")),
@@ -178,9 +236,10 @@ fn tls(peer: &Peer, stage: Stage, error: &rustls::Error) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{Reach, Rules};
 
     fn peer(tls: bool, sasl: Option<&'static str>) -> Peer {
-        Peer { address: "b1:9092".into(), advertised: false, tls, sasl }
+        Peer { address: "b1:9092".into(), advertised: false, tls, sasl, worked: Arc::default() }
     }
 
     #[track_caller]
@@ -197,7 +256,7 @@ mod tests {
         let (plain, tls) = (peer(false, None), peer(true, None));
         check(&plain, Stage::Hello, &Broke::Closed, Unreachable, "`tls: enable`");
         check(&tls, Stage::TlsHandshake, &Broke::Closed, Unreachable, "`tls: disable`");
-        check(&plain, Stage::FirstRequest, &Broke::Closed, Denied, "set `sasl`");
+        check(&plain, Stage::FirstRequest, &Broke::Closed, Denied, "`sasl`");
         check(&peer(true, Some("PLAIN")), Stage::Login, &Broke::Closed, Denied, "PLAIN login");
         check(&plain, Stage::Working, &Broke::Closed, Unreachable, "closed the connection");
     }
@@ -206,7 +265,6 @@ mod tests {
     fn silence_is_told_with_how_far_we_came() {
         let late = Broke::Late("Metadata", Duration::from_secs(3));
         for (stage, says) in [
-            (Stage::Connect, "does not accept connections within 3s"),
             (Stage::TlsHandshake, "does not answer a TLS handshake within 3s"),
             (Stage::Hello, "does not answer within 3s"),
             (Stage::Working, "does not answer Metadata within 3s"),
@@ -218,10 +276,50 @@ mod tests {
     #[test]
     fn an_address_that_the_cluster_gave_us_is_said_to_be_that() {
         let advertised = Peer { advertised: true, ..peer(false, None) };
-        let refused = Broke::Io(io::ErrorKind::ConnectionRefused);
-        for broke in [Broke::Dns, refused] {
-            check(&advertised, Stage::Connect, &broke, ReadErrorKind::Unreachable, "that the cluster advertises");
+        for error in [DialError::NoAddress, DialError::Failed(io::ErrorKind::ConnectionRefused)] {
+            let error = undialled(&advertised, &error);
+            assert_eq!(error.kind, ReadErrorKind::Unreachable);
+            assert!(error.to_string().contains("`b1:9092` (an address that the cluster advertises)"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_forbidden_address_names_the_rule_and_who_gave_it() {
+        let deny = vec!["b1".parse().expect("a host")];
+        let refusal = Reach::new(Rules { deny, ..Rules::default() }).check_host("b1").expect_err("denied");
+        let given = undialled(&peer(false, None), &refusal.clone().into());
+        let advertised = undialled(&Peer { advertised: true, ..peer(false, None) }, &refusal.into());
+        for (error, says) in
+            [(given, "`b1` may not"), (advertised, "the cluster advertises `b1:9092`, and `b1` may not")]
+        {
+            assert_eq!(error.kind, ReadErrorKind::Denied, "{error}");
+            assert!(error.to_string().starts_with(says) && error.to_string().contains("policy's `deny`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_once_worked_is_not_told_to_be_configured_otherwise() {
+        let corrupt = Broke::Tls(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
+        let late = Broke::Late("ApiVersions", Duration::from_secs(3));
+        for (tls, sasl) in [(false, None), (true, None), (false, Some("PLAIN")), (true, Some("PLAIN"))] {
+            let peer = peer(tls, sasl);
+            peer.worked.store(true, Ordering::Relaxed);
+            for stage in [Stage::TlsHandshake, Stage::Hello, Stage::Login, Stage::FirstRequest, Stage::Working] {
+                for broke in [Broke::Closed, Broke::TlsRecord, late.clone(), corrupt.clone()] {
+                    let error = explain(&peer, stage, &broke);
+                    assert_ne!(error.kind, ReadErrorKind::Denied, "{error}");
+                    for advice in ["`tls", "`sasl`", "port", "a Kafka broker"] {
+                        assert!(!error.to_string().contains(advice), "{stage:?} {broke:?}: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_login_says_that_kedas_does_not_arrive() {
+        let error = explain(&peer(false, None), Stage::FirstRequest, &Broke::Closed).to_string();
+        assert!(error.contains("`authenticationRef`") && error.contains("`saslFromEnv`"), "{error}");
     }
 
     #[test]

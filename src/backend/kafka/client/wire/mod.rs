@@ -2,9 +2,11 @@
 //!
 //! Not for: how a link is opened (`dial`), or what is asked over it.
 
+pub mod body;
 pub mod codes;
 pub mod explain;
 pub mod frames;
 pub mod link;
+pub mod replies;
 pub mod requests;
 pub mod versions;

@@ -14,7 +14,7 @@ use super::{
     },
     VECTORS, dialect, metadata,
 };
-use crate::{backend::recorded::Difference, metadata::Reader};
+use crate::{backend::recorded::Difference, metadata::Reader, net::Reach};
 
 /// One look: the metric, the lag with its persistent part, activity; or an error.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -146,7 +146,7 @@ fn keda(case: &Value) -> Vec<Look> {
 
 fn ours(case: &Value) -> Vec<Look> {
     let metadata = metadata(case);
-    let spec = Spec::read(dialect(case), &mut Reader::new(&metadata)).expect("a legal trigger");
+    let spec = Spec::read(dialect(case), &mut Reader::new(&metadata), &Reach::open()).expect("a legal trigger");
     let (mut memory, mut shadow, mut now) = (Memory::default(), Memory::default(), Instant::now());
     let look = |look: &Value| {
         now += BETWEEN_LOOKS;

@@ -15,6 +15,7 @@ use super::super::{
 use crate::{
     backend::recorded::Vectors,
     metadata::{Metadata, Reader},
+    net::Reach,
 };
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../../tests/vectors/kafka.json"));
@@ -79,7 +80,7 @@ fn client_settings_follow_as_recorded() {
     let keda = |case: &Value| (case["expect"]["sasl"] == true, case["expect"]["tls"] == true);
     let ours = |case: &Value| {
         let metadata = metadata(case);
-        let spec = Spec::read(dialect(case), &mut Reader::new(&metadata));
+        let spec = Spec::read(dialect(case), &mut Reader::new(&metadata), &Reach::open());
         let connection = spec.expect("a legal trigger").connection;
         (connection.sasl.is_some(), connection.tls.is_some())
     };

@@ -12,6 +12,7 @@ use crate::{
     backend::recorded::Difference,
     identity::aws::Credentials,
     metadata::{Reader, Secret},
+    net::Reach,
 };
 
 /// What a trigger comes to.
@@ -104,7 +105,7 @@ fn keda(case: &Value) -> Parsed {
 
 fn ours(case: &Value) -> Parsed {
     let metadata = metadata(case);
-    match Spec::read(dialect(case), &mut Reader::new(&metadata)) {
+    match Spec::read(dialect(case), &mut Reader::new(&metadata), &Reach::open()) {
         Ok(spec) => Parsed::Accepted(spec.metric.name.clone(), spec.metric.target, fields(&spec)),
         Err(error) => {
             let problem = &error.problems[0];
