@@ -20,13 +20,15 @@ use super::super::wire::{
 use super::Cluster;
 use crate::{
     backend::batch::{Ask, Batcher},
-    error::ReadError,
+    error::{ReadError, ReadErrorKind},
 };
 
 /// For so long we trust what the cluster said, unless something fails.
-const FRESH: Duration = Duration::from_secs(30);
-/// When a topic is asked for anyway, those that will be stale soon come along: one request for all.
-const STALE_SOON: Duration = Duration::from_secs(20);
+const TRUSTED: Duration = Duration::from_secs(30);
+/// Each look asks whether its topics have grown meanwhile, unless somebody has just done so.
+const FRESH: Duration = Duration::from_millis(250);
+/// When a topic is asked for anyway, those that will not be fresh soon come along: one request for all.
+const STALE_SOON: Duration = Duration::from_millis(125);
 /// A topic that nobody asked for in so long is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 /// A broker that has just started may not know its topics yet.
@@ -114,8 +116,17 @@ impl Topics {
 
     /// The topic, not older than half a minute.
     pub async fn get(&self, name: &Arc<str>) -> Result<Arc<Topic>, ReadError> {
-        let fresh = Instant::now().checked_sub(FRESH);
-        self.newer(name, fresh).await
+        let trusted = Instant::now().checked_sub(TRUSTED);
+        self.newer(name, trusted).await
+    }
+
+    /// What has become of `known`; itself while the cluster cannot be asked.
+    pub async fn fresh(&self, known: &Arc<Topic>) -> Result<Arc<Topic>, ReadError> {
+        use ReadErrorKind::{Throttled, Timeout, Unreachable};
+        match self.newer(&known.name, Instant::now().checked_sub(FRESH)).await {
+            Err(error) if matches!(error.kind, Throttled | Timeout | Unreachable) => Ok(Arc::clone(known)),
+            answer => answer,
+        }
     }
 
     /// The topic as asked for after `then`: what we knew at that time did not work.
