@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda check bench brokers-up brokers-down
+.PHONY: help demo test test-keda faults check bench brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus demo
@@ -24,12 +24,16 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 	cargo test --locked --no-run
 	cargo test --locked --lib --bins --test it --test demo
 	tests/keda/run --build
-	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && tests/keda/run'
+	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked --test faults && tests/keda/run'
 
 test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	cargo build --locked
 	tests/keda/run --build
 	tests/brokers/with $(ONE_EACH) -- tests/keda/run
+
+faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
+	cargo test --locked --test faults --no-run
+	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked --test faults -- --nocapture
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 

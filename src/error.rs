@@ -123,11 +123,13 @@ pub struct ReadError {
     pub kind: ReadErrorKind,
     /// Whether the whole connection is at fault, so that every trigger on it should hold off together.
     pub whole_connection: bool,
+    of_connection: bool,
     text: Arc<str>,
 }
 
 impl ReadError {
-    /// A failure of this one source, unless its kind says that the connection itself is gone, slow or throttled.
+    /// A failure of this one source, unless its kind says that the connection itself is gone, slow or throttled. The text
+    /// of an `Unreachable` names the place and not what was to be read there, or it is [of the source](Self::of_source).
     /// The text is [cleaned](clean).
     pub fn new(kind: ReadErrorKind, text: impl Into<Arc<str>>) -> Self {
         use ReadErrorKind::{Throttled, Timeout, Unreachable};
@@ -136,21 +138,30 @@ impl ReadError {
             Cow::Borrowed(_) => text,
             Cow::Owned(cleaned) => cleaned.into(),
         };
-        Self { kind, whole_connection: matches!(kind, Unreachable | Timeout | Throttled), text }
+        let whole_connection = matches!(kind, Unreachable | Timeout | Throttled);
+        Self { kind, whole_connection, of_connection: kind == Unreachable, text }
     }
 
-    /// The same failure, known to concern every source on the connection (a refused login, say).
+    /// The same failure, known to concern every source on the connection (a refused login, say). Its text is shown to
+    /// all triggers of the connection: it names the place, and not what one of them wanted to read there.
     #[must_use]
     pub fn of_connection(mut self) -> Self {
-        self.whole_connection = true;
+        (self.whole_connection, self.of_connection) = (true, true);
         self
     }
 
     /// The same failure, known to concern this source alone.
     #[must_use]
     pub fn of_source(mut self) -> Self {
-        self.whole_connection = false;
+        (self.whole_connection, self.of_connection) = (false, false);
         self
+    }
+
+    /// Whether the text is about the connection alone: that of an unreachable one, or of what was
+    /// [said to be](Self::of_connection) the connection's.
+    #[must_use]
+    pub fn speaks_of_connection(&self) -> bool {
+        self.of_connection
     }
 }
 

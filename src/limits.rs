@@ -41,6 +41,21 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 // Keys and certificates.
 
+/// Rounds of PBKDF2 that decrypting a private key may ask for: ten times what is recommended, some 4 s of work.
+pub const PBKDF2_ROUNDS: u64 = 10_000_000;
+/// Memory that scrypt may ask for: twice what `openssl pkcs8 -scrypt` takes (N = 2^14, r = 8 are 16 MiB).
+pub const SCRYPT_MEMORY: u64 = 64 << 20;
+/// Memory that scrypt may go through in all: as much work as [`PBKDF2_ROUNDS`].
+pub const SCRYPT_WORK: u64 = 1 << 30;
+/// What scrypt goes through in the time of one round of PBKDF2, roughly.
+pub const SCRYPT_BYTES_PER_ROUND: u64 = 107;
+/// Rounds up to which a key need not wait for dearer ones: above what tools write today (600,000).
+pub const KEY_CHEAP: u64 = 1_000_000;
+/// How long a connection waits for its key to be decrypted; the work goes on and its result is remembered.
+pub const KEY_DERIVATION: Duration = Duration::from_secs(2);
+/// Decrypted keys, and failures to decrypt, that are remembered.
+pub const KEYS_REMEMBERED: usize = 64;
+
 // Replies, all backends together.
 
 /// Bytes of replies that may be held at a time by all clients together: what keeps a thousand brokers that all answer

@@ -171,6 +171,12 @@ impl fmt::Debug for Backoff {
     }
 }
 
+/// Runs `work`, which keeps a processor busy, beside the worker threads, and waits for it; `None` if it panicked. It
+/// cannot be stopped, so it must bound its own length.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;

@@ -19,7 +19,6 @@ use crate::{
     net::{
         Reach,
         http::{Http, Method, Request, header::HeaderName, header::HeaderValue},
-        tls::Tls,
     },
 };
 
@@ -49,7 +48,7 @@ impl Tokens {
     /// Reads the federated token's file.
     pub fn new(azure: &Azure) -> Result<Self, ReadError> {
         // `AZURE_AUTHORITY_HOST` is the operator's to name.
-        let http = Http::new(&Tls::default(), Reach::of_operator())?;
+        let http = Http::of_system(Reach::of_operator())?;
         let transport = Some(Transport::new(Arc::new(Client(http))));
         let client_options = ClientOptions { transport, ..ClientOptions::default() };
         let options = WorkloadIdentityCredentialOptions {

@@ -4,15 +4,16 @@
 //! like, the look goes on.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -22,6 +23,7 @@ use tracing::{debug, error, info, warn};
 use super::{
     Core, ObjectRef,
     askers::{Askers, Told},
+    gate::{Fault, Gates, Member},
     plan::{Next, Plan},
     state::State,
 };
@@ -29,9 +31,15 @@ use crate::{
     backend::batch::at_once,
     error::{ReadError, ReadErrorKind},
     reading::{Reading, Sample},
+    task::{self, Backoff},
     trigger::{Push, Trigger},
 };
 
+/// After a panic of a source's wake; doubled each time.
+const WAKE_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_WAKE_PAUSE: Duration = Duration::from_secs(60);
+/// How much longer than a look may take somebody waits for it: only a defect of ours takes that long.
+const WAIT_LONGER: Duration = Duration::from_secs(5);
 /// Looks caused by a wake keep this distance, whatever a backend signals.
 const WAKE_FLOOR: Duration = Duration::from_millis(10);
 
@@ -39,6 +47,8 @@ const WAKE_FLOOR: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) trigger: Arc<Trigger>,
+    /// Its place on the connection.
+    pub(super) connection: Member,
     pub(super) state: watch::Sender<State>,
     /// Who asks, and what they have heard.
     pub(super) askers: Askers,
@@ -51,12 +61,14 @@ pub(super) struct Entry {
     demanded: AtomicU64,
     /// Something changed that the loop should know of: a demand, a new stream.
     pub(super) nudge: Notify,
-    wake_panicked: AtomicBool,
+    /// Panics of the wake: how long to leave it alone.
+    wake_rests: Mutex<Option<(Backoff, Instant)>>,
 }
 
 impl Entry {
-    pub(super) fn new(trigger: Trigger) -> Self {
+    pub(super) fn new(trigger: Trigger, gates: &Arc<Gates>) -> Self {
         Self {
+            connection: gates.join(trigger.source.connection(), trigger.interval),
             trigger: Arc::new(trigger),
             state: watch::Sender::default(),
             askers: Askers::default(),
@@ -65,7 +77,7 @@ impl Entry {
             last_asked: AtomicU64::new(0),
             demanded: AtomicU64::new(0),
             nudge: Notify::new(),
-            wake_panicked: AtomicBool::new(false),
+            wake_rests: Mutex::default(),
         }
     }
 
@@ -114,15 +126,16 @@ impl Entry {
             }
             state.looks
         };
-        if let Some(closed) = core.gates.closed(trigger.source.connection(), now) {
-            return Err(closed.error);
-        }
+        self.connection.may_look(now, now)?;
         self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
         self.nudge.notify_one();
         let state = tokio::select! {
             state = states.wait_for(|state| state.looks > seen) => state,
             () = core.closed.cancelled() => {
                 return Err(ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down"));
+            }
+            () = sleep_until(now + core.read_deadline(trigger) + WAIT_LONGER) => {
+                return Err(ReadError::new(ReadErrorKind::Internal, "no look came to its end: see the server's log"));
             }
         };
         let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
@@ -148,8 +161,25 @@ impl Entry {
         self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
     }
 
-    /// Refreshes for as long as somebody wants it. Ends when it has forgotten itself, or with the sampler.
+    /// Whether its last look failed, and with the whole connection.
+    pub(super) fn failed_with_connection(&self) -> bool {
+        self.state.borrow().failure.as_ref().is_some_and(|failure| failure.error.whole_connection)
+    }
+
+    /// Refreshes for as long as somebody wants it. Ends when it has forgotten itself, or with the sampler. A panic is an
+    /// answer for whoever waits, and then its supervisor's.
     pub(super) async fn run(&self, core: Weak<Core>) {
+        let Err(panic) = AssertUnwindSafe(self.refresh(&core)).catch_unwind().await else { return };
+        let Some(core) = core.upgrade() else { return };
+        let text = "looking after this trigger met a defect of this server: see its log";
+        let now = Instant::now();
+        self.failed(ReadError::new(ReadErrorKind::Internal, text), now, now);
+        if !core.forget(self) {
+            resume_unwind(panic);
+        }
+    }
+
+    async fn refresh(&self, core: &Weak<Core>) {
         let Some(mut plan) = core.upgrade().map(|core| Plan::new(self, &core)) else { return };
         loop {
             // While it waits it holds nothing of the sampler, so that dropping that ends the loop.
@@ -174,30 +204,42 @@ impl Entry {
         }
     }
 
-    /// The backend's own signal. One that panics is not asked again.
+    /// The backend's own signal. One that panics is left alone for a while, ever longer.
     pub(super) async fn wake(&self) {
-        if !self.wake_panicked.load(Ordering::Relaxed) {
-            if AssertUnwindSafe(self.trigger.source.wake()).catch_unwind().await.is_ok() {
+        loop {
+            let rests_until = self.wake_rests.lock().as_ref().map(|(_, until)| *until);
+            if let Some(until) = rests_until {
+                sleep_until(until).await;
+            }
+            if task::caught(self.trigger.source.wake()).await.is_some() {
+                *self.wake_rests.lock() = None;
                 return;
             }
-            self.wake_panicked.store(true, Ordering::Relaxed);
-            error!(
-                source = self.trigger.source.describe(),
-                "the wake of a source panicked, it is refreshed by the clock alone"
-            );
+            let source = self.trigger.source.describe();
+            error!(source, "the wake of a source panicked: it is refreshed by the clock until that is tried again");
+            let mut rests = self.wake_rests.lock();
+            let mut backoff =
+                rests.take().map_or_else(|| Backoff::new(WAKE_PAUSE, LONGEST_WAKE_PAUSE), |(backoff, _)| backoff);
+            let until = Instant::now() + backoff.pause();
+            *rests = Some((backoff, until));
         }
-        std::future::pending().await
     }
 
     /// One look, with deadline, whatever happens inside.
     async fn look(&self, core: &Core, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
         let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
+        // Who gives a source less time than others have is alone with what comes of it.
+        let own_deadline = self.trigger.source.deadline().is_some_and(|own| own < core.settings.read_timeout);
+        let outcome = outcome.map_err(|error| match error.kind {
+            ReadErrorKind::Timeout if own_deadline => error.of_source(),
+            _ => error,
+        });
         let ended = Instant::now();
         core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
         match outcome {
             Ok(reading) => self.succeeded(core, reading, started, ended),
-            Err(error) => self.failed(core, error, started, ended),
+            Err(error) => self.failed(error, started, ended),
         }
     }
 
@@ -207,9 +249,9 @@ impl Entry {
         deadline: Instant,
     ) -> Result<Reading, ReadError> {
         let source = &self.trigger.source;
-        let reading = match timeout_at(deadline, AssertUnwindSafe(read).catch_unwind()).await {
-            Ok(Ok(outcome)) => outcome?,
-            Ok(Err(_panic)) => {
+        let reading = match timeout_at(deadline, task::caught(read)).await {
+            Ok(Some(outcome)) => outcome?,
+            Ok(None) => {
                 let text = format!("reading {} met a defect of this server: see its log", source.describe());
                 return Err(ReadError::new(ReadErrorKind::Internal, text));
             }
@@ -229,7 +271,7 @@ impl Entry {
 
     fn succeeded(&self, core: &Core, reading: Reading, started: Instant, ended: Instant) {
         let source = &self.trigger.source;
-        if let Some(lasted) = core.gates.succeeded(source.connection(), ended) {
+        if let Some(lasted) = self.connection.succeeded(ended) {
             info!(connection = source.connection().label(), ?lasted, "connection works again");
         }
         let failed_since = self.state.borrow().failure.as_ref().filter(|f| !f.error.whole_connection).map(|f| f.since);
@@ -243,18 +285,19 @@ impl Entry {
         });
     }
 
-    fn failed(&self, core: &Core, error: ReadError, started: Instant, ended: Instant) {
+    fn failed(&self, error: ReadError, started: Instant, ended: Instant) {
         let source = &self.trigger.source;
-        let connection = source.connection();
-        let began = self.state.borrow().failure.is_none();
-        if error.whole_connection {
-            if core.gates.failed(connection, ended, &error) {
-                warn!(connection = connection.label(), kind = %error.kind, %error, "connection is failing");
+        let connection = source.connection().label();
+        let fault = if error.whole_connection { self.connection.failed(started, ended, &error) } else { Fault::Source };
+        let error = if fault == Fault::Source { error.of_source() } else { error };
+        match fault {
+            Fault::Connection => warn!(connection, kind = %error.kind, %error, "connection is failing"),
+            Fault::ConnectionStill => debug!(connection, kind = %error.kind, %error, "connection is still failing"),
+            Fault::Source if self.state.borrow().failure.as_ref().is_none_or(|last| last.error != error) => {
+                let objects = self.objects_text();
+                warn!(source = source.describe(), %objects, kind = %error.kind, %error, "trigger is failing");
             }
-            debug!(source = source.describe(), kind = %error.kind, %error, "trigger is failing with its connection");
-        } else if began {
-            let objects = self.objects_text();
-            warn!(source = source.describe(), %objects, kind = %error.kind, %error, "trigger is failing");
+            Fault::Source => {}
         }
         self.state.send_modify(|state| {
             state.last_look_took = ended - started;

@@ -1,91 +1,250 @@
-//! Back-off per connection: when a broker is gone, slow or throttles, all its triggers hold off together.
+//! Back-off per connection: when a broker is gone, slow or throttles, all its triggers hold off together, and one
+//! question at a time finds out whether it is back.
 //!
-//! Many triggers fail at once when a broker does; a round of such failures counts once. A single success on the
-//! connection opens the gate for all.
+//! Not for: failures of one source. A connection on which anybody else succeeds is well, whoever's look failed.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use rand::RngExt;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
-use crate::{backend::ConnectionId, error::ReadError};
+use crate::{
+    backend::ConnectionId,
+    clock::jittered,
+    error::{ReadError, ReadErrorKind},
+};
 
-/// The first wait after a failure; doubled each further round, less up to half as jitter.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait: how late a recovery may be noticed.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The first pause after a failure; doubled each further time, less up to half as jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause, shorter if a trigger wants to be looked at more often: how late a recovery may be noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The connections that are failing now.
+/// The connections in use, and which of them are failing.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
-    gates: Mutex<HashMap<ConnectionId, Gate>>,
-    /// Told when a failing connection works again.
-    pub(super) reopened: Notify,
+    gates: Mutex<HashMap<ConnectionId, Arc<Gate>>>,
+    next_member: AtomicU64,
+}
+
+/// What all triggers of a connection share.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<State>,
+    /// Told when the connection works again.
+    reopened: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many triggers there are of each polling interval.
+    intervals: BTreeMap<Duration, usize>,
+    /// When a look last succeeded.
+    well_at: Option<Instant>,
+    trouble: Option<Trouble>,
+    /// Triggers whose failure was theirs alone: until one of theirs succeeds, no other needs to suffer from the next.
+    own_fault: HashSet<u64>,
 }
 
 #[derive(Debug)]
-struct Gate {
-    rounds: u32,
+struct Trouble {
     since: Instant,
-    opens_at: Instant,
-    error: ReadError,
+    /// How often it was tried in vain.
+    tries: u32,
+    next_try: Instant,
+    /// Who tried last, and how often anybody has.
+    tried_by: u64,
+    turns: u64,
+    /// The only one that has failed so far.
+    alone: Option<u64>,
+    /// What other triggers are told.
+    text: ReadError,
 }
 
-/// A connection that should be left alone for now.
-#[derive(Debug, Clone)]
-pub(super) struct Closed {
-    pub(super) until: Instant,
-    pub(super) error: ReadError,
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The connection's, which worked until now.
+    Connection,
+    /// The connection's, as is known.
+    ConnectionStill,
+    /// The source's: others on the connection are well.
+    Source,
 }
 
 impl Gates {
-    /// Whether `connection` should be left alone at `now`.
-    pub(super) fn closed(&self, connection: &ConnectionId, now: Instant) -> Option<Closed> {
-        let gates = self.gates.lock();
-        let gate = gates.get(connection).filter(|gate| gate.opens_at > now)?;
-        Some(Closed { until: gate.opens_at, error: gate.error.clone() })
-    }
-
-    /// Notes a failure of `connection`. True when it worked until now.
-    pub(super) fn failed(&self, connection: &ConnectionId, now: Instant, error: &ReadError) -> bool {
+    /// One more trigger of `connection`, to be looked at each `interval`.
+    pub(super) fn join(self: &Arc<Self>, connection: &ConnectionId, interval: Duration) -> Member {
         let mut gates = self.gates.lock();
-        if let Some(gate) = gates.get_mut(connection) {
-            if now >= gate.opens_at {
-                gate.rounds += 1;
-                gate.opens_at = now + wait(gate.rounds);
-                gate.error = error.clone();
-            }
-            return false;
-        }
-        let gate = Gate { rounds: 1, since: now, opens_at: now + wait(1), error: error.clone() };
-        gates.insert(connection.clone(), gate);
-        true
-    }
-
-    /// Notes a success of `connection`. How long it had been failing, if it was.
-    pub(super) fn succeeded(&self, connection: &ConnectionId, now: Instant) -> Option<Duration> {
-        let mut gates = self.gates.lock();
-        if gates.is_empty() {
-            return None;
-        }
-        let gate = gates.remove(connection)?;
-        self.reopened.notify_waiters();
-        Some(now - gate.since)
-    }
-
-    /// Forgets `connection`, since no trigger uses it any more.
-    pub(super) fn forget(&self, connection: &ConnectionId) {
-        self.gates.lock().remove(connection);
+        let gate = Arc::clone(gates.entry(connection.clone()).or_default());
+        *gate.state.lock().intervals.entry(interval).or_default() += 1;
+        let number = self.next_member.fetch_add(1, Ordering::Relaxed);
+        Member { gates: Arc::clone(self), gate, connection: connection.clone(), interval, number }
     }
 
     /// How many connections are failing.
-    pub(super) fn len(&self) -> usize {
-        self.gates.lock().len()
+    pub(super) fn failing(&self) -> usize {
+        self.gates.lock().values().filter(|gate| gate.state.lock().trouble.is_some()).count()
     }
 }
 
-fn wait(rounds: u32) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << rounds.saturating_sub(1).min(16));
-    doubled.min(LONGEST_WAIT).mul_f64(rand::rng().random_range(0.5..1.0))
+/// One trigger's place on its connection. What is known of the connection goes with the last one.
+#[derive(Debug)]
+pub(super) struct Member {
+    gates: Arc<Gates>,
+    gate: Arc<Gate>,
+    connection: ConnectionId,
+    interval: Duration,
+    number: u64,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut gates = self.gates.gates.lock();
+        let mut state = self.gate.state.lock();
+        if let Some(count) = state.intervals.get_mut(&self.interval) {
+            *count -= 1;
+            if *count == 0 {
+                state.intervals.remove(&self.interval);
+            }
+        }
+        state.own_fault.remove(&self.number);
+        if state.intervals.is_empty() {
+            gates.remove(&self.connection);
+        }
+    }
+}
+
+impl Member {
+    /// Whether this trigger may look at `now`, having been due at `due`. While the connection fails one may at a time, and
+    /// none before the next try is due; the others are told what is the matter with the connection. Those that were due
+    /// together with the first that failed may look as well: one success among them shows that the connection is well.
+    pub(super) fn may_look(&self, now: Instant, due: Instant) -> Result<(), ReadError> {
+        let mut state = self.gate.state.lock();
+        let pause = state.pause();
+        let Some(trouble) = &mut state.trouble else { return Ok(()) };
+        if trouble.tries == 1 && due <= trouble.since {
+            return Ok(());
+        }
+        if now < trouble.turn_of(self.number, pause) {
+            return Err(trouble.text.clone());
+        }
+        // If this try hangs, another comes after a pause all the same.
+        trouble.next_try = now + pause;
+        trouble.tried_by = self.number;
+        trouble.turns += 1;
+        Ok(())
+    }
+
+    /// When this trigger may try; `None` while the connection works.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        let state = self.gate.state.lock();
+        state.trouble.as_ref().map(|trouble| trouble.turn_of(self.number, state.pause()))
+    }
+
+    /// Resolves when the connection works again.
+    pub(super) fn reopened(&self) -> Notified<'_> {
+        self.gate.reopened.notified()
+    }
+
+    /// Notes that a look succeeded at `now`. How long the connection had been failing, if it was.
+    pub(super) fn succeeded(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.gate.state.lock();
+        state.well_at = Some(now);
+        state.own_fault.remove(&self.number);
+        let trouble = state.trouble.take()?;
+        state.own_fault.extend(trouble.alone.filter(|alone| *alone != self.number));
+        self.gate.reopened.notify_waiters();
+        Some(now - trouble.since)
+    }
+
+    /// Notes that a look that began at `began` found the whole connection at fault.
+    pub(super) fn failed(&self, began: Instant, now: Instant, error: &ReadError) -> Fault {
+        let mut state = self.gate.state.lock();
+        if state.own_fault.contains(&self.number) || state.well_at.is_some_and(|well_at| well_at >= began) {
+            return Fault::Source;
+        }
+        let (pause, text) = (state.pause_after(error), self.text(error));
+        let (number, trouble) = (self.number, state.trouble.take());
+        let first = trouble.is_none();
+        let mut trouble = trouble.unwrap_or_else(|| Trouble {
+            since: now,
+            tries: 0,
+            next_try: now,
+            tried_by: number,
+            turns: 0,
+            alone: Some(number),
+            text: text.clone(),
+        });
+        trouble.alone = trouble.alone.filter(|alone| *alone == number);
+        // The many that fail at once when a broker does are one failure.
+        if first || trouble.tried_by == number {
+            trouble.tries += 1;
+            trouble.next_try = now + pause(trouble.tries);
+            trouble.tried_by = number;
+            trouble.text = text;
+        }
+        state.trouble = Some(trouble);
+        if first { Fault::Connection } else { Fault::ConnectionStill }
+    }
+
+    /// What the triggers of the connection are told of `error`: never what another one asks for.
+    fn text(&self, error: &ReadError) -> ReadError {
+        if error.speaks_of_connection() {
+            return error.clone();
+        }
+        let label = self.connection.label();
+        let text = match error.kind {
+            ReadErrorKind::Timeout => {
+                format!("`{label}` does not answer in time: check that the broker is up and not overloaded")
+            }
+            ReadErrorKind::Throttled => {
+                format!("`{label}` asks us for less: raise its quota, or the `pollingInterval` of its triggers")
+            }
+            kind => format!("`{label}` fails for others that use it ({kind}): check that the broker is well"),
+        };
+        ReadError::new(error.kind, text).of_connection()
+    }
+}
+
+impl Trouble {
+    /// When `number` may try: all in turn by lot, and who has just tried in vain after the others, since what fails may be
+    /// its source alone.
+    fn turn_of(&self, number: u64, pause: Duration) -> Instant {
+        let lot = BuildHasherDefault::<DefaultHasher>::default().hash_one((number, self.turns)) % 1000;
+        let penalty = if self.tried_by == number { 1000 } else { 0 };
+        self.next_try + pause / 16 * u32::try_from(lot + penalty).unwrap_or(0) / 1000
+    }
+}
+
+impl State {
+    /// The longest pause between two tries.
+    fn pause(&self) -> Duration {
+        let eager = self.intervals.keys().next().copied().unwrap_or(LONGEST_PAUSE);
+        eager.clamp(FIRST_PAUSE, LONGEST_PAUSE)
+    }
+
+    /// The pause after so many tries that ended with `error`. A broker that refuses us or asks for less is left alone
+    /// for longer than one that is gone.
+    fn pause_after(&self, error: &ReadError) -> impl Fn(u32) -> Duration + use<> {
+        let longest = match error.kind {
+            ReadErrorKind::Unreachable | ReadErrorKind::Timeout => self.pause(),
+            _ => LONGEST_PAUSE,
+        };
+        // With the eighth that turns may take, it is within the longest pause.
+        move |tries| {
+            let doubled = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16));
+            jittered(doubled.min(longest), 0.5..0.87)
+        }
+    }
 }

@@ -185,7 +185,7 @@ impl Sampler {
     /// How many connections are failing now.
     #[must_use]
     pub fn failing_connections(&self) -> usize {
-        self.0.gates.len()
+        self.0.gates.failing()
     }
 
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.
@@ -218,11 +218,14 @@ impl Core {
             return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
         }
         announce(object, &trigger);
-        let entry = Arc::new(Entry::new(trigger));
+        let entry = Arc::new(Entry::new(trigger, &self.gates));
         entry.asked(object, now);
         if !self.closed.is_cancelled() {
             let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
-            let refresh = task::spawn(async move { observed.run(core).await });
+            let refresh = task::supervise("trigger", move || {
+                let (observed, core) = (Arc::clone(&observed), core.clone());
+                async move { observed.run(core).await }
+            });
             slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
             self.metrics.triggers.inc();
         }
@@ -235,7 +238,6 @@ impl Core {
         if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
             return false;
         }
-        self.gates.forget(entry.trigger.source.connection());
         let forgotten = slots.remove(&entry.trigger.metadata).is_some();
         if forgotten {
             self.metrics.triggers.dec();

@@ -2,11 +2,11 @@
 //!
 //! Pure waiting: no read happens here.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Core, entry::Entry, gate::Gates};
+use super::{Core, entry::Entry};
 use crate::clock::Clock;
 
 /// Why the loop looks, or that it need not any more.
@@ -24,7 +24,6 @@ pub(super) enum Next {
 pub(super) struct Plan<'e> {
     entry: &'e Entry,
     clock: Clock,
-    gates: Arc<Gates>,
     wanted_for: Duration,
     forget_after: Duration,
     /// When the last look began.
@@ -36,7 +35,6 @@ impl<'e> Plan<'e> {
         Self {
             entry,
             clock: core.clock,
-            gates: Arc::clone(&core.gates),
             wanted_for: core.wanted_for(&entry.trigger),
             forget_after: core.settings.forget_after,
             last_look: None,
@@ -47,17 +45,18 @@ impl<'e> Plan<'e> {
     pub(super) async fn next(&self) -> Next {
         let entry = self.entry;
         loop {
-            if self.last_look.is_none() || entry.look_is_demanded() {
+            if entry.look_is_demanded() {
                 return Next::Look;
             }
             // Made before the gate is asked, so that an opening in between is not missed.
-            let reopened = self.gates.reopened.notified();
+            let reopened = entry.connection.reopened();
             let (due, held_back) = self.due();
             let wanted = self.is_wanted();
             let until = if wanted { due } else { entry.last_asked() + self.forget_after };
             tokio::select! {
                 () = sleep_until(until) => match (wanted, self.is_wanted()) {
-                    (true, true) => return Next::Look,
+                    // Of all that wait for a failing connection one may try.
+                    (true, true) if entry.connection.may_look(Instant::now(), until).is_ok() => return Next::Look,
                     (false, false) => return Next::Forget,
                     _ => {}
                 },
@@ -72,13 +71,13 @@ impl<'e> Plan<'e> {
         self.entry.is_listened_to() || Instant::now() < self.entry.last_asked() + self.wanted_for
     }
 
-    /// When the next refresh is due, and whether the connection's back-off has put it off.
+    /// When the next refresh is due, and whether the connection's back-off decides it. Once the connection works again,
+    /// what failed with it does not wait for its own time.
     fn due(&self) -> (Instant, bool) {
-        let now = Instant::now();
-        let tick = self.last_look.map_or(now, |last| self.clock.next_tick(last, self.entry.trigger.interval));
-        match self.gates.closed(self.entry.trigger.source.connection(), now) {
-            Some(closed) if closed.until > tick => (closed.until, true),
-            _ => (tick, false),
+        if let Some(next_try) = self.entry.connection.next_try() {
+            return (next_try, true);
         }
+        let last = self.last_look.filter(|_| !self.entry.failed_with_connection());
+        (last.map_or_else(Instant::now, |last| self.clock.next_tick(last, self.entry.trigger.interval)), false)
     }
 }

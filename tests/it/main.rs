@@ -11,6 +11,7 @@
 mod admin;
 mod deploy;
 mod docs;
+mod gates;
 mod grpc;
 mod keda;
 mod push;

@@ -53,6 +53,8 @@ pub struct Queue {
     wake: Notify,
     /// Whether the next `wake` panics.
     pub wake_panics: std::sync::atomic::AtomicBool,
+    /// Whether it cannot even be described: the loop around it panics.
+    pub describe_panics: std::sync::atomic::AtomicBool,
 }
 
 impl Queue {
@@ -90,6 +92,7 @@ impl World {
             reads: Mutex::default(),
             wake: Notify::new(),
             wake_panics: Default::default(),
+            describe_panics: Default::default(),
         };
         Arc::clone(self.queues.lock().entry(name.to_owned()).or_insert_with(|| Arc::new(new())))
     }
@@ -122,12 +125,14 @@ impl Backend for Scripted {
         let host = keys.text("host").unwrap_or("host").to_owned();
         let threshold = keys.int("threshold", 10);
         let activation = keys.int("activation", 0);
+        let deadline = keys.timeout("timeout");
         keys.finish()?;
         self.0.live_sources.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(ScriptedSource {
             metric: Metric::new(&format!("scripted-{queue}"), threshold as f64),
             connection: ConnectionId::new(&host, format!("scripted://{host}")),
             activation: activation as f64,
+            deadline,
             script: self.0.queue(&queue),
             queue,
             host,
@@ -141,6 +146,7 @@ struct ScriptedSource {
     metric: Metric,
     connection: ConnectionId,
     activation: f64,
+    deadline: Option<Duration>,
     script: Arc<Queue>,
     queue: String,
     host: String,
@@ -170,7 +176,12 @@ impl Source for ScriptedSource {
         &self.connection
     }
 
+    fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     fn describe(&self) -> String {
+        assert!(!self.script.describe_panics.load(Ordering::Relaxed), "a source that cannot be described");
         format!("queue `{}`", self.queue)
     }
 

@@ -10,7 +10,6 @@ use super::board::Board;
 use crate::net::{
     Reach,
     http::{Http, Method, Request, Url},
-    tls::Tls,
 };
 
 /// How often it asks.
@@ -24,7 +23,7 @@ struct Trigger {
 
 /// Notes the number of reads, for ever. A page that does not answer leaves the last number standing.
 pub(super) async fn count_reads(admin: SocketAddr, board: &Board) -> Result<()> {
-    let client = Http::new(&Tls::default(), Reach::of_operator())?;
+    let client = Http::of_system(Reach::of_operator())?;
     let page = Url::parse(&format!("http://{admin}/api/triggers"))?;
     loop {
         let answer = client.send(Request::new(Method::GET, page.clone()), EVERY).await;

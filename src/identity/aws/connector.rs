@@ -21,7 +21,6 @@ use crate::{
     net::{
         Reach,
         http::{Http, Method, Request, Url, header::HeaderName, header::HeaderValue},
-        tls::Tls,
     },
 };
 
@@ -30,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// A client for the SDK that goes no further than `reach`.
 pub fn client(reach: Reach) -> Result<SharedHttpClient, ReadError> {
-    Ok(SharedHttpClient::new(Client(Http::new(&Tls::default(), reach)?)))
+    Ok(SharedHttpClient::new(Client(Http::of_system(reach)?)))
 }
 
 /// What our client said, if a request of the SDK's failed for that.

@@ -43,6 +43,8 @@ const HANDSHAKE: Duration = Duration::from_secs(3);
 pub struct Connector {
     pub reach: Reach,
     pub tls: TlsConnector,
+    /// We show one.
+    pub client_certificate: bool,
     pub proxies: Arc<Matcher>,
 }
 
@@ -59,7 +61,7 @@ pub enum ConnectError {
     #[error("the proxy of `HTTPS_PROXY` does not let us through")]
     Tunnel,
     /// A socket, and no TLS on it.
-    #[error(transparent)]
+    #[error("no TLS")]
     Tls(#[from] io::Error),
     /// A socket, and nothing said on it.
     #[error("no TLS handshake within {HANDSHAKE:?}")]

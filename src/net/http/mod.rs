@@ -20,6 +20,7 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 pub use url::Url;
@@ -32,7 +33,10 @@ use self::{
     connect::{ConnectError, Connector},
     header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT},
 };
-use super::{Reach, ReplyBytes, tls::Tls};
+use super::{
+    Reach, ReplyBytes,
+    tls::{Session, Tls},
+};
 use crate::{
     error::{ReadError, ReadErrorKind},
     limits::{self, Limit},
@@ -53,20 +57,25 @@ struct Parts {
 }
 
 impl Http {
-    /// Reads the system's root certificates, so call it once per connection. Connects to nothing yet.
-    pub fn new(tls: &Tls, reach: Reach) -> Result<Self, ReadError> {
-        Self::through(Matcher::from_env(), tls, reach)
+    /// May wait for a key to be decrypted, so make one per connection. Connects to nothing yet.
+    pub async fn new(tls: &Tls, reach: Reach) -> Result<Self, ReadError> {
+        Ok(Self::through(Matcher::from_env(), tls.client_config().await?, tls.cert.is_some(), reach))
     }
 
-    fn through(proxies: Matcher, tls: &Tls, reach: Reach) -> Result<Self, ReadError> {
-        let tls = TlsConnector::from(Arc::new(tls.client_config()?));
-        let connector = Connector { reach, tls, proxies: Arc::new(proxies) };
+    /// Trusts the system's roots and shows no certificate.
+    pub fn of_system(reach: Reach) -> Result<Self, ReadError> {
+        Ok(Self::through(Matcher::from_env(), Tls::of_system()?, false, reach))
+    }
+
+    fn through(proxies: Matcher, tls: ClientConfig, client_certificate: bool, reach: Reach) -> Self {
+        let tls = TlsConnector::from(Arc::new(tls));
+        let connector = Connector { reach, tls, client_certificate, proxies: Arc::new(proxies) };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector.clone());
-        Ok(Self(Arc::new(Parts { client, connector })))
+        Self(Arc::new(Parts { client, connector }))
     }
 
     /// Sends `request` and reads the whole answer, both within `deadline`. Redirects on the same server are followed.
@@ -102,12 +111,20 @@ impl Http {
     }
 
     async fn exchange(&self, request: &Request, place: &str) -> Result<Answer, ReadError> {
+        let client_certificate = self.0.connector.client_certificate;
+        let session = Session { place, client_certificate, without_tls: "use `http`, or give its TLS port" };
         let broken = |error: &(dyn Error + 'static)| {
+            if let Some(error) = session.failed_by(error) {
+                return error;
+            }
             let text = format!("the connection to {place} broke: {}", innermost(error));
             ReadError::new(ReadErrorKind::Unreachable, text)
         };
         let response = self.0.client.request(self.written(request, place)?).await;
-        let response = response.map_err(|error| refused(place, &error).unwrap_or_else(|| broken(&error)))?;
+        let response = response.map_err(|error| match session.failed_by(&error) {
+            Some(error) => error,
+            None => refused(place, &error).unwrap_or_else(|| broken(&error)),
+        })?;
         let (head, mut pieces) = response.into_parts();
         let too_large = || {
             Limit::Reply.crossed();
@@ -186,7 +203,6 @@ pub fn form<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
 
 /// Why there is no connection, if that is what `error` is.
 fn refused(place: &str, error: &legacy::Error) -> Option<ReadError> {
-    const CURE: &str = "check the scheme and the certificates: `ca` adds an authority";
     let unreachable = |cause: &dyn std::fmt::Display, cure: &str| {
         ReadError::new(ReadErrorKind::Unreachable, format!("{place} cannot be reached: {cause}: {cure}"))
     };
@@ -194,7 +210,7 @@ fn refused(place: &str, error: &legacy::Error) -> Option<ReadError> {
         ConnectError::Dial(error) => error.at(place),
         proxy @ (ConnectError::Proxy(_) | ConnectError::Tunnel) => unreachable(proxy, "check the proxy"),
         ConnectError::Handshake => unreachable(&ConnectError::Handshake, "check the scheme"),
-        ConnectError::Tls(error) => unreachable(&innermost(error), CURE),
+        ConnectError::Tls(error) => unreachable(&innermost(error), "check the scheme"),
     })
 }
 

@@ -43,7 +43,7 @@ async fn server(answer: &str) -> (String, Task, std::sync::Arc<parking_lot::Mute
 
 async fn get(url: &str) -> Result<Answer, ReadError> {
     aws_lc_rs::default_provider().install_default().ok();
-    let http = Http::new(&Tls::default(), Reach::open()).unwrap();
+    let http = Http::of_system(Reach::open()).unwrap();
     http.send(Request::new(Method::GET, url.parse().unwrap()), SECOND).await
 }
 
@@ -115,7 +115,7 @@ async fn a_server_without_tls_where_tls_was_expected_says_so() {
     let (here, _task, _) = server("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let error = get(&format!("https://{here}/")).await.unwrap_err();
     assert_eq!(error.kind, ReadErrorKind::Unreachable);
-    assert!(error.to_string().ends_with("check the scheme and the certificates: `ca` adds an authority"), "{error}");
+    assert!(error.to_string().ends_with("does not speak TLS: use `http`, or give its TLS port"), "{error}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn everything_but_unreserved_characters_is_escaped() {
 fn behind(proxy: &str, reach: Reach) -> Http {
     aws_lc_rs::default_provider().install_default().ok();
     let proxies = Matcher::builder().http(proxy).https(proxy).no("direct.example").build();
-    Http::through(proxies, &Tls::default(), reach).unwrap()
+    Http::through(proxies, Tls::of_system().unwrap(), false, reach)
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_host_beyond_reach_is_refused_by_its_name_by_its_address_and_by_what_i
     let port = here.split(':').next_back().unwrap();
     let deny = vec!["127.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
     let closed = Reach::new(Rules { deny, loopback: true, ..Rules::default() });
-    let http = Http::new(&Tls::default(), closed).unwrap();
+    let http = Http::of_system(closed).unwrap();
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"] {
         let url = format!("http://{host}:{port}/").parse().unwrap();
         let error = http.send(Request::new(Method::GET, url), SECOND).await.unwrap_err();
@@ -200,7 +200,7 @@ async fn a_host_beyond_reach_is_refused_by_its_name_by_its_address_and_by_what_i
     }
     assert!(asked.lock().is_empty());
     let metadata = Request::new(Method::GET, "http://169.254.169.254/latest".parse().unwrap());
-    let open = Http::new(&Tls::default(), Reach::open()).unwrap();
+    let open = Http::of_system(Reach::open()).unwrap();
     assert_eq!(open.send(metadata, SECOND).await.unwrap_err().kind, ReadErrorKind::Denied);
 }
 

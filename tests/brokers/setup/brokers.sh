@@ -57,7 +57,7 @@ write_env() {
     for name in "${ALL_BROKERS[@]}"; do
         any_running "$name" && lines+=$(variables "$name")$'\n'
     done
-    printf 'export PLIMSOLL_TEST_TLS_DIR=%s\n%s' "$TLS_DIR" "$lines" >"$BROKERS_DIR/env.new"
+    printf 'export BROKERS_PORT_OFFSET=%s\nexport PLIMSOLL_TEST_TLS_DIR=%s\n%s' "$BROKERS_PORT_OFFSET" "$TLS_DIR" "$lines" >"$BROKERS_DIR/env.new"
     mv "$BROKERS_DIR/env.new" "$BROKERS_DIR/env"
 }
 
@@ -75,6 +75,8 @@ variables() {
         export_line KAFKA_SASL_SSL "$KAFKA_SASL_SSL_PORT"
         export_line KAFKA_SSL "$KAFKA_SSL_PORT"
         export_line KAFKA_MTLS "$KAFKA_MTLS_PORT"
+        export_line KAFKA_PROXIED "$KAFKA_PROXIED_PORT"
+        export_line KAFKA_PROXY "$KAFKA_PROXY_PORT"
         ;;
     kafka-old) export_line KAFKA_OLD "$KAFKA_OLD_PORT" ;;
     kafka-3) export_line KAFKA_3 "${KAFKA_3_PORTS[@]}" ;;
@@ -98,6 +100,7 @@ variables() {
     prometheus)
         printf 'export PLIMSOLL_TEST_PROMETHEUS=http://127.0.0.1:%s\n' "$PROMETHEUS_PORT"
         printf 'export PLIMSOLL_TEST_PROMETHEUS_TARGETS=%s\n' "$(node_dir prometheus)/targets"
+        printf 'export PLIMSOLL_TEST_PROMETHEUS_WEB=%s\n' "$(node_dir prometheus)/web.yml"
         ;;
     prometheus-tls) printf 'export PLIMSOLL_TEST_PROMETHEUS_TLS=https://127.0.0.1:%s\n' "$PROMETHEUS_TLS_PORT" ;;
     esac

@@ -6,6 +6,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 setup=$root/tests/brokers/setup
 # One folder per node inside: pid, log, configuration, data.
 BROKERS_DIR=${BROKERS_DIR:-$root/target/brokers}
+# Added to every port: with a folder of their own, two sets of brokers can run side by side.
+BROKERS_PORT_OFFSET=${BROKERS_PORT_OFFSET:-0}
 mkdir -p "$BROKERS_DIR"
 BROKERS_DIR=$(cd "$BROKERS_DIR" && pwd)
 

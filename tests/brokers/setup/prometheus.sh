@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Prometheus, open and behind TLS with a login. Both scrape, each second, what a test puts into their `targets` folder.
 
-PROMETHEUS_PORT=19590
-PROMETHEUS_TLS_PORT=19591
+PROMETHEUS_PORT=$((19590 + BROKERS_PORT_OFFSET))
+PROMETHEUS_TLS_PORT=$((19591 + BROKERS_PORT_OFFSET))
 
 need_prometheus() {
     command -v prometheus >/dev/null && command -v curl >/dev/null && return
@@ -57,8 +57,13 @@ start_prometheus_node() {
     wait_for "$node" 30 "readiness" prometheus_get "$node" /-/ready
 }
 
+# Read at each request: a test that fills `web.yml` makes it ask for a login.
 start_prometheus() {
-    start_prometheus_node prometheus "$PROMETHEUS_PORT"
+    local conf
+    conf=$(node_dir prometheus)/web.yml
+    mkdir -p "$(node_dir prometheus)"
+    : >"$conf"
+    start_prometheus_node prometheus "$PROMETHEUS_PORT" --web.config.file="$conf"
 }
 
 start_prometheus_tls() {

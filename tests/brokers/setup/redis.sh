@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # Redis alone, Redis behind Sentinel, Redis Cluster: ports, users, start.
 
-REDIS_PORT=16379
-REDIS_TLS_PORT=16380
-REDIS_MASTER_PORT=16381
-REDIS_REPLICA_PORT=16382
-SENTINEL_PORTS=(16383 16384 16385)
-CLUSTER_PORTS=(16391 16392 16393 16394 16395 16396)
+REDIS_PORT=$((16379 + BROKERS_PORT_OFFSET))
+REDIS_TLS_PORT=$((16380 + BROKERS_PORT_OFFSET))
+REDIS_MASTER_PORT=$((16381 + BROKERS_PORT_OFFSET))
+REDIS_REPLICA_PORT=$((16382 + BROKERS_PORT_OFFSET))
+SENTINEL_PORTS=($((16383 + BROKERS_PORT_OFFSET)) $((16384 + BROKERS_PORT_OFFSET)) $((16385 + BROKERS_PORT_OFFSET)))
+CLUSTER_PORTS=($((16391 + BROKERS_PORT_OFFSET)) $((16392 + BROKERS_PORT_OFFSET)) $((16393 + BROKERS_PORT_OFFSET)) $((16394 + BROKERS_PORT_OFFSET)) $((16395 + BROKERS_PORT_OFFSET)) $((16396 + BROKERS_PORT_OFFSET)))
 
 # The least that reading and waking need on one node; Cluster and Sentinel need one more: see `reader_rights`.
 READER_RIGHTS="+type +llen +scard +zcard +hlen +xlen +xpending +xinfo|groups +client|tracking +ping +info +hello +select"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # ElasticMQ, a server that speaks Amazon SQS, from its Maven artifacts. Any key may do anything; queues are in memory.
 
-SQS_PORT=19324
+SQS_PORT=$((19324 + BROKERS_PORT_OFFSET))
 
 sqs_conf() {
     cat <<CONF

@@ -116,7 +116,7 @@ impl Core {
     }
 
     async fn fetch(&self, question: &Question) -> Result<Answer, ReadError> {
-        let (http, credentials) = self.parts.get_or_try_init(|| async { self.parts() }).await?;
+        let (http, credentials) = self.parts.get_or_try_init(|| self.parts()).await?;
         let answer = self.send(http, credentials, Method::GET, question).await?;
         // Some proxies take no long URL, where POST has room.
         let answer = if answer.status == StatusCode::URI_TOO_LONG {
@@ -141,8 +141,8 @@ impl Core {
         http.send(request, question.timeout).await
     }
 
-    fn parts(&self) -> Result<(Http, Credentials), ReadError> {
-        let http = Http::new(&self.connection.tls, self.connection.reach.clone())?;
+    async fn parts(&self) -> Result<(Http, Credentials), ReadError> {
+        let http = Http::new(&self.connection.tls, self.connection.reach.clone()).await?;
         Ok((http, Credentials::new(&self.connection.auth.authorization)?))
     }
 }

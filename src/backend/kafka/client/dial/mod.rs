@@ -6,7 +6,7 @@ mod token;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
+    sync::OnceCell,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
@@ -45,7 +46,7 @@ const REMEMBERED: usize = 1_000;
 /// Opens links for one connection.
 pub struct Dialer {
     connection: Connection,
-    tls: OnceLock<Result<TlsConnector, ReadError>>,
+    tls: OnceCell<TlsConnector>,
     authenticator: Option<Arc<Authenticator>>,
     counts: Arc<Counts>,
     /// The addresses at which this connection has been of use, and with which it is so now.
@@ -55,7 +56,7 @@ pub struct Dialer {
 impl Dialer {
     pub fn new(connection: Connection, counts: Arc<Counts>) -> Self {
         let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl, &connection.reach)));
-        Self { connection, tls: OnceLock::new(), authenticator, counts, worked: Mutex::default() }
+        Self { connection, tls: OnceCell::new(), authenticator, counts, worked: Mutex::default() }
     }
 
     /// Opens a link to `address`.
@@ -65,6 +66,7 @@ impl Dialer {
             address: Arc::clone(address),
             advertised,
             tls: self.connection.tls.is_some(),
+            client_certificate: self.connection.tls.as_ref().is_some_and(|tls| tls.cert.is_some()),
             worked: self.worked(address),
             sasl: self.connection.sasl.as_ref().map(Sasl::mechanism),
         };
@@ -72,12 +74,13 @@ impl Dialer {
         if let Some(authenticator) = &self.authenticator {
             authenticator.prepare().await?;
         }
+        let connector = self.connector().await?;
         let stream = connect(&self.connection.reach, &peer, until).await?;
         self.counts.connections.fetch_add(1, Ordering::Relaxed);
-        let link = match self.connector() {
+        let link = match &connector {
             None => Link::open(stream, peer, Arc::clone(&self.counts)),
             Some(connector) => {
-                let stream = handshake(connector?, stream, &peer, until).await?;
+                let stream = handshake(connector, stream, &peer, until).await?;
                 Link::open(stream, peer, Arc::clone(&self.counts))
             }
         };
@@ -101,10 +104,10 @@ impl Dialer {
         Arc::clone(worked.entry(Arc::clone(address)).or_default())
     }
 
-    fn connector(&self) -> Option<Result<TlsConnector, ReadError>> {
-        let tls = self.connection.tls.as_ref()?;
-        let connector = || tls.client_config().map(|config| TlsConnector::from(Arc::new(config)));
-        Some(self.tls.get_or_init(connector).clone())
+    async fn connector(&self) -> Result<Option<&TlsConnector>, ReadError> {
+        let Some(tls) = &self.connection.tls else { return Ok(None) };
+        let connector = async || tls.client_config().await.map(|config| TlsConnector::from(Arc::new(config)));
+        self.tls.get_or_try_init(connector).await.map(Some)
     }
 }
 
@@ -122,7 +125,7 @@ async fn connect(reach: &Reach, peer: &Peer, until: Instant) -> Result<TcpStream
 }
 
 async fn handshake(
-    connector: TlsConnector,
+    connector: &TlsConnector,
     stream: TcpStream,
     peer: &Peer,
     until: Instant,

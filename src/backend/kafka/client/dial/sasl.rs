@@ -15,10 +15,7 @@ use rsasl::{
     prelude::{Mechname, MessageSent, SASLClient, SASLConfig, SessionError, State},
     property::{AuthId, OAuthBearerKV, OAuthBearerToken, Password},
 };
-use tokio::{
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::super::wire::{codes, link::Link, replies::SaslAuthenticate};
 use super::token::Tokens;
@@ -129,12 +126,12 @@ impl Authenticator {
                 return Err(ReadError::new(ReadErrorKind::Denied, text).of_connection());
             }
             // Thousands of rounds of a hash are nothing for a thread that others wait for.
-            let stepped = spawn_blocking(move || {
+            let stepped = task::blocking(move || {
                 let mut output = Vec::new();
                 let state = session.step(input.as_deref(), &mut output);
                 (session, state, output)
             });
-            let (back, state, output) = stepped.await.map_err(|error| unusable(&error))?;
+            let (back, state, output) = stepped.await.ok_or_else(|| unusable(&"a defect of ours"))?;
             let state = state.map_err(|error| unusable(&error))?;
             session = back;
             if state == State::Finished(MessageSent::No) {
@@ -286,6 +283,7 @@ mod tests {
             address: "b1:9092".into(),
             advertised: false,
             tls: false,
+            client_certificate: false,
             sasl: Some("SCRAM-SHA-256"),
             worked: Arc::default(),
         };

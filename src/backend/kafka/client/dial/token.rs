@@ -20,7 +20,7 @@ use crate::{
     error::{ReadError, ReadErrorKind},
     identity::{aws::Identity, oauth::Grant},
     metadata::Secret,
-    net::{Reach, http::Http, tls::Tls},
+    net::{Reach, http::Http},
     task::{self, Task},
 };
 
@@ -129,7 +129,7 @@ impl Issuer {
     async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
         match self {
             Self::Oidc { grant, http, reach } => {
-                let http = http.get_or_try_init(|| async { Http::new(&Tls::default(), reach.clone()) }).await?;
+                let http = http.get_or_try_init(|| async { Http::of_system(reach.clone()) }).await?;
                 grant.ask(http).await
             }
             Self::Msk { msk, identity } => sign(msk, identity).await,

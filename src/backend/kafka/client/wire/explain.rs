@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::AlertDescription;
 
 use crate::{
     error::{ReadError, ReadErrorKind, give_login},
-    net::DialError,
+    net::{DialError, tls::Session},
 };
 
 /// The far end of a link, and how we were told to talk to it.
@@ -27,6 +27,8 @@ pub struct Peer {
     /// The address came from the cluster, not from the trigger.
     pub advertised: bool,
     pub tls: bool,
+    /// We show a client certificate.
+    pub client_certificate: bool,
     /// The SASL mechanism in use.
     pub sasl: Option<&'static str>,
     /// Whether a link to it has ever been of use: what once worked is not told to be configured otherwise.
@@ -183,53 +185,25 @@ fn wants_login(peer: &Peer) -> ReadError {
     ReadError::new(ReadErrorKind::Denied, text).of_connection()
 }
 
-/// TLS failures that have a key of the trigger as their cure.
+/// In TLS 1.3 a client certificate that is missing or refused is told after the handshake only, and old Javas then have
+/// no better word than any alert.
 fn tls(peer: &Peer, stage: Stage, error: &rustls::Error) -> ReadError {
-    use AlertDescription as Alert;
-    let address = &peer.address;
-    let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
-    let denied = |text: String| ReadError::new(ReadErrorKind::Denied, text).of_connection();
+    let place = format!("`{}`", peer.address);
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => denied(format!(
-            "`{address}` shows a certificate of an unknown CA: give that CA's certificate as `ca` (or `skipTlsVerify: \"true\"`)"
-        )),
-        rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => denied(format!(
-            "`{address}` shows a certificate that is not for `{host}`: use a name that it holds (or `skipTlsVerify: \"true\"`)"
-        )),
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            denied(format!(
-                "`{address}` shows an expired certificate: renew it at the broker (or `skipTlsVerify: \"true\"`)"
-            ))
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InternalError)
+            if stage != Stage::TlsHandshake && !peer.client_certificate && !peer.has_worked() =>
+        {
+            let text = format!("{place} ends the TLS session: it may want a client certificate, set `cert` and `key`");
+            ReadError::new(ReadErrorKind::Denied, text).of_connection()
         }
-        rustls::Error::InvalidCertificate(reason) => denied(format!(
-            "`{address}` shows a certificate we cannot accept: {reason} (`skipTlsVerify: \"true\"` accepts any)"
-        )),
-        rustls::Error::AlertReceived(
-            alert @ (Alert::CertificateRequired
-            | Alert::BadCertificate
-            | Alert::UnknownCA
-            | Alert::CertificateUnknown
-            | Alert::CertificateExpired
-            | Alert::UnsupportedCertificate
-            | Alert::AccessDenied),
-        ) => denied(format!(
-            "`{address}` refuses our TLS client certificate or misses one ({alert:?}): set `cert` and `key` to a pair that it trusts"
-        )),
-        // A broker that speaks TLS 1.2 or an old Java has no better word for a missing client certificate.
-        rustls::Error::AlertReceived(alert) if stage != Stage::TlsHandshake && !peer.has_worked() => denied(format!(
-            "`{address}` ends the TLS session ({alert:?}): it may want a client certificate, set `cert` and `key`"
-        )),
-        rustls::Error::InvalidMessage(_) if stage == Stage::TlsHandshake => {
-            let cure = if peer.has_worked() {
-                "it has done so before: was its listener changed, or does something else answer at its address?"
-            } else {
-                "it is probably a plaintext port, set `tls: disable` or give the TLS port"
-            };
-            ReadError::new(ReadErrorKind::Unreachable, format!("`{address}` does not answer in TLS: {cure}"))
+        rustls::Error::InvalidMessage(_) if peer.has_worked() => {
+            let cure = "it has done so before: was its listener changed, or does something else answer at its address?";
+            ReadError::new(ReadErrorKind::Unreachable, format!("{place} does not answer in TLS: {cure}"))
         }
-        other => ReadError::new(ReadErrorKind::Unreachable, format!("TLS with `{address}` does not work: {other}")),
+        error => {
+            let without_tls = "it is probably a plaintext port, set `tls: disable` or give the TLS port";
+            Session { place: &place, client_certificate: peer.client_certificate, without_tls }.failed(error)
+        }
     }
 }
 
@@ -239,7 +213,14 @@ mod tests {
     use crate::net::{Reach, Rules};
 
     fn peer(tls: bool, sasl: Option<&'static str>) -> Peer {
-        Peer { address: "b1:9092".into(), advertised: false, tls, sasl, worked: Arc::default() }
+        Peer {
+            address: "b1:9092".into(),
+            advertised: false,
+            tls,
+            client_certificate: false,
+            sasl,
+            worked: Arc::default(),
+        }
     }
 
     #[track_caller]
@@ -324,11 +305,13 @@ mod tests {
 
     #[test]
     fn a_refused_login_or_certificate_concerns_the_whole_connection() {
-        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
-        for (stage, error) in [(Stage::TlsHandshake, expired), (Stage::Hello, alert)] {
+        let cases =
+            [(Stage::TlsHandshake, expired, ReadErrorKind::Unreachable), (Stage::Hello, alert, ReadErrorKind::Denied)];
+        for (stage, error, kind) in cases {
             let error = explain(&peer(true, None), stage, &Broke::Tls(error));
-            assert_eq!((error.kind, error.whole_connection), (ReadErrorKind::Denied, true), "{error}");
+            assert_eq!((error.kind, error.whole_connection), (kind, true), "{error}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Lane {
     async fn dial(&self, tls: &mut Option<RustlsConnector>) -> Result<Link, ReadError> {
         if let (Some(wanted), None) = (&self.to.tls, &tls) {
             // Reads the system's root certificates, so it is kept.
-            *tls = Some(wanted.client_config()?.into());
+            *tls = Some(wanted.client_config().await?.into());
         }
         let (connection, socket) = dial(&self.to, tls.clone()).await?;
         Ok(Link::new(connection, socket, self.manner, Arc::clone(&self.requests)))

@@ -6,7 +6,6 @@ use lapin::{
     Error, ErrorKind,
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
 };
-use rustls::{AlertDescription, CertificateError};
 
 use crate::{
     backend::rabbitmq::{
@@ -17,6 +16,7 @@ use crate::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, Timeout, Unreachable},
     },
+    net::tls::Session,
 };
 
 /// Why a broker refuses to tell of one queue.
@@ -102,6 +102,11 @@ pub(super) fn silent_handshake(to: &Amqp) -> ReadError {
 /// A connection did not come about, or broke.
 pub(super) fn connecting(to: &Amqp, error: &Error) -> ReadError {
     let place = format!("`{}`", to.origin());
+    if let ErrorKind::IOError(error) = error.kind()
+        && let Some(error) = session(to, &place).failed_by(&**error)
+    {
+        return error;
+    }
     let (kind, text) = match error.kind() {
         ErrorKind::ProtocolError(protocol) => {
             let words = protocol.get_message().as_str();
@@ -129,6 +134,14 @@ pub(super) fn connecting(to: &Amqp, error: &Error) -> ReadError {
         other => (BadReply, format!("{place} cannot be talked to: {}", Error::from(other.clone()))),
     };
     ReadError::new(kind, text).of_connection()
+}
+
+fn session<'a>(to: &Amqp, place: &'a str) -> Session<'a> {
+    Session {
+        place,
+        client_certificate: to.tls.as_ref().is_some_and(|tls| tls.cert.is_some()),
+        without_tls: "use `amqp://`, or give the address of its TLS port",
+    }
 }
 
 fn broken(place: &str) -> String {
@@ -160,9 +173,6 @@ fn not_allowed(to: &Amqp, place: &str, words: &str) -> String {
 }
 
 fn io_error(to: &Amqp, place: &str, error: &io::Error) -> (ReadErrorKind, String) {
-    if let Some(tls) = tls_error(error) {
-        return tls_trouble(place, tls);
-    }
     let text = match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             format!("{place} refuses connections: check that it is up, and the address in `host`")
@@ -189,53 +199,4 @@ fn io_error(to: &Amqp, place: &str, error: &io::Error) -> (ReadErrorKind, String
         _ => format!("{place} cannot be reached, {error}: check the address in `host`"),
     };
     (Unreachable, text)
-}
-
-/// The TLS error in an I/O error, which hides what it holds.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    let mut link = error.get_ref().map(|held| held as &(dyn std::error::Error + 'static));
-    while let Some(error) = link {
-        if let Some(tls) = error.downcast_ref() {
-            return Some(tls);
-        }
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        link = held.map(|held| held as &(dyn std::error::Error + 'static)).or_else(|| error.source());
-    }
-    None
-}
-
-fn tls_trouble(place: &str, error: &rustls::Error) -> (ReadErrorKind, String) {
-    use AlertDescription::{
-        BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
-        HandshakeFailure, UnknownCA,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(why) => (Unreachable, untrusted(place, why)),
-        rustls::Error::AlertReceived(CertificateRequired) => {
-            (Denied, format!("{place} wants a client certificate: set `tls: enable`, `cert` and `key`"))
-        }
-        rustls::Error::AlertReceived(
-            BadCertificate | CertificateExpired | CertificateRevoked | CertificateUnknown | UnknownCA
-            | HandshakeFailure,
-        ) => (Denied, format!("{place} refuses the client certificate: correct `cert` and `key`")),
-        rustls::Error::InvalidMessage(_) => {
-            (Unreachable, format!("{place} does not speak TLS: use `amqp://`, or give the address of its TLS port"))
-        }
-        other => (Unreachable, format!("{place} cannot agree on TLS, {other}: check its TLS settings")),
-    }
-}
-
-fn untrusted(place: &str, why: &CertificateError) -> String {
-    match why {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-            "{place} shows a certificate of an unknown issuer: set `tls: enable`, and `ca` to the issuer's certificate"
-        ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("{place} shows a certificate for another name: use a name that is in it, or `skipTlsVerify: true`")
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("{place} shows an expired certificate: renew it")
-        }
-        other => format!("{place} shows a certificate that cannot be trusted, {other}: correct it, or `ca`"),
-    }
 }

@@ -226,7 +226,7 @@ impl ManagementClient {
     }
 
     async fn get(&self, path_and_query: &str, scope: Scope<'_>) -> Result<Answer, ReadError> {
-        let http = self.http.get_or_try_init(|| async { Http::new(&self.to.tls, Reach::open()) }).await?;
+        let http = self.http.get_or_try_init(|| Http::new(&self.to.tls, Reach::open())).await?;
         let url = format!("{}{path_and_query}", self.to.origin);
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
         let request = Request::new(Method::GET, url);

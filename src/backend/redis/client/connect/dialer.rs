@@ -19,6 +19,7 @@ use super::trouble;
 use crate::{
     backend::redis::{address::Address, connection::Connection, refusal::Place},
     error::ReadError,
+    net::tls::Tls,
 };
 
 /// Bytes both ways, over plain TCP or TLS.
@@ -41,9 +42,9 @@ impl Dialer {
         Self { connection, tls: OnceCell::new(), sent }
     }
 
-    /// Whether TLS is on.
-    pub fn uses_tls(&self) -> bool {
-        self.connection.tls.is_some()
+    /// How TLS is spoken, if it is.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.connection.tls.as_ref()
     }
 
     /// Opens the socket.
@@ -63,10 +64,10 @@ impl Dialer {
         // A lone small command must not wait for company.
         socket.set_nodelay(true).map_err(|error| trouble::not_connected(place, &error))?;
         let Some(tls) = &self.connection.tls else { return Ok(Box::new(socket)) };
-        let config = self.tls.get_or_try_init(|| async { tls.client_config().map(Arc::new) }).await?;
+        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
         let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::unresolved(place))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
-        Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error))?))
+        Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error, tls))?))
     }
 }
 

@@ -72,7 +72,7 @@ impl Guest<'_> {
                 return Err(error);
             }
         } else if error.kind() != ErrorKind::RESP3NotSupported
-            && let Some(error) = trouble::of_tls(&self.place, &error)
+            && let Some(error) = trouble::of_tls(&self.place, &error, self.dialer.tls())
         {
             return Err(error);
         }
@@ -82,7 +82,7 @@ impl Guest<'_> {
 
     /// The protocol of before Redis 6.
     async fn greet_as_of_old(&self) -> Result<Opened, ReadError> {
-        let no_hello = |error: RedisError| trouble::no_hello(&self.place, &error, self.dialer.uses_tls());
+        let no_hello = |error: RedisError| trouble::no_hello(&self.place, &error, self.dialer.tls());
         let mut opened = self.talk(ProtocolVersion::RESP2).await?.map_err(no_hello)?;
         let mut command = Cmd::new();
         match self.login {
@@ -136,7 +136,7 @@ impl Guest<'_> {
             return Ok(());
         }
         let replies = ask(self.dialer, &mut opened.wire, &commands).await;
-        let replies = replies.map_err(|error| trouble::no_hello(&self.place, &error, self.dialer.uses_tls()))?;
+        let replies = replies.map_err(|error| trouble::no_hello(&self.place, &error, self.dialer.tls()))?;
         for (command, reply) in commands.iter().zip(&replies) {
             match (command.name, reply.refusal()) {
                 ("SELECT", Some(refusal)) => return Err(refusal::of_select(&self.place, database, refusal)),

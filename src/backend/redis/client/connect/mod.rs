@@ -51,7 +51,7 @@ impl Dialer {
             let stream = self.dial(address, &place).await?;
             let info = logged_in(RedisConnectionInfo::default(), self.connection.login.as_ref());
             let subscriber = PubSub::new(&info, stream).await;
-            subscriber.map_err(|error| trouble::no_hello(&place, &error, self.uses_tls()))
+            subscriber.map_err(|error| trouble::no_hello(&place, &error, self.tls()))
         })
         .await
     }
@@ -61,7 +61,7 @@ impl Dialer {
         place: &Place,
         opening: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.uses_tls());
+        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.tls().is_some());
         timeout(CONNECT_WITHIN, opening).await.map_err(late)?
     }
 }

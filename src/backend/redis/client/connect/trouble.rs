@@ -2,16 +2,15 @@
 //!
 //! Not for: what Redis itself answers (`refusal.rs`).
 
-use std::{error::Error, io, sync::Arc, time::Duration};
-
-use rustls::{AlertDescription, CertificateError};
+use std::{error::Error, io, time::Duration};
 
 use crate::{
     backend::redis::refusal::Place,
     error::{
         ReadError,
-        ReadErrorKind::{self, Denied, Timeout, Unreachable},
+        ReadErrorKind::{Timeout, Unreachable},
     },
+    net::tls::{Session, Tls},
 };
 
 /// The name in the address has no machine.
@@ -49,78 +48,33 @@ pub fn not_in_time(place: &Place, within: Duration, tls: bool) -> ReadError {
 }
 
 /// Redis hung up while we said hello, or spoke another language.
-pub fn no_hello(place: &Place, error: &(dyn Error + 'static), tls: bool) -> ReadError {
-    if let Some(error) = of_tls(place, error) {
+pub fn no_hello(place: &Place, error: &(dyn Error + 'static), tls: Option<&Tls>) -> ReadError {
+    if let Some(error) = of_tls(place, error, tls) {
         return error;
     }
-    let why = if tls { "see its log for why" } else { "set `tls: enable` if it wants TLS, else see its log for why" };
+    let why = if tls.is_some() {
+        "see its log for why"
+    } else {
+        "set `tls: enable` if it wants TLS, else see its log for why"
+    };
     ReadError::new(Unreachable, format!("{place} hangs up on the first command: {why}"))
 }
 
 /// What failed in TLS, if that is it: the library's error is somewhere in the chain.
-pub fn of_tls(place: &Place, error: &(dyn Error + 'static)) -> Option<ReadError> {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            let (kind, text) = tls_text(place, error);
-            return Some(ReadError::new(kind, text).of_connection());
-        }
-        link = inside(error).or_else(|| error.source());
-    }
-    None
-}
-
-/// What an error wraps without calling it its source: the library keeps its errors behind an `Arc`, and the source
-/// of an I/O error is that of the error inside.
-fn inside<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
-        return Some(&**shared);
-    }
-    error.downcast_ref::<io::Error>()?.get_ref().map(|error| error as _)
+pub fn of_tls(place: &Place, error: &(dyn Error + 'static), tls: Option<&Tls>) -> Option<ReadError> {
+    let session = Session {
+        place: &place.to_string(),
+        client_certificate: tls.is_some_and(|tls| tls.cert.is_some()),
+        without_tls: "drop `tls: enable`, or give the address of its TLS port",
+    };
+    session.failed_by(error)
 }
 
 /// The handshake broke off without an error of TLS's own.
-pub fn no_handshake(place: &Place, error: &io::Error) -> ReadError {
-    of_tls(place, error).unwrap_or_else(|| {
+pub fn no_handshake(place: &Place, error: &io::Error, tls: &Tls) -> ReadError {
+    of_tls(place, error, Some(tls)).unwrap_or_else(|| {
         let text =
             format!("{place} hangs up on a TLS handshake: drop `tls: enable`, or give the address of its TLS port");
         ReadError::new(Unreachable, text)
     })
-}
-
-fn tls_text(place: &Place, error: &rustls::Error) -> (ReadErrorKind, String) {
-    use AlertDescription::{
-        BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
-        HandshakeFailure, UnknownCA,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(why) => (Unreachable, untrusted(place, why)),
-        rustls::Error::AlertReceived(CertificateRequired) => {
-            (Denied, format!("{place} wants a client certificate: set `cert` and `key`"))
-        }
-        rustls::Error::AlertReceived(
-            BadCertificate | CertificateExpired | CertificateRevoked | CertificateUnknown | UnknownCA
-            | HandshakeFailure,
-        ) => (Denied, format!("{place} refuses the client certificate: correct `cert` and `key`")),
-        rustls::Error::InvalidMessage(_) => {
-            let what = "does not speak TLS: drop `tls: enable`, or give the address of its TLS port";
-            (Unreachable, format!("{place} {what}"))
-        }
-        other => (Unreachable, format!("{place} cannot agree on TLS: {other}")),
-    }
-}
-
-fn untrusted(place: &Place, why: &CertificateError) -> String {
-    match why {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            format!("{place} shows a certificate of an unknown issuer: set `ca` to the issuer's certificate")
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("{place} shows a certificate for another name: use a name that is in it, or `skipTlsVerify: true`")
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("{place} shows an expired certificate: renew it")
-        }
-        other => format!("{place} shows a certificate that cannot be trusted, {other}: correct it, or `ca`"),
-    }
 }
