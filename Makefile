@@ -22,7 +22,7 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
 	cargo test --locked --no-run
-	cargo test --locked --lib --bins --test it --test demo
+	cargo test --locked --lib --bins --test it --test process --test demo
 	tests/keda/run --build
 	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked --test faults && tests/keda/run'
 

@@ -8,7 +8,7 @@ mod clean;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-pub use clean::{clean, quoted};
+pub use clean::{clean, clean_within, quoted};
 
 /// One thing wrong with a trigger's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,10 @@ pub const OBJECTS_OF_TRIGGER: usize = 16;
 pub const TEXT: usize = 1 << 10;
 /// Characters of a broker's own words that are shown: enough for its code and the first sentence.
 pub const QUOTED: usize = 100;
+/// Bytes of a log line: a few fields of [`TEXT`] each.
+pub const LOG_LINE: usize = 8 << 10;
+/// Lines that wait for whoever reads the log: 16 MiB at the very most, and some ten seconds of a busy start.
+pub const LOG_LINES: usize = 2048;
 
 // Dialling.
 

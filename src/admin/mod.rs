@@ -47,7 +47,7 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    pages.metrics.observe(pages.sampler.broker_requests(), pages.sampler.failing_connections());
+    pages.metrics.observe(&pages.sampler.observed());
     match pages.metrics.encode() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -49,7 +49,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
-        init_log(self.log_format);
+        let _log = init_log(self.log_format);
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let app = App::bind(self.options(), Registry::standard()).await?;

@@ -10,10 +10,16 @@ use crate::limits;
 /// `text` without what could forge or garble a line of a log, an event or a terminal, and of [`limits::TEXT`] at most.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.len() <= limits::TEXT && !text.chars().any(is_harmful) {
+    clean_within(text, limits::TEXT)
+}
+
+/// The same, of `most` bytes at most.
+#[must_use]
+pub fn clean_within(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(shortened(text.chars().map(harmless), limits::TEXT, usize::MAX))
+    Cow::Owned(shortened(text.chars().map(harmless), most, usize::MAX))
 }
 
 /// What a broker said, to be quoted within our own words: cleaned, and [`limits::QUOTED`] characters of it at most.

@@ -92,6 +92,11 @@ impl Gates {
         Member { gates: Arc::clone(self), gate, connection: connection.clone(), interval, number }
     }
 
+    /// How many connections are in use.
+    pub(super) fn len(&self) -> usize {
+        self.gates.lock().len()
+    }
+
     /// How many connections are failing.
     pub(super) fn failing(&self) -> usize {
         self.gates.lock().values().filter(|gate| gate.state.lock().trouble.is_some()).count()

@@ -30,11 +30,12 @@ use crate::{
     backend::Registry,
     clock::Clock,
     error::{ReadError, SpecError},
+    limits::{self, Limit},
     metadata::Metadata,
-    net::{Policy, Reach},
+    net::{Policy, Reach, ReplyBytes},
     reading::{Metric, Sample},
     task::{self, Task},
-    telemetry::Metrics,
+    telemetry::{Metrics, Observed},
     trigger::{Push, Trigger},
 };
 
@@ -177,9 +178,14 @@ impl Sampler {
         self.0.slots.read().values().map(|slot| View::of(&slot.entry)).collect()
     }
 
-    /// Each backend's name and how many requests it has sent to its brokers.
-    pub fn broker_requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.registry.requests()
+    /// What is counted here and below, for the series.
+    pub fn observed(&self) -> Observed {
+        Observed {
+            broker_requests: self.0.registry.requests().collect(),
+            connections: self.0.gates.len(),
+            failing_connections: self.0.gates.failing(),
+            limits: vec![(Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT)],
+        }
     }
 
     /// How many connections are failing now.

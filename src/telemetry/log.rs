@@ -1,8 +1,25 @@
-//! The log: fields on standard error, for people or as JSON, filtered by `RUST_LOG`.
+//! The log: fields on standard error, for people or as JSON, filtered by `RUST_LOG`. It never blocks whoever logs.
+//!
+//! Lines go through a bounded queue to a thread of their own. When nobody reads them, what does not fit is dropped,
+//! counted, and told of as soon as it can be. Not for: what is logged.
 
-use std::io::IsTerminal;
+use std::{
+    io::{self, IsTerminal, Write},
+    panic,
+    sync::{Arc, OnceLock},
+};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+};
+
+use crate::{error::clean_within, limits};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,13 +34,174 @@ pub enum LogFormat {
 /// lapin calls each lost connection an error, several times over, which the sampler says once.
 const FILTER: &str = "info,aws_config=error,lapin=off";
 
-/// Starts logging. `RUST_LOG` wins; `NO_COLOR` is honoured.
-pub fn init(format: LogFormat) {
+/// How many lines were dropped, once there is a log.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// The running log. Dropping it writes what waits, for a second at most.
+#[derive(Debug)]
+#[must_use = "the last lines are written when this is dropped"]
+pub struct Log(#[expect(dead_code, reason = "held until the end")] WorkerGuard);
+
+/// Starts logging, panics too. `RUST_LOG` wins; `NO_COLOR` is honoured.
+pub fn init(format: LogFormat) -> Log {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder = fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (lines, dropped, log) = lines(io::stderr(), format, colour, limits::LOG_LINES);
+    DROPPED.set(dropped).ok();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(lines);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
+    }
+    panic::set_hook(Box::new(|panic| {
+        let (text, at) =
+            (panic.payload_as_str().unwrap_or("without a text"), panic.location().map(ToString::to_string));
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name(), at, "panic: {text}");
+    }));
+    log
+}
+
+/// How many lines nobody has read in time.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |dropped| u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX))
+}
+
+/// Lines on their way to `out`, at most `most` of them.
+fn lines(out: impl Write + Send + 'static, format: LogFormat, colour: bool, most: usize) -> (Lines, ErrorCounter, Log) {
+    let dropped = Arc::new(OnceLock::new());
+    let out = Candid { out, format, dropped: Arc::clone(&dropped), told: 0 };
+    let (queue, guard) = NonBlockingBuilder::default().buffered_lines_limit(most).lossy(true).finish(out);
+    let counter = queue.error_counter();
+    dropped.set(counter.clone()).ok();
+    (Lines { queue, colour }, counter, Log(guard))
+}
+
+/// Where the formatter writes each line, in one piece.
+#[derive(Debug, Clone)]
+struct Lines {
+    queue: NonBlocking,
+    colour: bool,
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        // Colours are ours; the formatter has made all other escapes harmless.
+        let parts = text.split(|c| self.colour && c == '\u{1b}').map(|part| clean_within(part, limits::LOG_LINE));
+        let mut clean = parts.collect::<Vec<_>>().join("\u{1b}");
+        clean.push('\n');
+        self.queue.write_all(clean.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says how many lines were dropped, as soon as one can be written again. Runs in the log's own thread.
+struct Candid<W> {
+    out: W,
+    format: LogFormat,
+    dropped: Arc<OnceLock<ErrorCounter>>,
+    told: usize,
+}
+
+impl<W: Write> Write for Candid<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.out.write_all(line)?;
+        let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines);
+        if dropped > self.told {
+            self.out.write_all(self.notice(dropped - self.told).as_bytes())?;
+            self.told = dropped;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<W> Candid<W> {
+    fn notice(&self, count: usize) -> String {
+        let mut time = String::new();
+        // A clock that cannot be shown leaves the line without one.
+        SystemTime.format_time(&mut Writer::new(&mut time)).ok();
+        let text = "log lines were dropped, since nobody read them in time";
+        match self.format {
+            LogFormat::Text => format!("{time}  WARN plimsoll: {text} count={count}\n"),
+            LogFormat::Json => format!(
+                "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"fields\":{{\"message\":\"{text}\",\"count\":{count}}},\"target\":\"plimsoll\"}}\n"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Writes when it is let.
+    struct Slow(mpsc::Receiver<()>, mpsc::Sender<String>);
+
+    impl Write for Slow {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.recv().ok();
+            self.1.send(String::from_utf8_lossy(line).into_owned()).ok();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(colour: bool, line: &str) -> String {
+        let ((go, ready), (said, heard)) = (mpsc::channel(), mpsc::channel());
+        drop(go);
+        let (mut lines, _, log) = lines(Slow(ready, said), LogFormat::Text, colour, 10);
+        lines.write_all(line.as_bytes()).expect("queued");
+        drop(log);
+        heard.recv().expect("written")
+    }
+
+    #[test]
+    fn no_line_can_be_forged_or_be_endless() {
+        assert_eq!(written(false, "a\nERROR forged\u{1b}[2J\u{202e}\n"), "a ERROR forged\u{fffd}[2J\u{fffd}\n");
+        assert_eq!(written(true, "\u{1b}[33mWARN\u{1b}[0m a\nb\n"), "\u{1b}[33mWARN\u{1b}[0m a b\n");
+        let long = written(false, &"x".repeat(1 << 20));
+        assert!(long.len() <= limits::LOG_LINE + 1 && long.ends_with("…\n"), "{}", long.len());
+    }
+
+    #[test]
+    fn who_logs_never_waits_and_hears_how_much_was_lost() {
+        let ((go, ready), (said, heard)) = (mpsc::channel(), mpsc::channel());
+        let (mut lines, dropped, log) = lines(Slow(ready, said), LogFormat::Json, false, 10);
+        for n in 0..1000 {
+            lines.write_all(format!("line {n}\n").as_bytes()).expect("never blocks");
+        }
+        let lost = dropped.dropped_lines();
+        assert!((980..=990).contains(&lost), "{lost}");
+        // Somebody reads again.
+        drop(go);
+        drop(log);
+        let read: Vec<String> = heard.iter().collect();
+        assert_eq!(read[0], "line 0\n");
+        assert!(read[1..].concat().contains(&format!("\"count\":{lost}")), "{read:?}");
+        assert_eq!(read.iter().filter(|line| line.starts_with("line ")).count() + lost, 1000);
     }
 }

@@ -3,5 +3,5 @@
 mod log;
 mod series;
 
-pub use log::{LogFormat, init as init_log};
-pub use series::{Method, Metrics};
+pub use log::{Log, LogFormat, init as init_log};
+pub use series::{Method, Metrics, Observed};

@@ -14,7 +14,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{error::ReadErrorKind, task};
+use super::log;
+use crate::{error::ReadErrorKind, limits::Limit, task};
 
 /// The calls KEDA makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -56,6 +57,24 @@ struct Supervised {
     task: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Bound {
+    limit: &'static str,
+}
+
+/// What is counted elsewhere, at the moment when the series are shown.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Each backend's name and how many requests it has sent.
+    pub broker_requests: Vec<(&'static str, u64)>,
+    /// Connections that have a trigger.
+    pub connections: usize,
+    /// Those that are failing.
+    pub failing_connections: usize,
+    /// How much of a limit is used, and how much may be.
+    pub limits: Vec<(Limit, usize, usize)>,
+}
+
 /// The series, to count on; [`encode`](Self::encode) shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -72,7 +91,12 @@ pub struct Metrics {
     /// Signals of a backend that a source may have become active.
     pub wakes: Counter,
     broker_requests: Family<Backend, Counter>,
+    connections: Gauge,
     failing_connections: Gauge,
+    limit_crossed: Family<Bound, Counter>,
+    limit_used: Family<Bound, Gauge>,
+    limit_most: Family<Bound, Gauge>,
+    log_lines_dropped: Counter,
     task_restarts: Family<Supervised, Counter>,
     task_panics: Counter,
 }
@@ -99,9 +123,11 @@ impl Metrics {
         registry.register_with_unit("read_duration", help, Unit::Seconds, read_seconds.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The running version", build);
-        let (triggers, streams, failing_connections) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (triggers, streams) = (Gauge::default(), Gauge::default());
+        let (connections, failing_connections) = (Gauge::default(), Gauge::default());
         registry.register("triggers", "Triggers under observation", triggers.clone());
         registry.register("streams", "Open activation streams", streams.clone());
+        registry.register("connections", "Connections to brokers that have a trigger", connections.clone());
         registry.register("failing_connections", "Connections that fail now", failing_connections.clone());
         let broker_requests = Family::<Backend, Counter>::default();
         let help = "Requests sent to brokers, by backend: the load that we are";
@@ -113,6 +139,17 @@ impl Metrics {
         let help = "Tasks that panicked and began anew, by what they do";
         registry.register("task_restarts", help, task_restarts.clone());
         registry.register("task_panics", "Panics in tasks of any kind: defects of ours", task_panics.clone());
+        let limit_crossed = Family::<Bound, Counter>::default();
+        for limit in Limit::ALL {
+            drop(limit_crossed.get_or_create(&Bound { limit: limit.as_str() }));
+        }
+        let (limit_used, limit_most) = (Family::<Bound, Gauge>::default(), Family::<Bound, Gauge>::default());
+        registry.register("limit_crossed", "How often a limit was crossed, and refused", limit_crossed.clone());
+        registry.register("limit_used", "How much of a limit is used", limit_used.clone());
+        registry.register("limit_most", "How much of a limit may be used", limit_most.clone());
+        let log_lines_dropped = Counter::default();
+        let help = "Log lines that nobody read in time";
+        registry.register("log_lines_dropped", help, log_lines_dropped.clone());
         Self {
             registry,
             calls,
@@ -123,7 +160,12 @@ impl Metrics {
             pushes,
             wakes,
             broker_requests,
+            connections,
             failing_connections,
+            limit_crossed,
+            limit_used,
+            limit_most,
+            log_lines_dropped,
             task_restarts,
             task_panics,
         }
@@ -141,16 +183,28 @@ impl Metrics {
         self.read_seconds.get_or_create(&Source { scaler_type }).observe(took.as_secs_f64());
     }
 
-    /// Sets what others count, just before it is shown: requests by backend, and failing connections.
-    pub fn observe(&self, broker_requests: impl Iterator<Item = (&'static str, u64)>, failing_connections: usize) {
-        for (backend, requests) in broker_requests {
+    /// Sets what others count, just before it is shown.
+    pub fn observe(&self, observed: &Observed) {
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        for &(backend, requests) in &observed.broker_requests {
             self.broker_requests.get_or_create(&Backend { backend }).inner().store(requests, Ordering::Relaxed);
         }
+        self.connections.set(gauge(observed.connections));
+        self.failing_connections.set(gauge(observed.failing_connections));
+        for limit in Limit::ALL {
+            let bound = Bound { limit: limit.as_str() };
+            self.limit_crossed.get_or_create(&bound).inner().store(limit.count(), Ordering::Relaxed);
+        }
+        for &(limit, used, most) in &observed.limits {
+            let bound = Bound { limit: limit.as_str() };
+            self.limit_used.get_or_create(&bound).set(gauge(used));
+            self.limit_most.get_or_create(&bound).set(gauge(most));
+        }
+        self.log_lines_dropped.inner().store(log::dropped_lines(), Ordering::Relaxed);
         for (task, restarts) in task::restarts() {
             self.task_restarts.get_or_create(&Supervised { task }).inner().store(restarts, Ordering::Relaxed);
         }
         self.task_panics.inner().store(task::panics(), Ordering::Relaxed);
-        self.failing_connections.set(i64::try_from(failing_connections).unwrap_or(i64::MAX));
     }
 
     /// The OpenMetrics text.

@@ -19,6 +19,8 @@ pub struct Process {
     /// `host:port` of the admin port.
     pub admin: String,
     log: Arc<Mutex<String>>,
+    /// Lets the reader of the log go on.
+    read_on: mpsc::Sender<()>,
 }
 
 impl Process {
@@ -29,6 +31,13 @@ impl Process {
 
     /// The same, with variables beside those of the test.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let server = Self::start_unread(arguments, environment);
+        server.read_on();
+        server
+    }
+
+    /// The same, and nobody reads its log any more once it serves, until [`read_on`](Self::read_on).
+    pub fn start_unread(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
@@ -38,6 +47,7 @@ impl Process {
             .expect("the binary is built");
         let log = Arc::new(Mutex::new(String::new()));
         let (serving, said) = mpsc::channel();
+        let (read_on, go_on) = mpsc::channel();
         let (lines, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
         std::thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
@@ -48,15 +58,26 @@ impl Process {
                     let address = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
                     serving.send((address("grpc"), address("admin"))).ok();
                 }
-                let mut log = kept.lock();
-                log.push_str(&line);
-                log.push('\n');
+                let serves = line.contains("\"serving\"");
+                {
+                    let mut log = kept.lock();
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+                if serves {
+                    go_on.recv().ok();
+                }
             }
         });
         let (grpc, admin) = said
             .recv_timeout(Duration::from_secs(20))
             .unwrap_or_else(|_| panic!("the server does not serve:\n{}", log.lock()));
-        Self { child, grpc, admin, log }
+        Self { child, grpc, admin, log, read_on }
+    }
+
+    /// Somebody reads the log again.
+    pub fn read_on(&self) {
+        self.read_on.send(()).ok();
     }
 
     /// A connection as KEDA's operator holds it.

@@ -89,7 +89,14 @@ async fn series_start_at_zero_and_count() {
         r#"plimsoll_grpc_requests_total{method="GetMetrics",code="OK"} 0"#,
         r#"plimsoll_broker_requests_total{backend="scripted"} 0"#,
         "plimsoll_pushes_total 0",
+        "plimsoll_connections 0",
         "plimsoll_failing_connections 0",
+        "plimsoll_task_panics_total ",
+        "plimsoll_log_lines_dropped_total 0",
+        r#"plimsoll_limit_crossed_total{limit="request"} "#,
+        r#"plimsoll_limit_crossed_total{limit="identity"} "#,
+        r#"plimsoll_limit_used{limit="replies_in_flight"} "#,
+        r#"plimsoll_limit_most{limit="replies_in_flight"} 268435456"#,
         "# EOF",
     ] {
         assert!(before.contains(line), "{line} in\n{before}");
@@ -98,5 +105,6 @@ async fn series_start_at_zero_and_count() {
     let (_, after) = admin.get("/metrics").await;
     assert!(after.contains(r#"plimsoll_reads_total{scaler_type="scripted",outcome="ok"} 1"#), "{after}");
     assert!(after.contains(r#"plimsoll_broker_requests_total{backend="scripted"} 1"#), "{after}");
-    assert!(after.contains("plimsoll_triggers 1"), "{after}");
+    assert!(after.contains("plimsoll_triggers 1") && after.contains("plimsoll_connections 1"), "{after}");
+    assert!(after.contains(r#"plimsoll_task_restarts_total{task="trigger"} "#), "{after}");
 }

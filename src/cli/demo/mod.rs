@@ -86,9 +86,7 @@ impl Pace {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
-        if env::var_os("RUST_LOG").is_some() {
-            init_log(LogFormat::Text);
-        }
+        let _log = env::var_os("RUST_LOG").map(|_| init_log(LogFormat::Text));
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stopped = async move {

@@ -71,7 +71,7 @@ pub fn kind(status: StatusCode) -> ReadErrorKind {
         StatusCode::NOT_FOUND => ReadErrorKind::NotFound,
         StatusCode::TOO_MANY_REQUESTS => ReadErrorKind::Throttled,
         StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ReadErrorKind::Timeout,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => ReadErrorKind::Unreachable,
+        status if status.is_server_error() => ReadErrorKind::Unreachable,
         _ => ReadErrorKind::BadReply,
     }
 }

@@ -130,7 +130,9 @@ fn each_status_has_its_kind() {
         (503, ReadErrorKind::Unreachable),
         (504, ReadErrorKind::Timeout),
         (400, ReadErrorKind::BadReply),
-        (500, ReadErrorKind::BadReply),
+        (500, ReadErrorKind::Unreachable),
+        (501, ReadErrorKind::Unreachable),
+        (599, ReadErrorKind::Unreachable),
         (302, ReadErrorKind::BadReply),
     ] {
         assert_eq!(kind(StatusCode::from_u16(status).unwrap()), expected, "{status}");

@@ -31,7 +31,7 @@ fn metadata(more: &[(&str, &str)]) -> Metadata {
 }
 
 fn requests(sampler: &Sampler) -> u64 {
-    sampler.broker_requests().find(|(backend, _)| *backend == "sqs").unwrap().1
+    sampler.observed().broker_requests.into_iter().find(|(backend, _)| *backend == "sqs").unwrap().1
 }
 
 async fn until(subscription: &mut Subscription, right: impl Fn(&plimsoll::sampler::State) -> bool) {

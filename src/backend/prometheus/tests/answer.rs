@@ -120,7 +120,7 @@ fn a_status_alone_has_its_kind_and_cure() {
     fails(404, "404 page not found", NotFound, "404 Not Found: correct the address");
     fails(429, "", Throttled, "429 Too Many Requests");
     fails(502, "<html>bad gateway</html>", Unreachable, "502 Bad Gateway");
-    fails(500, "", BadReply, "500 Internal Server Error: see its log");
+    fails(500, "", Unreachable, "500 Internal Server Error: see its log");
     fails(302, "", BadReply, "302 Found");
 }
 
