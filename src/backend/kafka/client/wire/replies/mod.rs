@@ -3,15 +3,15 @@
 //! Read here rather than by the codecs of `kafka-protocol`, which make room for as many elements as a reply claims to
 //! have before they look whether it has them. Here each list grows with what was read. Not for: what a reply means.
 
-mod cluster;
 mod greeting;
 mod offsets;
+mod topology;
 
 #[cfg(test)]
 mod tests;
 
-pub use cluster::{BrokerAddress, CoordinatorAnswer, FindCoordinator, Metadata, PartitionLeader, TopicAnswer};
 pub use greeting::{ApiVersions, SaslAuthenticate, SaslHandshake};
 pub use offsets::{Fetch, GroupAnswer, ListOffsets, ListedPartition, OffsetFetch, TopicCommits};
 #[cfg(test)]
 pub use offsets::{FetchedPartition, PartitionCommit};
+pub use topology::{BrokerAddress, CoordinatorAnswer, FindCoordinator, Metadata, PartitionLeader, TopicAnswer};
