@@ -72,6 +72,9 @@ pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
 /// what was asked.
 pub const HTTP_BODY: usize = 10 << 20;
 
+/// The same for SQS: all the attributes of a queue, or its URL, are a few KiB.
+pub const SQS_BODY: usize = 256 << 10;
+
 // Replies of Kafka.
 
 /// The largest frame before the login: versions and mechanisms are some 2 KiB, whatever is at the address.
@@ -98,6 +101,20 @@ pub const KAFKA_SCRAM_ROUNDS: u32 = 20_000;
 // Replies of RabbitMQ.
 
 // Identities.
+
+/// On average no more than one request in this time to whoever issues an identity's tokens, whatever lives they state
+/// and however often they are refused; a few, [`RENEWALS`], may come at once. Real tokens live for minutes.
+pub const RENEWAL_FLOOR: Duration = Duration::from_secs(1);
+/// How many requests for tokens may come at once: the first, one for a token that was revoked, one more.
+pub const RENEWALS: u32 = 3;
+/// A token whose stated life is shorter is used for so long: whoever refuses it earlier says so.
+pub const SHORTEST_LIFE: Duration = Duration::from_secs(2);
+/// A token whose stated life is longer is renewed after so long all the same.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
+/// What an identity service's answer may measure: a token with all its claims is some 4 KiB.
+pub const IDENTITY_BODY: usize = 64 << 10;
+/// The longest word of an OAuth error that is shown (RFC 6749 §5.2 knows none longer than 23).
+pub const OAUTH_ERROR: usize = 40;
 
 // Our own ports.
 

@@ -41,6 +41,11 @@ pub struct Ask<Q, A> {
 }
 
 impl<Q, A> Ask<Q, A> {
+    /// Resolves when whoever asked has gone away.
+    pub async fn gone(&mut self) {
+        self.reply.closed().await;
+    }
+
     /// Answers it. An asker that has gone away is no error.
     pub fn answer(self, answer: Result<A, ReadError>) {
         self.reply.send(answer).ok();

@@ -2,7 +2,10 @@
 //!
 //! Its errors name files, URLs and times, so none of their texts is passed on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use azure_core::{
@@ -11,10 +14,15 @@ use azure_core::{
     http::{AsyncRawResponse, Body, ClientOptions, HttpClient, Transport, headers::Headers},
 };
 use azure_identity::{ClientAssertionCredentialOptions, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions};
-use tokio::time::timeout;
+use tokio::sync::OnceCell;
 
+use super::{
+    cache::Cache,
+    kept::{Issuer, Kept},
+};
 use crate::{
     error::{ReadError, ReadErrorKind},
+    limits,
     metadata::Secret,
     net::{
         Reach,
@@ -22,7 +30,7 @@ use crate::{
     },
 };
 
-/// For one token.
+/// For one request of the library.
 const PATIENCE: Duration = Duration::from_secs(4);
 const CURE: &str = "check `AZURE_CLIENT_ID`, `AZURE_TENANT_ID` and `AZURE_FEDERATED_TOKEN_FILE` of this server's pod, and its federation";
 
@@ -37,39 +45,66 @@ pub struct Azure {
     pub tenant_id: Option<String>,
 }
 
-/// Tokens of one identity for one scope.
-#[derive(Debug)]
-pub struct Tokens {
-    credential: Arc<WorkloadIdentityCredential>,
-    scope: String,
+/// Tokens of one identity for one scope: one for all who use the same.
+pub struct Tokens(Kept<Source>);
+
+static TOKENS: LazyLock<Cache<Azure, Tokens>> = LazyLock::new(Cache::default);
+
+struct Source {
+    azure: Azure,
+    library: OnceCell<Arc<WorkloadIdentityCredential>>,
 }
 
 impl Tokens {
-    /// Reads the federated token's file.
-    pub fn new(azure: &Azure) -> Result<Self, ReadError> {
-        // `AZURE_AUTHORITY_HOST` is the operator's to name.
-        let http = Http::of_system(Reach::of_operator())?;
-        let transport = Some(Transport::new(Arc::new(Client(http))));
-        let client_options = ClientOptions { transport, ..ClientOptions::default() };
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options },
-            client_id: azure.client_id.clone(),
-            tenant_id: azure.tenant_id.clone(),
-            ..WorkloadIdentityCredentialOptions::default()
-        };
-        let credential = WorkloadIdentityCredential::new(Some(options))
-            .map_err(|_| denied("there is no workload identity of Azure's"))?;
-        Ok(Self { credential, scope: azure.scope.clone() })
+    /// The tokens of this identity for this scope, for as long as somebody holds them. Fetches nothing yet.
+    #[must_use]
+    pub fn of(azure: &Azure) -> Arc<Self> {
+        TOKENS.get(azure.clone(), |azure| Self(Kept::new(Source { azure: azure.clone(), library: OnceCell::new() })))
     }
 
     /// A token that is good for a while yet: mostly the one at hand.
     pub async fn get(&self) -> Result<Secret, ReadError> {
-        let token = timeout(PATIENCE, self.credential.get_token(&[&self.scope], None)).await.map_err(|_| {
-            let text =
-                format!("Microsoft Entra gives no token within {PATIENCE:?}: check that its endpoint can be reached");
-            ReadError::new(ReadErrorKind::Timeout, text).of_connection()
-        })?;
-        Ok(Secret::new(token.map_err(|_| denied("Microsoft Entra gives no token"))?.token.secret()))
+        self.0.get().await
+    }
+
+    /// A server refuses the token at hand: the next asker gets another.
+    pub fn forget(&self) {
+        self.0.forget();
+    }
+}
+
+impl Source {
+    fn library(&self) -> Result<Arc<WorkloadIdentityCredential>, ReadError> {
+        // `AZURE_AUTHORITY_HOST` is the operator's to name.
+        let http = Http::of_system(Reach::of_operator())?.taking(limits::IDENTITY_BODY);
+        let transport = Some(Transport::new(Arc::new(Client(http))));
+        let client_options = ClientOptions { transport, ..ClientOptions::default() };
+        let options = WorkloadIdentityCredentialOptions {
+            credential_options: ClientAssertionCredentialOptions { client_options },
+            client_id: self.azure.client_id.clone(),
+            tenant_id: self.azure.tenant_id.clone(),
+            ..WorkloadIdentityCredentialOptions::default()
+        };
+        WorkloadIdentityCredential::new(Some(options)).map_err(|_| denied("there is no workload identity of Azure's"))
+    }
+}
+
+#[async_trait]
+impl Issuer for Source {
+    type Value = Secret;
+
+    async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
+        let library = self.library.get_or_try_init(|| async { self.library() }).await?;
+        let token = library.get_token(&[&self.azure.scope], None).await;
+        let token = token.map_err(|_| denied("Microsoft Entra gives no token"))?;
+        let life = token.expires_on - azure_core::time::OffsetDateTime::now_utc();
+        Ok((Secret::new(token.token.secret()), life.try_into().unwrap_or_default()))
+    }
+
+    fn late(&self, patience: Duration) -> ReadError {
+        let text =
+            format!("Microsoft Entra gives no token within {patience:?}: check that its endpoint can be reached");
+        ReadError::new(ReadErrorKind::Timeout, text).of_connection()
     }
 }
 

@@ -3,21 +3,29 @@
 //! Its errors name files, URLs and times, so none of their texts is passed on. A service account signs its tokens itself, so
 //! that nothing in its key, such as `token_uri`, is ever asked; what the server's own identity asks is its operator's to name.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use google_cloud_auth::credentials::{
     AccessTokenCredentials, Builder,
     service_account::{self, AccessSpecifier},
 };
-use tokio::time::timeout;
+use tokio::sync::OnceCell;
 
+use super::{
+    cache::Cache,
+    kept::{Issuer, Kept},
+};
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
 };
 
-/// For one token.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The library renews its token four minutes before the end, so what it gives holds longer than this.
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 const CURE: &str = "check the service account's key, or the pod's workload identity";
 
 /// Whose token.
@@ -29,33 +37,64 @@ pub enum Google {
     ServiceAccount(Secret),
 }
 
-/// Tokens of one identity for one scope.
-#[derive(Debug)]
-pub struct Tokens(AccessTokenCredentials);
+/// Tokens of one identity for one scope: one for all who use the same.
+pub struct Tokens(Kept<Source>);
+
+static TOKENS: LazyLock<Cache<(Google, String), Tokens>> = LazyLock::new(Cache::default);
+
+/// Where they come from: the library, which makes ahead of time what it can.
+struct Source {
+    google: Google,
+    scope: String,
+    library: OnceCell<AccessTokenCredentials>,
+}
 
 impl Tokens {
-    /// Must be called inside a runtime: the library renews tokens in a task of its own.
-    pub fn new(google: &Google, scope: &str) -> Result<Self, ReadError> {
-        let unusable = || denied("the Google credentials cannot be used");
-        let credentials = match google {
-            Google::Own => Builder::default().with_scopes([scope]).build_access_token_credentials(),
-            Google::ServiceAccount(json) => {
-                let key = serde_json::from_str(json.expose()).map_err(|_| unusable())?;
-                service_account::Builder::new(key)
-                    .with_access_specifier(AccessSpecifier::from_scopes([scope]))
-                    .build_access_token_credentials()
-            }
-        };
-        Ok(Self(credentials.map_err(|_| unusable())?))
+    /// The tokens of this identity for this scope, for as long as somebody holds them. Fetches nothing yet.
+    #[must_use]
+    pub fn of(google: &Google, scope: &str) -> Arc<Self> {
+        TOKENS.get((google.clone(), scope.to_owned()), |(google, scope)| {
+            Self(Kept::new(Source { google: google.clone(), scope: scope.clone(), library: OnceCell::new() }))
+        })
     }
 
     /// A token that is good for a while yet: mostly the one at hand.
     pub async fn get(&self) -> Result<Secret, ReadError> {
-        let token = timeout(PATIENCE, self.0.access_token()).await.map_err(|_| {
-            let text = format!("Google gives no token within {PATIENCE:?}: check that its endpoint can be reached");
-            ReadError::new(ReadErrorKind::Timeout, text).of_connection()
-        })?;
-        Ok(Secret::new(token.map_err(|_| denied("Google gives no token"))?.token))
+        self.0.get().await
+    }
+}
+
+impl Source {
+    fn library(&self) -> Result<AccessTokenCredentials, ReadError> {
+        let unusable = || denied("the Google credentials cannot be used");
+        let scopes = [self.scope.as_str()];
+        let credentials = match &self.google {
+            Google::Own => Builder::default().with_scopes(scopes).build_access_token_credentials(),
+            Google::ServiceAccount(json) => {
+                let key = serde_json::from_str(json.expose()).map_err(|_| unusable())?;
+                service_account::Builder::new(key)
+                    .with_access_specifier(AccessSpecifier::from_scopes(scopes))
+                    .build_access_token_credentials()
+            }
+        };
+        credentials.map_err(|_| unusable())
+    }
+}
+
+#[async_trait]
+impl Issuer for Source {
+    type Value = Secret;
+
+    async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
+        let library = self.library.get_or_try_init(|| async { self.library() }).await?;
+        let token = library.access_token().await.map_err(|_| denied("Google gives no token"))?;
+        // The library does not say how long it holds, and gives a token for a while before it ends.
+        Ok((Secret::new(token.token), ASKED_AGAIN))
+    }
+
+    fn late(&self, patience: Duration) -> ReadError {
+        let text = format!("Google gives no token within {patience:?}: check that its endpoint can be reached");
+        ReadError::new(ReadErrorKind::Timeout, text).of_connection()
     }
 }
 

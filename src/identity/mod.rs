@@ -11,4 +11,6 @@ mod cache;
 #[cfg(feature = "google")]
 pub mod google;
 #[cfg(feature = "http")]
+pub mod kept;
+#[cfg(feature = "http")]
 pub mod oauth;

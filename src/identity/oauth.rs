@@ -1,23 +1,34 @@
-//! Tokens of an OAuth 2.0 client: fetched by a client credentials grant (RFC 6749 §4.4), kept, and renewed in time.
+//! Tokens of an OAuth 2.0 client: fetched by a client credentials grant (RFC 6749 §4.4).
 //!
 //! Not for: what is done with a token, or which keys of a trigger name the client.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::Value;
-use tokio::time::Instant;
+use tokio::sync::OnceCell;
 
+use super::{
+    cache::Cache,
+    kept::{Issuer, Kept},
+};
 use crate::{
     error::{ReadError, ReadErrorKind},
+    limits,
     metadata::Secret,
-    net::http::{
-        self, Answer, Http, Method, Request, StatusCode, Url,
-        header::{CONTENT_TYPE, HeaderValue},
+    net::{
+        Reach,
+        http::{
+            self, Answer, Http, Method, Request, StatusCode, Url,
+            header::{CONTENT_TYPE, HeaderValue},
+        },
+        tls::Tls,
     },
 };
 
@@ -25,8 +36,6 @@ use crate::{
 const FETCH: Duration = Duration::from_secs(3);
 /// A token without a stated end is taken for so long; one that a server refuses is dropped anyway.
 const UNSTATED_LIFE: Duration = Duration::from_secs(3600);
-/// A token this close to its end (a tenth of its life if that is less) is replaced, KEDA's 10 s.
-const MARGIN: Duration = Duration::from_secs(10);
 
 /// A client that gets its tokens itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,34 +52,69 @@ pub struct OAuth {
     pub parameters: Vec<(String, Secret)>,
 }
 
+/// The tokens of one client: one for all who use the same, whichever backend they come from.
+pub struct Tokens(Kept<Grant>);
+
+/// Equal ones share their tokens: the endpoint is reached in the same way.
+type Key = (OAuth, Tls, Reach);
+
+static TOKENS: LazyLock<Cache<Key, Tokens>> = LazyLock::new(Cache::default);
+
+impl Tokens {
+    /// The tokens of this client, for as long as somebody holds them. `tls` and `reach` are for the way to its endpoint,
+    /// which a trigger names. Fetches nothing yet.
+    #[must_use]
+    pub fn of(oauth: &OAuth, tls: &Tls, reach: &Reach) -> Arc<Self> {
+        TOKENS.get((oauth.clone(), tls.clone(), reach.clone()), |(oauth, tls, reach)| {
+            Self(Kept::new(Grant {
+                oauth: oauth.clone(),
+                tls: tls.clone(),
+                reach: reach.clone(),
+                http: OnceCell::new(),
+                in_body: AtomicBool::new(false),
+            }))
+        })
+    }
+
+    /// A token that is good for a while yet: mostly the one at hand.
+    pub async fn get(&self) -> Result<Secret, ReadError> {
+        self.0.get().await
+    }
+
+    /// A token for a session that lasts as long as it does.
+    pub async fn fresh(&self) -> Result<Secret, ReadError> {
+        self.0.fresh().await
+    }
+
+    /// A server refuses the token at hand: the next asker gets another.
+    pub fn forget(&self) {
+        self.0.forget();
+    }
+}
+
 /// One client's way to a token.
-#[derive(Debug)]
-pub struct Grant {
+struct Grant {
     oauth: OAuth,
+    tls: Tls,
+    reach: Reach,
+    http: OnceCell<Http>,
     /// The endpoint wants the client's secret in the body, not as a Basic login.
     in_body: AtomicBool,
-}
-
-/// The tokens of one client.
-#[derive(Debug)]
-pub struct Tokens {
-    grant: Grant,
-    held: Mutex<Option<Token>>,
-    /// One fetch at a time. Holds the last failure and when its fetch began, for those who waited meanwhile.
-    fetch: tokio::sync::Mutex<Option<(Instant, ReadError)>>,
-}
-
-#[derive(Debug, Clone)]
-struct Token {
-    value: Secret,
-    unused_from: Instant,
 }
 
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
-    /// A number of seconds, which some servers write as a text.
-    expires_in: Option<Value>,
+    expires_in: Option<Seconds>,
+}
+
+/// A number of seconds, which some servers write as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(f64),
+    Text(String),
+    Other(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -78,63 +122,16 @@ struct Refused {
     error: String,
 }
 
-impl Tokens {
-    /// Fetches nothing yet.
-    #[must_use]
-    pub fn new(oauth: OAuth) -> Self {
-        Self { grant: Grant::new(oauth), held: Mutex::new(None), fetch: tokio::sync::Mutex::new(None) }
-    }
+#[async_trait]
+impl Issuer for Grant {
+    type Value = Secret;
 
-    /// A token that is good for a while yet: mostly the one at hand. However many ask, one fetch answers.
-    pub async fn get(&self, http: &Http) -> Result<Secret, ReadError> {
-        if let Some(token) = self.usable() {
-            return Ok(token);
-        }
-        let asked = Instant::now();
-        let mut last_failure = self.fetch.lock().await;
-        if let Some(token) = self.usable() {
-            return Ok(token);
-        }
-        if let Some((_, failure)) = last_failure.as_ref().filter(|(began, _)| *began >= asked) {
-            return Err(failure.clone());
-        }
-        let began = Instant::now();
-        match self.grant.ask(http).await {
-            Ok((value, life)) => {
-                *last_failure = None;
-                let unused_from = began + life - MARGIN.min(life / 10);
-                *self.held.lock() = Some(Token { value: value.clone(), unused_from });
-                Ok(value)
-            }
-            Err(failure) => {
-                *last_failure = Some((began, failure.clone()));
-                Err(failure)
-            }
-        }
-    }
-
-    /// A server refuses the token at hand: the next asker gets another.
-    pub fn forget(&self) {
-        *self.held.lock() = None;
-    }
-
-    fn usable(&self) -> Option<Secret> {
-        let held = self.held.lock();
-        held.as_ref().filter(|token| Instant::now() < token.unused_from).map(|token| token.value.clone())
-    }
-}
-
-impl Grant {
-    /// Asks for nothing yet.
-    #[must_use]
-    pub fn new(oauth: OAuth) -> Self {
-        Self { oauth, in_body: AtomicBool::new(false) }
-    }
-
-    /// A new token, and how long it holds.
-    ///
     /// The secret goes as a Basic login first, as the RFC prefers; in the body where that is refused.
-    pub async fn ask(&self, http: &Http) -> Result<(Secret, Duration), ReadError> {
+    async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
+        let connect = || async {
+            Ok::<_, ReadError>(Http::new(&self.tls, self.reach.clone()).await?.taking(limits::IDENTITY_BODY))
+        };
+        let http = self.http.get_or_try_init(connect).await?;
         let in_body = self.in_body.load(Ordering::Relaxed);
         let mut answer = http.send(self.form(in_body)?, FETCH).await.map_err(ReadError::of_connection)?;
         let refused = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
@@ -146,6 +143,19 @@ impl Grant {
             }
         }
         self.granted(&answer)
+    }
+
+    fn late(&self, patience: Duration) -> ReadError {
+        let place = self.place();
+        let text = format!("{place} gives no token within {patience:?}: check that the token endpoint can be reached");
+        ReadError::new(ReadErrorKind::Timeout, text).of_connection()
+    }
+}
+
+impl Grant {
+    /// The endpoint, for people.
+    fn place(&self) -> String {
+        Url::parse(&self.oauth.token_uri).map(|url| http::place(&url)).unwrap_or_default()
     }
 
     fn form(&self, in_body: bool) -> Result<Request, ReadError> {
@@ -172,13 +182,13 @@ impl Grant {
     }
 
     fn granted(&self, answer: &Answer) -> Result<(Secret, Duration), ReadError> {
-        let place = Url::parse(&self.oauth.token_uri).map(|url| http::place(&url)).unwrap_or_default();
+        let place = self.place();
         if !answer.status.is_success() {
             let Ok(Refused { error }) = serde_json::from_slice(&answer.body) else {
                 return Err(answer.refusal(&format!("the token endpoint at {place}")).of_connection());
             };
             // RFC 6749 §5.2: a word such as `invalid_client`. Anything else may be somebody's secret.
-            let word = error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let word = error.len() <= limits::OAUTH_ERROR && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let error = if word { error } else { "an error of its own".to_owned() };
             let text = format!(
                 "{place} gives no token to client `{}`: {error}: correct the client's id, secret and scopes",
@@ -192,12 +202,12 @@ impl Grant {
             return Err(ReadError::new(ReadErrorKind::BadReply, text).of_connection());
         };
         let seconds = expires_in.and_then(|stated| match stated {
-            Value::Number(seconds) => seconds.as_f64(),
-            Value::String(seconds) => seconds.parse().ok(),
-            _ => None,
+            Seconds::Number(seconds) => Some(seconds),
+            Seconds::Text(seconds) => seconds.parse().ok(),
+            Seconds::Other(_) => None,
         });
         let life = seconds.filter(|seconds| *seconds > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
-        Ok((Secret::new(access_token), life.unwrap_or(UNSTATED_LIFE).min(Duration::from_secs(7 * 86_400))))
+        Ok((Secret::new(access_token), life.unwrap_or(UNSTATED_LIFE)))
     }
 }
 

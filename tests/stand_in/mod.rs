@@ -1,31 +1,43 @@
-//! An HTTP server whose answers a test decides: for what no real server can be made to say.
+//! An HTTP server whose answers a test decides: for what no real server can be made to say. The only one for all tests.
 //!
 //! Not for: anything that a real broker says too.
 
 use std::{
-    collections::HashMap,
-    fmt,
+    fmt, fs,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub struct Call {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
     /// Names in lower case.
-    pub headers: HashMap<String, String>,
+    pub headers: Vec<(String, String)>,
     pub body: String,
+}
+
+impl Call {
+    /// The first header of this name, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
 }
 
 /// What to do with a request.
@@ -47,6 +59,11 @@ impl Reply {
     pub fn new(status: u16, body: impl Into<String>) -> Self {
         Self::Answer { status, headers: Vec::new(), body: body.into() }
     }
+
+    #[allow(dead_code, reason = "not every test target needs it")]
+    pub fn of_type(status: u16, kind: &str, body: impl Into<String>) -> Self {
+        Self::Answer { status, headers: vec![("content-type", kind.to_owned())], body: body.into() }
+    }
 }
 
 type Script = dyn Fn(&Call) -> Reply + Send + Sync;
@@ -63,12 +80,30 @@ struct Shared {
 /// Listens on a port of its own until dropped.
 pub struct StandIn {
     pub address: SocketAddr,
+    secure: bool,
     shared: Arc<Shared>,
     _server: JoinSet<()>,
 }
 
 impl StandIn {
     pub async fn new(script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(script, None).await
+    }
+
+    /// The same inside TLS, with a certificate that is good where [`StandIn::authority`] is trusted.
+    #[allow(dead_code, reason = "not every test target needs it")]
+    pub async fn secure(script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(script, Some(IDENTITY.acceptor.clone())).await
+    }
+
+    /// A file with the certificate of every secure one.
+    #[allow(dead_code, reason = "not every test target needs it")]
+    pub fn authority() -> &'static Path {
+        &IDENTITY.file
+    }
+
+    async fn listen(script: impl Fn(&Call) -> Reply + Send + Sync + 'static, tls: Option<TlsAcceptor>) -> Self {
+        let secure = tls.is_some();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script: Arc<Script> = Arc::new(script);
@@ -82,14 +117,26 @@ impl StandIn {
         server.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&ours)));
+                let (ours, tls) = (Arc::clone(&ours), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, ours).await,
+                        // Whoever does not trust it is gone.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, ours).await;
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { address, shared, _server: server }
+        Self { address, secure, shared, _server: server }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// From now on it answers so.
@@ -115,7 +162,27 @@ impl fmt::Debug for StandIn {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+/// One certificate for a whole run, in a file too.
+struct Identity {
+    acceptor: TlsAcceptor,
+    file: PathBuf,
+}
+
+static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let file = std::env::temp_dir().join(format!("plimsoll-stand-in-{}.pem", std::process::id()));
+    fs::write(&file, made.cert.pem()).unwrap();
+    Identity { acceptor: TlsAcceptor::from(Arc::new(config)), file }
+});
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let mut stream = BufReader::new(stream);
     while let Some(call) = hear(&mut stream).await {
         shared.calls.lock().push(call.clone());
@@ -135,14 +202,14 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.is_err() {
+        if stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
 }
 
 /// The next request; `None` when the client has gone.
-async fn hear(stream: &mut BufReader<TcpStream>) -> Option<Call> {
+async fn hear(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Call> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -152,12 +219,15 @@ async fn hear(stream: &mut BufReader<TcpStream>) -> Option<Call> {
             line => lines.push(line.to_owned()),
         }
     }
-    // The first is the request line.
-    let lines = lines.into_iter().skip(1);
+    let mut lines = lines.into_iter();
+    let first = lines.next()?;
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
     let split = |line: String| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    let headers: HashMap<_, _> = lines.filter_map(split).collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut call = Call { method, target, headers: lines.filter_map(split).collect(), body: String::new() };
+    let length = call.header("content-length").parse().unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Call { headers, body: String::from_utf8(body).unwrap() })
+    call.body = String::from_utf8(body).unwrap();
+    Some(call)
 }

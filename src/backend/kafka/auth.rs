@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     error::give_login,
-    identity::{aws::Credentials, oauth::OAuth},
+    identity::{
+        aws::{Credentials, read_region},
+        oauth::OAuth,
+    },
     metadata::{Reader, Secret},
     net::tls::Tls,
 };
@@ -163,7 +166,7 @@ impl Auth {
         if self.dialect == Dialect::Kafka {
             need_tls(keys);
         }
-        let region = keys.text(REGION).unwrap_or_default().to_owned();
+        let region = read_region(keys, REGION).unwrap_or_default();
         if region.is_empty() {
             keys.problem(REGION, format!("`{REGION}` is missing: an IAM login is signed for the cluster's region"));
         }

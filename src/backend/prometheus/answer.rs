@@ -3,17 +3,12 @@
 //! KEDA looks at `data.result[].value[1]` alone and takes everything without one for 0. Here `status`, `resultType`
 //! and `warnings` count too: only an answer that is truly empty is no number.
 
-use std::fmt;
+use serde::Deserialize;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
-};
-use serde_json::Value;
-
+use super::elements::{Element, Elements, Sample, Scalar, Warnings};
 use crate::{
-    error::{ReadError, ReadErrorKind},
-    net::http::{Answer, StatusCode},
+    error::{ReadError, ReadErrorKind, quoted},
+    net::http::{self, Answer},
 };
 
 /// What the query gave.
@@ -36,9 +31,6 @@ pub enum Number {
     NotFinite,
 }
 
-/// How much of the server's own explanation is shown.
-const LONGEST_EXPLANATION: usize = 300;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
@@ -46,7 +38,9 @@ struct Body {
     data: Option<Data>,
     error_type: Option<String>,
     error: Option<String>,
-    warnings: Option<Elements>,
+    warnings: Option<Warnings>,
+    /// VictoriaMetrics: some of its storage did not answer.
+    is_partial: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -56,21 +50,13 @@ struct Data {
     result: Option<Elements>,
 }
 
-/// A list of which only the head is kept, however long it is.
-#[derive(Default)]
-struct Elements {
-    count: usize,
-    first: Option<Value>,
-    second: Option<Value>,
-}
-
 /// Reads what `place` answered.
 pub fn read(place: &str, answer: &Answer) -> Result<Found, ReadError> {
     let body: Result<Body, _> = serde_json::from_slice(&answer.body);
     if !answer.status.is_success() {
         return Err(body
             .ok()
-            .and_then(|body| explained(place, answer.status, &body))
+            .and_then(|body| explained(place, answer, &body))
             .unwrap_or_else(|| answer.refusal(place)));
     }
     let Ok(body) = body else {
@@ -83,19 +69,19 @@ pub fn read(place: &str, answer: &Answer) -> Result<Found, ReadError> {
     };
     if body.status.as_deref().is_some_and(|status| status != "success") {
         let unexplained = || bad(format!("{place} says that the query failed, but not why"));
-        return Err(explained(place, answer.status, &body).unwrap_or_else(unexplained));
+        return Err(explained(place, answer, &body).unwrap_or_else(unexplained));
     }
     let Some(data) = body.data else {
         return Err(bad(format!("{place} answered without `data`: correct `serverAddress`")));
     };
-    let warned = body.warnings.is_some_and(|warnings| warnings.count > 0);
+    let warned = body.is_partial == Some(true) || body.warnings.is_some_and(|warnings| warnings.of_data > 0);
     Ok(Found { number: number(place, data)?, warned })
 }
 
 fn number(place: &str, data: Data) -> Result<Number, ReadError> {
     let result = data.result.unwrap_or_default();
     match data.result_type.as_deref() {
-        Some("scalar") => return sample(place, result.count, result.second.as_ref()),
+        Some("scalar") => return sample(place, result.count, result.second.as_ref().map(Element::scalar)),
         Some("vector") | None => {}
         Some("matrix") => {
             return Err(bad(format!(
@@ -107,37 +93,38 @@ fn number(place: &str, data: Data) -> Result<Number, ReadError> {
     }
     let series = match (result.count, result.first) {
         (0, _) => return Ok(Number::Empty),
-        (1, Some(series)) => series,
+        (1, Some(Element::Series(series))) => series,
+        (1, _) => {
+            return Err(bad(format!("{place} gave a series without a sample: correct `serverAddress`")));
+        }
         (count, _) => {
             return Err(bad(format!(
                 "{place} gave multiple series ({count}): make them one, for example with `sum(…)`"
             )));
         }
     };
-    if series.get("histogram").is_some() {
+    if series.histogram {
         return Err(bad(format!(
             "{place} gave a native histogram: take one number of it, for example with `histogram_count(…)`"
         )));
     }
-    if series.get("values").is_some() {
+    if series.values {
         return Err(bad(format!("{place} gave a range of samples: take one number of it")));
     }
-    match series.get("value") {
-        None | Some(Value::Null) if series.is_object() => Ok(Number::Empty),
-        Some(Value::Array(pair)) if pair.is_empty() => Ok(Number::Empty),
-        Some(Value::Array(pair)) => sample(place, pair.len(), pair.get(1)),
-        _ => Err(bad(format!("{place} gave a series without a sample: correct `serverAddress`"))),
+    match series.value {
+        None | Some(Sample::Not(Scalar::Null) | Sample::Pair { count: 0, .. }) => Ok(Number::Empty),
+        Some(Sample::Pair { count, second }) => sample(place, count, second.as_ref()),
+        Some(_) => Err(bad(format!("{place} gave a series without a sample: correct `serverAddress`"))),
     }
 }
 
 /// A sample is a time and a value, which is a text; some servers that are not Prometheus write a number.
-fn sample(place: &str, length: usize, value: Option<&Value>) -> Result<Number, ReadError> {
+fn sample(place: &str, length: usize, value: Option<&Scalar>) -> Result<Number, ReadError> {
     let text = match value {
         None => return Err(bad(format!("{place} gave a sample of {length} parts: it must be a time and a value"))),
-        Some(Value::Null) => return Ok(Number::Empty),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => text.clone(),
-        Some(_) => return Err(bad(format!("{place} gave a sample that is not a number"))),
+        Some(Scalar::Null) => return Ok(Number::Empty),
+        Some(Scalar::Text(text)) => text,
+        Some(Scalar::Other) => return Err(bad(format!("{place} gave a sample that is not a number"))),
     };
     let number: f64 = text.parse().map_err(|_| bad(format!("{place} gave a sample that is not a number")))?;
     // `1e999` reads as infinite, but nobody wrote infinity.
@@ -149,49 +136,29 @@ fn sample(place: &str, length: usize, value: Option<&Value>) -> Result<Number, R
 
 /// What went wrong with a query in the server's own words, where it has any. The words for kinds of failure are
 /// those of Prometheus' `web/api/v1`.
-fn explained(place: &str, status: StatusCode, body: &Body) -> Option<ReadError> {
-    let words = body.error.as_deref().filter(|words| !words.is_empty())?;
-    let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_EXPLANATION).collect();
-    match body.error_type.as_deref() {
+fn explained(place: &str, answer: &Answer, body: &Body) -> Option<ReadError> {
+    let words = quoted(body.error.as_deref()?);
+    if words.is_empty() {
+        return None;
+    }
+    let about_us = matches!(http::kind(answer.status), ReadErrorKind::Denied | ReadErrorKind::Throttled);
+    Some(match body.error_type.as_deref() {
+        _ if about_us => answer.refusal_saying(place, &words),
         Some("timeout" | "canceled") => {
             let text = format!("{place} gave up on the query: {words}: make it cheaper");
-            Some(ReadError::new(ReadErrorKind::Timeout, text).of_source())
+            ReadError::new(ReadErrorKind::Timeout, text).of_source()
         }
         Some("bad_data" | "execution") => {
-            Some(bad(format!("{place} refuses the query: {words}: correct `query` in the trigger")))
+            bad(format!("{place} refuses the query: {words}: correct `query` in the trigger"))
         }
         Some("unavailable" | "not_ready") => {
-            Some(ReadError::new(ReadErrorKind::Unreachable, format!("{place} is not ready: {words}")))
+            ReadError::new(ReadErrorKind::Unreachable, format!("{place} is not ready: {words}"))
         }
-        _ if status.is_success() => Some(bad(format!("{place} says that the query failed: {words}"))),
-        _ => None,
-    }
+        _ if answer.status.is_success() => bad(format!("{place} says that the query failed: {words}")),
+        _ => answer.refusal_saying(place, &words),
+    })
 }
 
 fn bad(text: String) -> ReadError {
     ReadError::new(ReadErrorKind::BadReply, text)
-}
-
-impl<'de> Deserialize<'de> for Elements {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Head;
-        impl<'de> Visitor<'de> for Head {
-            type Value = Elements;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements, A::Error> {
-                let first = list.next_element()?;
-                let second = list.next_element()?;
-                let mut count = usize::from(first.is_some()) + usize::from(second.is_some());
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Elements { count, first, second })
-            }
-        }
-        deserializer.deserialize_seq(Head)
-    }
 }

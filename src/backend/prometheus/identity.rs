@@ -13,6 +13,7 @@ use crate::{
         google::Google,
     },
     metadata::Reader,
+    net::{Cloud, Reach, http::Url, tls::Tls},
 };
 
 const POD_IDENTITY: &str = "podIdentity";
@@ -53,7 +54,7 @@ pub fn read(keys: &mut Reader<'_>, login: bool) -> Authorization {
 /// KEDA signs whenever it finds credentials. A region alone is a sign, too: the identity that came with it in a
 /// TriggerAuthentication does not reach us.
 fn aws(keys: &mut Reader<'_>, pod: Pod, login: bool) -> Authorization {
-    let region = keys.text(AWS_REGION).map(str::to_owned);
+    let region = aws::read_region(keys, AWS_REGION);
     keys.accept(&aws::CREDENTIAL_KEYS);
     let named = aws::CREDENTIAL_KEYS.iter().any(|key| keys.text(key).is_some());
     if login || (pod != Pod::Aws && !named && region.is_none()) {
@@ -102,10 +103,17 @@ fn azure(keys: &mut Reader<'_>, pod: Pod) -> Authorization {
         None | Some("azurepubliccloud") => "https://prometheus.monitor.azure.com/.default".to_owned(),
         Some("azureusgovernmentcloud") => "https://prometheus.monitor.azure.us/.default".to_owned(),
         Some("azurechinacloud") => "https://prometheus.monitor.azure.cn/.default".to_owned(),
-        Some("private") => resource.unwrap_or_else(|| {
-            keys.problem(RESOURCE, format!("`{RESOURCE}` is required with `{CLOUD}: Private`"));
-            String::new()
-        }),
+        Some("private") => {
+            let resource = resource.unwrap_or_default();
+            if !is_prometheus_scope(&resource) {
+                let text = format!(
+                    "`{RESOURCE}` must be `https://prometheus.monitor.` with the domain of the cloud and `/.default`: \
+                     this server shows its identity to no other service"
+                );
+                keys.problem(RESOURCE, text);
+            }
+            resource
+        }
         Some(_) => {
             let text = format!(
                 "`{CLOUD}` must be `AzurePublicCloud`, `AzureUSGovernmentCloud`, `AzureChinaCloud` or `Private`"
@@ -115,4 +123,25 @@ fn azure(keys: &mut Reader<'_>, pod: Pod) -> Authorization {
         }
     };
     Authorization::Azure(Azure { scope, client_id, tenant_id })
+}
+
+/// Whether a token for `scope` is good for managed Prometheus alone, whatever the cloud's domain.
+fn is_prometheus_scope(scope: &str) -> bool {
+    let domain = scope.strip_prefix("https://prometheus.monitor.").and_then(|rest| rest.strip_suffix("/.default"));
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    domain.is_some_and(|domain| domain.contains('.') && domain.split('.').all(label))
+}
+
+/// The server's own identity goes over verified TLS, or to whom the operator has named.
+pub fn check(keys: &mut Reader<'_>, key: &str, authorization: &Authorization, server: &Url, tls: &Tls, reach: &Reach) {
+    let (host, verified) = (server.host_str().unwrap_or_default(), server.scheme() == "https" && !tls.skip_verify);
+    let checked = match authorization {
+        Authorization::Aws { credentials, .. } => credentials.check(reach, host, verified),
+        Authorization::Google(Google::Own) => reach.check_identity(Cloud::Google, host, verified),
+        Authorization::Azure(_) => reach.check_identity(Cloud::Azure, host, verified),
+        _ => Ok(()),
+    };
+    if let Err(refusal) = checked {
+        keys.problem(key, format!("`{key}`: {refusal}"));
+    }
 }

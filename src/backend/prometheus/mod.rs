@@ -8,6 +8,7 @@ mod answer;
 mod auth;
 pub mod client;
 pub mod connection;
+mod elements;
 mod identity;
 mod query;
 mod spec;

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{auth, client::Question, connection::Connection};
+use super::{auth, client::Question, connection::Connection, identity};
 use crate::{
     error::SpecError,
     metadata::{Reader, Secret},
@@ -67,6 +67,9 @@ impl Spec {
         let (strict, ignore_nulls) = nulls(keys);
         let timeout = keys.timeout(TIMEOUT);
         let (auth, tls) = auth::read(keys, reach);
+        if let Some(server) = &server {
+            identity::check(keys, SERVER, &auth.authorization, server, &tls, reach);
+        }
         let idle = idle(keys);
         // Gone from KEDA, which says nothing about it and shows another tenant's series.
         if keys.text("cortexOrgID").is_some() {

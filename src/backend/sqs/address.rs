@@ -1,5 +1,7 @@
 //! Which queue is meant: KEDA's rules for `queueURL`, a URL or a bare name.
 
+use crate::net::http::Url;
+
 /// A queue as the trigger names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -11,32 +13,55 @@ pub struct Address {
     pub account: Option<String>,
 }
 
+/// A name as SQS takes it: 80 characters, and `.fifo`.
+const LONGEST_NAME: usize = 85;
+
 impl Address {
-    /// `None` for a URL whose path is not `/<account>/<name>`. What is no URL is a name, whatever it looks like.
+    /// `None` for a URL whose path is neither `/<account>/<name>` nor, as LocalStack has it,
+    /// `/queue/<region>/<account>/<name>`; and for a name that no queue can have. What is no URL is a name.
     pub fn parse(given: &str) -> Option<Self> {
         let Some(path) = path(given) else {
-            return Some(Self { given: given.to_owned(), name: given.to_owned(), account: None });
+            return is_name(given).then(|| Self { given: given.to_owned(), name: given.to_owned(), account: None });
         };
-        let mut segments = path.strip_prefix('/')?.split('/');
-        match (segments.next(), segments.next(), segments.next()) {
-            (Some(account), Some(name), None) if !name.is_empty() => {
-                Some(Self { given: given.to_owned(), name: name.to_owned(), account: Some(account.to_owned()) })
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        match segments.as_slice() {
+            [account, name] | ["queue", _, account, name] if is_name(name) => {
+                Some(Self { given: given.to_owned(), name: (*name).to_owned(), account: Some((*account).to_owned()) })
             }
             _ => None,
         }
     }
 
-    /// The region in the host name of a URL on AWS: `https://sqs.eu-west-1.amazonaws.com/…`, or the old
-    /// `https://eu-west-1.queue.amazonaws.com/…`.
+    /// The region that a URL names: `https://sqs.eu-west-1.amazonaws.com/…`, the old
+    /// `https://eu-west-1.queue.amazonaws.com/…`, or in one of LocalStack's ways.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
-        let host = self.given.split_once("://")?.1.split('/').next()?;
-        let labels: Vec<&str> = host.split('.').collect();
+        let mut parts = self.given.split_once("://")?.1.split('/');
+        let labels: Vec<&str> = parts.next()?.split('.').collect();
         match labels.as_slice() {
-            ["sqs" | "sqs-fips", region, "amazonaws" | "api", ..] | [region, "queue", "amazonaws", ..] => Some(region),
-            _ => None,
+            ["sqs" | "sqs-fips", region, "amazonaws" | "api" | "localhost", ..]
+            | [region, "queue", "amazonaws" | "localhost", ..] => Some(region),
+            _ => match (parts.next(), parts.next(), parts.count()) {
+                (Some("queue"), Some(region), 2) => Some(region),
+                _ => None,
+            },
         }
     }
+
+    /// Scheme, host and port of a URL that is not of AWS.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<String> {
+        let url = Url::parse(&self.given).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+        let host = url.host_str()?;
+        (!aws.iter().any(|domain| host.ends_with(domain))).then(|| url.origin().ascii_serialization())
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST_NAME
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// The path of a request URI: with a scheme, or beginning with `/`. `None` for anything else.

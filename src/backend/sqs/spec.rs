@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use super::{address::Address, connection::Connection, count::Attribute};
 use crate::{
     error::SpecError,
-    identity::aws::Credentials,
+    identity::aws::{Credentials, read_region},
     metadata::Reader,
     net::{Reach, http::Url},
     reading::Metric,
@@ -48,9 +48,11 @@ impl Spec {
         let target = target(keys);
         let activation = keys.int("activationQueueLength", 0);
         let attributes = attributes(keys);
-        let region = keys.required(REGION).to_owned();
+        keys.required(REGION);
+        let region = read_region(keys, REGION).unwrap_or_default();
         let endpoint = endpoint(keys, reach);
         let credentials = Credentials::read(keys);
+        own_identity(keys, &credentials, &region, endpoint.as_deref(), reach);
         let idle_every = idle(keys);
         if let Some(of_url) = queue.region().filter(|of_url| *of_url != region && endpoint.is_none()) {
             let text = format!("`{QUEUE}` is of region `{of_url}`, `{REGION}` is `{region}`: make them equal");
@@ -67,9 +69,12 @@ impl Spec {
 fn queue(keys: &mut Reader<'_>) -> Address {
     let given = keys.required(QUEUE);
     Address::parse(given).unwrap_or_else(|| {
-        let text =
-            format!("`{QUEUE}` must be a URL that ends in `/<account>/<queue>`, or the name of a queue: correct it");
-        keys.problem(QUEUE, text);
+        if !keys.has_problem(QUEUE) {
+            let text = format!(
+                "`{QUEUE}` must be a URL that ends in `/<account>/<queue>`, or the name of a queue: correct it"
+            );
+            keys.problem(QUEUE, text);
+        }
         Address { given: String::new(), name: String::new(), account: None }
     })
 }
@@ -101,6 +106,22 @@ fn endpoint(keys: &mut Reader<'_>, reach: &Reach) -> Option<String> {
         ),
     }
     Some(endpoint.to_owned())
+}
+
+/// The server's own identity goes to SQS itself, or to whom the operator has named.
+fn own_identity(keys: &mut Reader<'_>, credentials: &Credentials, region: &str, endpoint: Option<&str>, reach: &Reach) {
+    let (key, host, verified) = match endpoint.map(Url::parse) {
+        Some(Ok(url)) => (ENDPOINT, url.host_str().unwrap_or_default().to_owned(), url.scheme() == "https"),
+        Some(Err(_)) => return,
+        None if region.starts_with("cn-") => (REGION, format!("sqs.{region}.amazonaws.com.cn"), true),
+        None => (REGION, format!("sqs.{region}.amazonaws.com"), true),
+    };
+    if keys.has_problem(key) {
+        return;
+    }
+    if let Err(refusal) = credentials.check(reach, &host, verified) {
+        keys.problem(key, format!("`{key}`: {refusal}"));
+    }
 }
 
 fn idle(keys: &mut Reader<'_>) -> Duration {

@@ -27,9 +27,9 @@ use crate::{
 /// Where the SDK says nothing itself. It gives up earlier by its own timeouts.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// A client for the SDK that goes no further than `reach`.
-pub fn client(reach: Reach) -> Result<SharedHttpClient, ReadError> {
-    Ok(SharedHttpClient::new(Client(Http::of_system(reach)?)))
+/// A client for the SDK that goes no further than `reach` and takes replies of `most` bytes.
+pub fn client(reach: Reach, most: usize) -> Result<SharedHttpClient, ReadError> {
+    Ok(SharedHttpClient::new(Client(Http::of_system(reach)?.taking(most))))
 }
 
 /// What our client said, if a request of the SDK's failed for that.

@@ -11,10 +11,24 @@ use aws_sdk_sts::{
 };
 
 use super::{Credentials, connector::reason};
-use crate::error::{
-    ReadError,
-    ReadErrorKind::{self, BadReply, Denied, NotFound, Throttled, Timeout, Unreachable},
+use crate::{
+    error::{
+        ReadError,
+        ReadErrorKind::{self, BadReply, Denied, NotFound, Throttled, Timeout, Unreachable},
+    },
+    net::http::{self, StatusCode},
 };
+
+/// An error's code as it may be repeated: a word, as AWS's are; anything else is somebody's own.
+#[must_use]
+pub fn shown(code: Option<&str>) -> Option<&str> {
+    code.filter(|code| {
+        code.len() <= LONGEST_CODE && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    })
+}
+
+/// AWS's longest are some 60 characters.
+const LONGEST_CODE: usize = 80;
 
 /// The kind of an error that any AWS service answers with, by its code and HTTP status.
 #[must_use]
@@ -25,7 +39,7 @@ pub fn kind_of(code: &str, status: u16) -> ReadErrorKind {
     } else if is_any(&["NonExistent", "DoesNotExist", "NotFound"]) {
         NotFound
     } else if status >= 500 {
-        Unreachable
+        StatusCode::from_u16(status).map_or(Unreachable, http::kind)
     } else if status == 401 || status == 403 || is_any(DENIED) {
         Denied
     } else {
@@ -43,6 +57,7 @@ const DENIED: &[&str] = &[
     "InvalidClientTokenId",
     "InvalidIdentityToken",
     "InvalidSecurity",
+    "InvalidSignature",
     "MissingAuthenticationToken",
     "NotAuthorized",
     "OptInRequired",
@@ -85,7 +100,8 @@ pub fn refused(credentials: &Credentials, error: &CredentialsError) -> ReadError
         (
             Unreachable,
             format!(
-                "AWS credentials of {who} cannot be fetched: look at the server's log with `RUST_LOG=aws_config=debug`"
+                "AWS credentials of {who} cannot be fetched: give the server's service account a role (IRSA or EKS Pod \
+                 Identity), or the trigger `awsAccessKeyID` and `awsSecretAccessKey`"
             ),
         )
     });
@@ -132,7 +148,7 @@ fn sts<E: ProvideErrorMetadata>(who: &str, call: &str, error: &SdkError<E>) -> O
             (BadReply, format!("STS answers `{call}` for {who} with something else: check `AWS_ENDPOINT_URL_STS`"))
         }
         SdkError::ServiceError(refusal) => {
-            let code = refusal.err().code().unwrap_or("no code");
+            let code = shown(refusal.err().code()).unwrap_or("no code");
             let status = refusal.raw().status().as_u16();
             let kind = kind_of(code, status);
             let cure = match (kind, code) {

@@ -1,8 +1,7 @@
-//! The live credentials of one (credentials, region): loaded when first needed, shared by everybody with the same,
-//! renewed before they end.
+//! The live credentials of one (credentials, region), shared by everybody with the same: where they come from, and what
+//! the SDK makes of them.
 //!
-//! A renewal goes on beside the reads for as long as the old credentials hold, so STS may be away for a while.
-//! Not for: back-off, which the sampler keeps per connection.
+//! Not for: how they are kept and renewed (`identity::kept`).
 
 use std::{
     fmt,
@@ -10,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, SdkConfig,
     identity::IdentityCache,
@@ -23,34 +23,26 @@ use aws_credential_types::{
     Credentials as Keys,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
-use parking_lot::Mutex;
-use rand::RngExt;
-use tokio::{
-    sync::{OnceCell, oneshot},
-    time::{Instant, timeout},
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::OnceCell;
+
+use super::{Credentials, connector, explain};
+use crate::{
+    error::ReadError,
+    identity::{
+        cache::Cache,
+        kept::{Issuer, Kept},
+    },
+    limits,
+    net::Reach,
 };
 
-use super::connector;
-use super::{Credentials, explain};
-use crate::{error::ReadError, identity::cache::Cache, net::Reach, task};
-
-/// How long one asker waits for credentials: less than a read's deadline, so that the error says what was slow.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one load may take in all; it goes on without the asker.
-const LOAD: Duration = Duration::from_secs(12);
 /// Attempts of the SDK for one request, the first one included; more is for the sampler to decide.
 const ATTEMPTS: u32 = 2;
 const CONNECT: Duration = Duration::from_millis(1500);
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// Renewed when a fifth of the life is left, but no earlier than this before the end: where credentials come from a
-/// metadata service, asking earlier gives the same ones again.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
-/// Not used any more when this close to the end (a tenth of the life if that is less): the request must arrive.
-const UNUSED_BEFORE: Duration = Duration::from_secs(10);
 /// Credentials without an end, from a file say, are looked up again after this.
 const UNSTATED_LIFE: Duration = Duration::from_secs(900);
-/// Between two renewals that fail while the old credentials hold, with jitter.
-const RENEW_AGAIN: Duration = Duration::from_secs(10);
 const SESSION_NAME: &str = "plimsoll";
 const WEB_IDENTITY_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
@@ -59,20 +51,13 @@ type Key = (Credentials, String);
 static IDENTITIES: LazyLock<Cache<Key, Identity>> = LazyLock::new(Cache::default);
 
 /// Live credentials in one region.
-pub struct Identity {
+pub struct Identity(Kept<Source>);
+
+/// Where they come from.
+struct Source {
     credentials: Credentials,
     region: Region,
     provider: OnceCell<SharedCredentialsProvider>,
-    held: Mutex<Option<Held>>,
-    /// One load at a time. Holds the last failure and when its load began, for those who waited meanwhile.
-    load: tokio::sync::Mutex<Option<(Instant, ReadError)>>,
-}
-
-#[derive(Clone)]
-struct Held {
-    keys: Keys,
-    renew_at: Instant,
-    unused_from: Instant,
 }
 
 impl Identity {
@@ -80,66 +65,30 @@ impl Identity {
     /// holds it. Starts nothing.
     #[must_use]
     pub fn of(credentials: &Credentials, region: &str) -> Arc<Self> {
-        IDENTITIES.get((credentials.clone(), region.to_owned()), |(credentials, region)| Self {
-            credentials: credentials.clone(),
-            region: Region::new(region.clone()),
-            provider: OnceCell::new(),
-            held: Mutex::new(None),
-            load: tokio::sync::Mutex::new(None),
+        IDENTITIES.get((credentials.clone(), region.to_owned()), |(credentials, region)| {
+            let (credentials, region) = (credentials.clone(), Region::new(region.clone()));
+            Self(Kept::new(Source { credentials, region, provider: OnceCell::new() }))
         })
     }
 
     /// Credentials that are good for a while yet: mostly the ones at hand.
-    pub async fn credentials(self: &Arc<Self>) -> Result<Keys, ReadError> {
-        if let Credentials::Static { access_key_id, secret_access_key, session_token } = &self.credentials {
+    pub async fn credentials(&self) -> Result<Keys, ReadError> {
+        if let Credentials::Static { access_key_id, secret_access_key, session_token } = &self.0.credentials {
             let token = session_token.as_ref().map(|token| token.expose().to_owned());
             return Ok(Keys::new(access_key_id, secret_access_key.expose(), token, None, "trigger"));
         }
-        let asked = Instant::now();
-        let at_hand = {
-            let mut held = self.held.lock();
-            let usable = held.as_mut().filter(|held| asked < held.unused_from);
-            usable.map(|held| {
-                let due = asked >= held.renew_at;
-                if due {
-                    // Until this renewal has ended, others need not try.
-                    held.renew_at = asked + RENEW_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25));
-                }
-                (held.keys.clone(), due)
-            })
-        };
-        let identity = Arc::clone(self);
-        match at_hand {
-            Some((keys, false)) => Ok(keys),
-            Some((keys, true)) => {
-                task::detach(async move {
-                    identity.load(asked, true).await.ok();
-                });
-                Ok(keys)
-            }
-            None => {
-                let (reply, loaded) = oneshot::channel();
-                task::detach(async move {
-                    reply.send(identity.load(asked, false).await).ok();
-                });
-                let late = || Err(explain::late(&self.credentials, PATIENCE));
-                match timeout(PATIENCE, loaded).await {
-                    Ok(Ok(loaded)) => loaded,
-                    Ok(Err(_)) | Err(_) => late(),
-                }
-            }
-        }
+        self.0.get().await
     }
 
     /// The service refuses the credentials at hand: the next asker gets others.
     pub fn forget(&self) {
-        *self.held.lock() = None;
+        self.0.forget();
     }
 
-    /// For an AWS client that goes no further than `reach`: region, retries, timeouts, and these credentials. Costs no
+    /// For an AWS client that goes no further than `reach` and takes replies of `most` bytes: region, retries, timeouts, and these credentials. Costs no
     /// request.
-    pub async fn sdk_config(self: &Arc<Self>, reach: Reach) -> Result<SdkConfig, ReadError> {
-        let loader = loader(&self.region, reach)?
+    pub async fn sdk_config(self: &Arc<Self>, reach: Reach, most: usize) -> Result<SdkConfig, ReadError> {
+        let loader = loader(&self.0.region, connector::client(reach, most)?)
             .credentials_provider(self.provider())
             // We keep them ourselves, for every client alike.
             .identity_cache(IdentityCache::no_cache());
@@ -151,43 +100,31 @@ impl Identity {
     pub fn provider(self: &Arc<Self>) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Provider(Arc::clone(self)))
     }
+}
 
-    /// Loads new credentials, unless a load that began after `asked` has just ended.
-    async fn load(&self, asked: Instant, renewal: bool) -> Result<Keys, ReadError> {
-        let mut last_failure = self.load.lock().await;
-        if let Some(held) = self.held.lock().as_ref().filter(|held| !renewal && Instant::now() < held.unused_from) {
-            return Ok(held.keys.clone());
-        }
-        if let Some((_, failure)) = last_failure.as_ref().filter(|(began, _)| *began >= asked) {
-            return Err(failure.clone());
-        }
-        let began = Instant::now();
-        let loaded = timeout(LOAD, async {
-            let keys = self.sources().await?.provide_credentials().await;
-            keys.map_err(|error| explain::refused(&self.credentials, &error))
-        });
-        let loaded = match loaded.await {
-            Ok(loaded) => loaded,
-            Err(_) => Err(explain::late(&self.credentials, LOAD)),
-        };
-        match loaded {
-            Ok(keys) => {
-                *last_failure = None;
-                *self.held.lock() = Some(Held::new(keys.clone(), Instant::now()));
-                Ok(keys)
-            }
-            Err(failure) => {
-                *last_failure = Some((began, failure.clone()));
-                Err(failure)
-            }
-        }
+#[async_trait]
+impl Issuer for Source {
+    type Value = Keys;
+
+    async fn issue(&self) -> Result<(Keys, Duration), ReadError> {
+        let keys = self.provider().await?.provide_credentials().await;
+        let keys = keys.map_err(|error| explain::refused(&self.credentials, &error))?;
+        let left = |end: SystemTime| end.duration_since(SystemTime::now()).unwrap_or_default();
+        let life = keys.expiry().map_or(UNSTATED_LIFE, left);
+        Ok((keys, life))
     }
 
+    fn late(&self, patience: Duration) -> ReadError {
+        explain::late(&self.credentials, patience)
+    }
+}
+
+impl Source {
     /// All that is asked here is the server's operator's to name.
-    async fn sources(&self) -> Result<&SharedCredentialsProvider, ReadError> {
+    async fn provider(&self) -> Result<&SharedCredentialsProvider, ReadError> {
         self.provider
             .get_or_try_init(|| async {
-                let loader = loader(&self.region, Reach::of_operator())?;
+                let loader = loader(&self.region, connector::client(Reach::of_operator(), limits::IDENTITY_BODY)?);
                 let config = loader.identity_cache(IdentityCache::no_cache()).load().await;
                 let own = config.credentials_provider();
                 Ok(match (&self.credentials, own) {
@@ -204,7 +141,7 @@ impl Identity {
     }
 }
 
-fn loader(region: &Region, reach: Reach) -> Result<ConfigLoader, ReadError> {
+fn loader(region: &Region, client: SharedHttpClient) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ATTEMPT)
@@ -212,20 +149,11 @@ fn loader(region: &Region, reach: Reach) -> Result<ConfigLoader, ReadError> {
         .operation_timeout(ATTEMPT * ATTEMPTS + Duration::from_millis(400))
         .build();
     let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_millis(400));
-    Ok(aws_config::defaults(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
-        .http_client(connector::client(reach)?)
+        .http_client(client)
         .timeout_config(timeouts)
-        .retry_config(retry))
-}
-
-impl Held {
-    fn new(keys: Keys, now: Instant) -> Self {
-        let life = keys.expiry().map_or(UNSTATED_LIFE, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
-        let renew_at = now + life.saturating_sub(RENEW_BEFORE.min(life / 5));
-        let unused_from = now + life.saturating_sub(UNUSED_BEFORE.min(life / 10));
-        Self { keys, renew_at, unused_from }
-    }
+        .retry_config(retry)
 }
 
 /// A role, as KEDA assumes it: by the pod's web identity if the role trusts that, else by the server's own identity.
@@ -298,6 +226,6 @@ impl fmt::Debug for Provider {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.credentials.describe(), self.region)
+        write!(f, "{} in {}", self.0.credentials.describe(), self.0.region)
     }
 }

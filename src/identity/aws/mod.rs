@@ -11,10 +11,13 @@ mod identity;
 mod tests;
 
 pub use connector::reason;
-pub use explain::kind_of;
+pub use explain::{kind_of, shown};
 pub use identity::Identity;
 
-use crate::metadata::{Reader, Secret};
+use crate::{
+    metadata::{Reader, Secret},
+    net::{Cloud, Reach, Refusal},
+};
 
 const OWNER: &str = "identityOwner";
 const ROLE: &str = "awsRoleArn";
@@ -48,6 +51,28 @@ pub enum Credentials {
         /// The session token of temporary credentials.
         session_token: Option<Secret>,
     },
+}
+
+/// The region that `key` names, if it is one by its form: it becomes part of host names.
+pub fn read_region(keys: &mut Reader<'_>, key: &'static str) -> Option<String> {
+    let region = keys.text(key)?;
+    let parts: Vec<&str> = region.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let is_region = match parts.as_slice() {
+        [places @ .., number] => {
+            places.len() >= 2
+                && places.iter().all(letters)
+                && matches!(number.len(), 1 | 2)
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        [] => false,
+    };
+    // Whoever speaks AWS's protocols elsewhere may name regions otherwise, as long as it is one word.
+    let is_word = region.len() <= 32 && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !is_region && !is_word {
+        keys.problem(key, format!("`{key}` must be the code of a region, such as `eu-west-1`, not its name"));
+    }
+    Some(region.to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -97,6 +122,15 @@ impl Credentials {
             return Self::DefaultChain;
         };
         Self::Static { access_key_id, secret_access_key, session_token }
+    }
+
+    /// Whether `host` may be shown requests that these sign; `verified` is TLS with a verified certificate. An access key
+    /// that the trigger gives is the trigger's to show; all else comes from the server's own identity.
+    pub fn check(&self, reach: &Reach, host: &str, verified: bool) -> Result<(), Refusal> {
+        match self {
+            Self::Static { .. } => Ok(()),
+            Self::DefaultChain | Self::AssumeRole { .. } => reach.check_identity(Cloud::Aws, host, verified),
+        }
     }
 
     /// For people: whose rights, without a secret.

@@ -90,7 +90,8 @@ fn equal_credentials_of_one_region_are_one_identity() {
 async fn debug_text_shows_no_secret_and_an_access_key_needs_no_request() {
     let credentials = key("AKIA", "hunter2", Some("hunter2"));
     let identity = Identity::of(&credentials, "eu-west-1");
-    let (provider, config) = (identity.provider(), identity.sdk_config(Reach::open()).await.expect("a client"));
+    let (provider, config) =
+        (identity.provider(), identity.sdk_config(Reach::open(), 1 << 10).await.expect("a client"));
     let shown = format!("{credentials:?} {identity:?} {provider:?} {config:?} {}", credentials.describe());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(identity.credentials().await.expect("a key").secret_access_key(), "hunter2");

@@ -38,20 +38,28 @@ impl Answer {
     /// The error that an unwelcome status is, for a backend that knows nothing better. `place` answered it.
     #[must_use]
     pub fn refusal(&self, place: &str) -> ReadError {
-        let status = self.status;
-        let text = match status {
+        self.refusal_saying(place, "")
+    }
+
+    /// The same with the server's own `words`, which are [`quoted`](crate::error::quoted).
+    #[must_use]
+    pub fn refusal_saying(&self, place: &str, words: &str) -> ReadError {
+        let status = if words.is_empty() { self.status.to_string() } else { format!("{}, {words}", self.status) };
+        let text = match self.status {
             StatusCode::UNAUTHORIZED => format!("{place} answered {status}: correct the credentials in the trigger"),
             StatusCode::FORBIDDEN => format!("{place} answered {status}: grant the right to read to this user"),
             StatusCode::NOT_FOUND => format!("{place} answered {status}: correct the address in the trigger"),
             StatusCode::TOO_MANY_REQUESTS => format!("{place} answered {status}: ask less often, or raise its limits"),
-            _ if status.is_redirection() => match self.redirected_to() {
+            other if other.is_redirection() => match self.redirected_to() {
                 Some(other) => format!("{place} answered {status} and points to {other}: use that address"),
                 None => format!("{place} answered {status}: correct the address in the trigger"),
             },
-            _ if status.is_server_error() => format!("{place} answered {status}: see its log"),
+            other if other.is_server_error() => format!("{place} answered {status}: see its log"),
             _ => format!("{place} answered {status}"),
         };
-        ReadError::new(kind(status), text)
+        let error = ReadError::new(kind(self.status), text);
+        // A server that stumbles over one request may answer the others.
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR { error.of_source() } else { error }
     }
 
     /// The server that a redirect points to; never its path or query, which may hold a token.

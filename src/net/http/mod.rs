@@ -49,7 +49,11 @@ const MOST_REDIRECTS: usize = 10;
 
 /// A pool of connections with one TLS configuration, within the reach of whoever asks.
 #[derive(Clone)]
-pub struct Http(Arc<Parts>);
+pub struct Http {
+    parts: Arc<Parts>,
+    /// The largest body that is read.
+    most: usize,
+}
 
 struct Parts {
     client: Client<Connector, Full<bytes::Bytes>>,
@@ -75,7 +79,13 @@ impl Http {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector.clone());
-        Self(Arc::new(Parts { client, connector }))
+        Self { parts: Arc::new(Parts { client, connector }), most: limits::HTTP_BODY }
+    }
+
+    /// The same, for answers of `most` bytes.
+    #[must_use]
+    pub fn taking(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// Sends `request` and reads the whole answer, both within `deadline`. Redirects on the same server are followed.
@@ -111,7 +121,7 @@ impl Http {
     }
 
     async fn exchange(&self, request: &Request, place: &str) -> Result<Answer, ReadError> {
-        let client_certificate = self.0.connector.client_certificate;
+        let client_certificate = self.parts.connector.client_certificate;
         let session = Session { place, client_certificate, without_tls: "use `http`, or give its TLS port" };
         let broken = |error: &(dyn Error + 'static)| {
             if let Some(error) = session.failed_by(error) {
@@ -120,7 +130,7 @@ impl Http {
             let text = format!("the connection to {place} broke: {}", innermost(error));
             ReadError::new(ReadErrorKind::Unreachable, text)
         };
-        let response = self.0.client.request(self.written(request, place)?).await;
+        let response = self.parts.client.request(self.written(request, place)?).await;
         let response = response.map_err(|error| match session.failed_by(&error) {
             Some(error) => error,
             None => refused(place, &error).unwrap_or_else(|| broken(&error)),
@@ -128,17 +138,18 @@ impl Http {
         let (head, mut pieces) = response.into_parts();
         let too_large = || {
             Limit::Reply.crossed();
-            let text = format!("{place} answered with more than {} MiB: ask for less", limits::HTTP_BODY >> 20);
+            let size = if self.most < 1 << 20 { (self.most >> 10, "KiB") } else { (self.most >> 20, "MiB") };
+            let text = format!("{place} answered with more than {} {}: ask for less", size.0, size.1);
             ReadError::new(ReadErrorKind::BadReply, text)
         };
         let stated = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if stated.is_some_and(|stated| stated > limits::HTTP_BODY) {
+        if stated.is_some_and(|stated| stated > self.most) {
             return Err(too_large());
         }
         let (mut body, mut held) = (Vec::new(), ReplyBytes::default());
         while let Some(frame) = pieces.frame().await {
             let Ok(piece) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-            if body.len() + piece.len() > limits::HTTP_BODY {
+            if body.len() + piece.len() > self.most {
                 return Err(too_large());
             }
             held.grow(piece.len())?;
@@ -153,7 +164,7 @@ impl Http {
             ReadError::new(ReadErrorKind::BadReply, text).of_source()
         };
         let uri: Uri = request.url.as_str().parse().map_err(|_| unwritable())?;
-        let proxy = self.0.connector.proxy(&uri).filter(|_| request.url.scheme() == "http");
+        let proxy = self.parts.connector.proxy(&uri).filter(|_| request.url.scheme() == "http");
         let mut written = ::http::Request::new(Full::from(request.body.clone()));
         *written.method_mut() = request.method.clone();
         *written.uri_mut() = uri;

@@ -2,56 +2,17 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
 use parking_lot::Mutex;
 use plimsoll::error::ReadErrorKind::{BadReply, Denied, Throttled};
-use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::fixtures::{read, source};
-
-/// What a request was.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub method: Method,
-    pub uri: Uri,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Asked {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-type Answers = VecDeque<(u16, &'static str, String)>;
+use crate::stand_in::{self, Call, Reply};
 
 /// Answers what was told, in that order; then, and from the start, with the number 5.
 pub struct StandIn {
     pub address: String,
-    told: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    serving: JoinHandle<()>,
-}
-
-type Shared = (Arc<Mutex<Answers>>, Arc<Mutex<Vec<Asked>>>);
-
-async fn handle(
-    State((told, asked)): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    asked.lock().push(Asked { method, uri, headers, body: String::from_utf8(body.to_vec()).unwrap() });
-    let (status, kind, body) = told.lock().pop_front().unwrap_or((200, "application/json", vector("5")));
-    (StatusCode::from_u16(status).unwrap(), [(CONTENT_TYPE, kind)], body).into_response()
+    told: Arc<Mutex<VecDeque<Reply>>>,
+    server: stand_in::StandIn,
 }
 
 pub fn vector(value: &str) -> String {
@@ -62,34 +23,26 @@ pub fn vector(value: &str) -> String {
 
 impl StandIn {
     pub async fn new() -> Self {
-        let shared = Shared::default();
-        let app = Router::new().fallback(handle).with_state(shared.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        #[expect(clippy::disallowed_methods, reason = "aborted below")]
-        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, told: shared.0, asked: shared.1, serving }
+        let told = Arc::<Mutex<VecDeque<Reply>>>::default();
+        let next = Arc::clone(&told);
+        let five = || Reply::of_type(200, "application/json", vector("5"));
+        let server = stand_in::StandIn::new(move |_| next.lock().pop_front().unwrap_or_else(five)).await;
+        Self { address: server.url(), told, server }
     }
 
-    pub fn tell(&self, status: u16, kind: &'static str, body: impl Into<String>) {
-        self.told.lock().push_back((status, kind, body.into()));
+    pub fn tell(&self, status: u16, kind: &str, body: impl Into<String>) {
+        self.told.lock().push_back(Reply::of_type(status, kind, body));
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().clone()
+    pub fn asked(&self) -> Vec<Call> {
+        self.server.calls()
     }
 
     /// The only request.
-    pub fn only(&self) -> Asked {
+    pub fn only(&self) -> Call {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "{asked:?}");
         asked[0].clone()
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 
@@ -103,10 +56,10 @@ async fn thanos_and_mimir_get_their_headers_and_parameters() {
     ];
     assert_eq!(read(&format!("{}/prometheus", server.address), "up == 1", &more).await.unwrap().value, 5.0);
     let asked = server.only();
-    assert_eq!(asked.method, Method::GET);
+    assert_eq!(asked.method, "GET");
     assert_eq!((asked.header("x-scope-orgid"), asked.header("x-other")), ("team-a|team-b", "1"));
     assert_eq!(asked.header("user-agent"), concat!("plimsoll/", env!("CARGO_PKG_VERSION")));
-    let uri = asked.uri.to_string();
+    let uri = &asked.target;
     assert!(uri.starts_with("/prometheus/api/v1/query?query=up%20%3D%3D%201&time=20"), "{uri}");
     assert!(uri.ends_with("Z&namespace=shop%20%26%20co&dedup=true&partial_response=false"), "{uri}");
 }
@@ -129,11 +82,11 @@ async fn each_mode_sends_what_it_should() {
         read(&server.address, "up", more).await.unwrap();
         let asked = server.only();
         assert_eq!(asked.header(header), expected);
-        assert_eq!(asked.headers.get_all(header).iter().count(), 1);
+        assert_eq!(asked.headers.iter().filter(|(name, _)| name == header).count(), 1);
     }
     let server = StandIn::new().await;
     read(&server.address, "up", &[("authModes", "apiKey"), ("apiKey", "k y"), ("method", "query")]).await.unwrap();
-    assert!(server.only().uri.to_string().ends_with("&api_key=k%20y"));
+    assert!(server.only().target.ends_with("&api_key=k%20y"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +96,7 @@ async fn a_url_that_is_too_long_is_asked_again_by_post() {
     assert_eq!(read(&server.address, "up", &[("queryParameters", "a=b c")]).await.unwrap().value, 5.0);
     let asked = server.asked();
     assert_eq!(asked.len(), 2);
-    assert_eq!((&asked[1].method, asked[1].uri.to_string()), (&Method::POST, "/api/v1/query".to_owned()));
+    assert_eq!((asked[1].method.as_str(), asked[1].target.as_str()), ("POST", "/api/v1/query"));
     assert_eq!(asked[1].header("content-type"), "application/x-www-form-urlencoded");
     assert!(asked[1].body.starts_with("query=up&time=20") && asked[1].body.ends_with("&a=b%20c"), "{}", asked[1].body);
 }
@@ -238,9 +191,9 @@ async fn what_arrives_is_what_was_signed_for_amazon() {
             .build()
             .unwrap()
             .into();
-        let uri = format!("http://{}{}", asked.header("host"), asked.uri);
+        let uri = format!("http://{}{}", asked.header("host"), asked.target);
         let mut headers = vec![("host", asked.header("host"))];
-        if asked.method == Method::POST {
+        if asked.method == "POST" {
             headers.push(("content-type", asked.header("content-type")));
         }
         let body = SignableBody::Bytes(asked.body.as_bytes());
@@ -281,7 +234,7 @@ async fn a_google_service_account_signs_a_token_of_its_own() {
     let claims = claims_of(claims);
     assert_eq!(claims["iss"], "scaler@project.iam.gserviceaccount.com");
     assert_eq!(claims["scope"], "https://www.googleapis.com/auth/monitoring.read");
-    assert_eq!(asked[0].uri.path(), "/v1/projects/project/location/global/prometheus/api/v1/query");
+    assert_eq!(asked[0].target.split('?').next(), Some("/v1/projects/project/location/global/prometheus/api/v1/query"));
 }
 
 /// The JSON inside a part of a JWT.
@@ -304,7 +257,7 @@ fn claims_of(part: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_azure_identity_that_the_pod_does_not_have_is_denied_with_the_cure() {
     let server = StandIn::new().await;
-    let error = read(&server.address, "up", &[("podIdentity", "azure-workload")]).await.unwrap_err();
+    let error = read("https://p.example", "up", &[("podIdentity", "azure-workload")]).await.unwrap_err();
     assert_eq!((error.kind, error.whole_connection), (Denied, true));
     assert!(error.to_string().contains("AZURE_FEDERATED_TOKEN_FILE"), "{error}");
     assert!(server.asked().is_empty());
@@ -321,7 +274,7 @@ async fn odd_answers_are_errors_that_say_what_they_are() {
     for (status, kind, body, expected, words) in [
         (200, html, "<html>Sign in</html>", BadReply, "a web page: a proxy or a login stands before it"),
         (403, html, "<html>No</html>", Denied, "403 Forbidden"),
-        (429, json, r#"{"status":"error","error":"too many"}"#, Throttled, "429 Too Many Requests"),
+        (429, json, r#"{"status":"error","error":"too many"}"#, Throttled, "429 Too Many Requests, too many"),
         (200, json, empty, BadReply, "a warning that some may be missing"),
         (200, json, histogram, BadReply, "native histogram"),
         (200, json, r#"{"status":"error","errorType":"bad_data","error":"x"}"#, BadReply, "refuses the query: x"),
@@ -331,4 +284,60 @@ async fn odd_answers_are_errors_that_say_what_they_are() {
         assert_eq!(error.kind, expected, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_that_nobody_waits_for_hold_no_slot() {
+    let server = stand_in::StandIn::new(|call| match call.target.contains("slow") {
+        true => Reply::Silence,
+        false => Reply::new(200, vector("5")),
+    })
+    .await;
+    // As many as may be under way, each given up by its asker long before its own timeout.
+    let slow: Vec<_> = (0..16).map(|n| source(&server.url(), &format!("slow{n}"), &[("timeout", "60s")])).collect();
+    let given_up = futures::future::join_all(slow.iter().map(|source| source.read()));
+    tokio::time::timeout(std::time::Duration::from_millis(500), given_up).await.unwrap_err();
+    assert_eq!(server.calls().len(), 16);
+    assert_eq!(read(&server.url(), "quick", &[]).await.unwrap().value, 5.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_lives_a_millisecond_is_no_loop_of_requests() {
+    let (server, login) = (StandIn::new().await, StandIn::new().await);
+    for _ in 0..10_000 {
+        login.tell(200, "application/json", r#"{"access_token":"brief","expires_in":0.001}"#);
+    }
+    let token_uri = format!("{}/token", login.address);
+    let more = [("authModes", "oauth"), ("oauthTokenURI", token_uri.as_str()), ("clientID", "me")];
+    let source = source(&server.address, "up", &more);
+    let began = tokio::time::Instant::now();
+    while began.elapsed().as_secs() < 6 {
+        source.read().await.unwrap();
+    }
+    assert!((1..=10).contains(&login.asked().len()), "{} requests for tokens in 6 s", login.asked().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_whose_words_never_end_is_cut() {
+    let (server, login) = (StandIn::new().await, StandIn::new().await);
+    let token_uri = format!("{}/token", login.address);
+    let more = [("authModes", "oauth"), ("oauthTokenURI", token_uri.as_str()), ("clientID", "me")];
+    let long = "word_".repeat(5_000);
+    for (status, body) in [
+        (400, format!(r#"{{"error":"{long}"}}"#)),
+        (200, format!(r#"{{"access_token":{}"#, "[".repeat(30_000))),
+        (200, "x".repeat(100_000)),
+        (200, format!(r#"{{"access_token":"a\\nb{long}","expires_in":1}}"#)),
+    ] {
+        for _ in 0..2 {
+            login.tell(status, "application/json", body.clone());
+        }
+        // Another client each time: a failure is remembered for a second.
+        let client = format!("me{}", body.len());
+        let more = [more[0], more[1], ("clientID", client.as_str())];
+        let error = read(&server.address, "up", &more).await.unwrap_err();
+        assert!(error.to_string().len() < 300 && !error.to_string().contains("word_"), "{error}");
+        login.told.lock().clear();
+    }
+    assert!(server.asked().is_empty());
 }

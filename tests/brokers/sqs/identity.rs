@@ -50,9 +50,37 @@ fn server(variables: &[(&str, &str)]) -> Process {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        // Who sees the server's own identity must be known to it.
+        ("SSL_CERT_FILE", StandIn::authority().to_str().unwrap()),
     ];
     environment.extend_from_slice(variables);
     Process::start_in(&[], &environment)
+}
+
+/// An STS that issues keys of this life, named `what`.
+async fn sts(keys: &Arc<Keys>, what: &'static str, life: Duration) -> StandIn {
+    let issued = Arc::clone(keys);
+    StandIn::new(move |call| issued.issue(what, life).by_sts(field(call, "Action"))).await
+}
+
+/// A server with an access key of its own, which asks `sts`.
+fn server_with_a_key(sts: &StandIn) -> Process {
+    let url = sts.url();
+    server(&[
+        ("AWS_ENDPOINT_URL_STS", url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "OWN"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ])
+}
+
+/// A server with the web identity of its pod, which asks `sts`.
+fn server_in_a_pod(sts: &StandIn, file: &TokenFile) -> Process {
+    let url = sts.url();
+    server(&[
+        ("AWS_ENDPOINT_URL_STS", url.as_str()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.path()),
+        ("AWS_ROLE_ARN", OWN_ROLE),
+    ])
 }
 
 /// KEDA with a trigger on `queue`.
@@ -104,12 +132,8 @@ async fn web_identity_is_renewed_from_the_token_file_without_a_failed_look() {
         issued.issue(field(call, "WebIdentityToken"), Duration::from_secs(4)).by_sts(field(call, "Action"))
     })
     .await;
-    let (file, sts_url) = (TokenFile::new("jwt1"), sts.url());
-    let server = server(&[
-        ("AWS_ENDPOINT_URL_STS", &sts_url),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.path()),
-        ("AWS_ROLE_ARN", OWN_ROLE),
-    ]);
+    let file = TokenFile::new("jwt1");
+    let server = server_in_a_pod(&sts, &file);
     let mut keda = keda(&server, &queue, &[]);
     counts_one(&keda.poll().await.unwrap());
     file.write("jwt2");
@@ -125,15 +149,9 @@ async fn web_identity_is_renewed_from_the_token_file_without_a_failed_look() {
 #[tokio::test]
 async fn while_sts_is_away_the_credentials_at_hand_serve() {
     let keys = Arc::new(Keys::default());
-    let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
-    let sts =
-        StandIn::new(move |call| issued.issue("key", Duration::from_secs(10)).by_sts(field(call, "Action"))).await;
-    let (file, sts_url) = (TokenFile::new("jwt"), sts.url());
-    let server = server(&[
-        ("AWS_ENDPOINT_URL_STS", &sts_url),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.path()),
-        ("AWS_ROLE_ARN", OWN_ROLE),
-    ]);
+    let (queue, sts) = (queue_for(&keys).await, sts(&keys, "key", Duration::from_secs(10)).await);
+    let file = TokenFile::new("jwt");
+    let server = server_in_a_pod(&sts, &file);
     let mut keda = keda(&server, &queue, &[]);
     counts_one(&keda.poll().await.unwrap());
     sts.now(|_| refusal(503, "ServiceUnavailable"));
@@ -155,15 +173,8 @@ async fn while_sts_is_away_the_credentials_at_hand_serve() {
 #[tokio::test]
 async fn a_session_that_was_revoked_is_replaced_at_the_next_look() {
     let keys = Arc::new(Keys::default());
-    let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
-    let life = Duration::from_secs(3600);
-    let sts = StandIn::new(move |call| issued.issue("role", life).by_sts(field(call, "Action"))).await;
-    let sts_url = sts.url();
-    let server = server(&[
-        ("AWS_ENDPOINT_URL_STS", &sts_url),
-        ("AWS_ACCESS_KEY_ID", "OWN"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-    ]);
+    let (queue, sts) = (queue_for(&keys).await, sts(&keys, "role", Duration::from_secs(3600)).await);
+    let server = server_with_a_key(&sts);
     let mut keda = keda(&server, &queue, &[("awsRoleArn", TARGET_ROLE)]);
     counts_one(&keda.poll().await.unwrap());
     keys.revoke();
@@ -182,15 +193,8 @@ async fn a_session_that_was_revoked_is_replaced_at_the_next_look() {
 #[tokio::test]
 async fn a_role_is_assumed_by_the_servers_own_key_with_the_external_id() {
     let keys = Arc::new(Keys::default());
-    let (queue, issued) = (queue_for(&keys).await, Arc::clone(&keys));
-    let sts =
-        StandIn::new(move |call| issued.issue("role", Duration::from_secs(3600)).by_sts(field(call, "Action"))).await;
-    let sts_url = sts.url();
-    let server = server(&[
-        ("AWS_ENDPOINT_URL_STS", &sts_url),
-        ("AWS_ACCESS_KEY_ID", "OWN"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-    ]);
+    let (queue, sts) = (queue_for(&keys).await, sts(&keys, "role", Duration::from_secs(3600)).await);
+    let server = server_with_a_key(&sts);
     let role = [("awsRoleArn", TARGET_ROLE), ("awsExternalID", "ext-7")];
     counts_one(&keda(&server, &queue, &role).poll().await.unwrap());
     // Another trigger with the same role costs no second session.
@@ -216,12 +220,8 @@ async fn a_role_that_trusts_the_pod_is_taken_by_web_identity_and_one_that_trusts
         }
     })
     .await;
-    let (file, sts_url) = (TokenFile::new("jwt"), sts.url());
-    let server = server(&[
-        ("AWS_ENDPOINT_URL_STS", &sts_url),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.path()),
-        ("AWS_ROLE_ARN", OWN_ROLE),
-    ]);
+    let file = TokenFile::new("jwt");
+    let server = server_in_a_pod(&sts, &file);
     counts_one(&keda(&server, &queue, &[("awsRoleArn", "arn:aws:iam::1:role/trusting")]).poll().await.unwrap());
     counts_one(&keda(&server, &queue, &[("awsRoleArn", TARGET_ROLE)]).poll().await.unwrap());
     assert_eq!(signers(&queue), ["trusting-0", "target-2"]);
@@ -246,7 +246,7 @@ async fn eks_pod_identity_is_asked_with_the_pods_token() {
     counts_one(&keda.poll().await.unwrap());
     file.write("jwt2");
     poll_until(&mut keda, || signers(&queue).len() >= 2).await;
-    let tokens: Vec<_> = agent.calls().iter().map(|call| call.headers["authorization"].clone()).collect();
+    let tokens: Vec<_> = agent.calls().iter().map(|call| call.header("authorization").to_owned()).collect();
     assert_eq!(tokens[..2], ["jwt1", "jwt2"]);
 }
 
@@ -257,7 +257,7 @@ async fn credentials_that_cannot_be_had_are_a_failed_precondition_that_says_what
         assert_eq!(status.code(), code, "{status:?}");
         assert!(status.message().contains(text), "{status:?}");
     }
-    let queue = StandIn::new(|_| Reply::Silence).await;
+    let queue = StandIn::secure(|_| Reply::Silence).await;
     let nobody = server(&[]);
     let status = keda(&nobody, &queue, &[]).poll().await.unwrap_err();
     held(
@@ -267,13 +267,7 @@ async fn credentials_that_cannot_be_had_are_a_failed_precondition_that_says_what
     );
 
     let sts = StandIn::new(|_| refusal(403, "AccessDenied")).await;
-    let sts_url = sts.url();
-    let own = [
-        ("AWS_ENDPOINT_URL_STS", sts_url.as_str()),
-        ("AWS_ACCESS_KEY_ID", "OWN"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-    ];
-    let denied = server(&own);
+    let denied = server_with_a_key(&sts);
     let status = keda(&denied, &queue, &[("awsRoleArn", TARGET_ROLE)]).poll().await.unwrap_err();
     held(&status, Code::FailedPrecondition, "STS refuses `AssumeRole` for role");
     held(&status, Code::FailedPrecondition, "with `AccessDenied`: let the role's trust policy name");
@@ -286,4 +280,38 @@ async fn credentials_that_cannot_be_had_are_a_failed_precondition_that_says_what
     let no_file = server(&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent"), ("AWS_ROLE_ARN", OWN_ROLE)]);
     let status = keda(&no_file, &queue, &[]).poll().await.unwrap_err();
     held(&status, Code::FailedPrecondition, "the token file for the server's own AWS identity cannot be read");
+}
+
+#[tokio::test]
+async fn keys_that_end_at_once_are_no_loop_of_requests_and_neither_are_replies_without_end() {
+    let keys = Arc::new(Keys::default());
+    let (queue, sts) = (queue_for(&keys).await, sts(&keys, "brief", Duration::from_millis(1)).await);
+    let server = server_with_a_key(&sts);
+    let mut keda = keda(&server, &queue, &[("awsRoleArn", TARGET_ROLE)]);
+    let end = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < end {
+        keda.poll().await.ok();
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!((1..=12).contains(&sts.calls().len()), "{} requests for keys in 6 s", sts.calls().len());
+
+    for hostile in [Reply::new(200, "x".repeat(1 << 20)), refusal(400, &"word".repeat(10_000))] {
+        let sts = StandIn::new(move |_| hostile.clone()).await;
+        let server = server_with_a_key(&sts);
+        let status = self::keda(&server, &queue, &[("awsRoleArn", TARGET_ROLE)]).poll().await.unwrap_err();
+        assert!(status.message().len() < 300, "{status:?}");
+        assert!(!server.log().contains("xxxx") && !server.log().contains("wordword"));
+    }
+}
+
+#[tokio::test]
+async fn in_the_open_the_servers_own_identity_is_shown_to_nobody() {
+    let (sts, queue) = (StandIn::new(|_| Reply::Silence).await, StandIn::new(|_| Reply::Silence).await);
+    let server = server_with_a_key(&sts);
+    for more in [&[][..], &[("awsRoleArn", TARGET_ROLE)]] {
+        let status = keda(&server, &queue, more).poll().await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.message().contains("the server's own identity is not shown to `127.0.0.1`"), "{status:?}");
+    }
+    assert!(queue.calls().is_empty() && sts.calls().is_empty());
 }

@@ -82,16 +82,16 @@ pub fn field<'c>(call: &'c Call, name: &str) -> &'c str {
 
 /// The id of the key that a request is signed with.
 pub fn signer(call: &Call) -> &str {
-    let authorization = call.headers.get("authorization").map_or("", String::as_str);
+    let authorization = call.header("authorization");
     authorization.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default()
 }
 
 /// An SQS with one message in each queue, for whoever signs with a key that still holds.
 pub async fn queue_for(keys: &Arc<Keys>) -> StandIn {
     let keys = Arc::clone(keys);
-    StandIn::new(move |call| {
-        let (id, token) = (signer(call), call.headers.get("x-amz-security-token"));
-        if !keys.holds(id) || token != Some(&format!("token-of-{id}")) {
+    StandIn::secure(move |call| {
+        let (id, token) = (signer(call), call.header("x-amz-security-token"));
+        if !keys.holds(id) || token != format!("token-of-{id}") {
             return Reply::new(403, r#"{"__type":"com.amazon.coral.service#ExpiredTokenException"}"#);
         }
         let one = serde_json::json!({

@@ -7,7 +7,7 @@ use aws_sigv4::{
     sign::v4,
 };
 
-use super::super::connection::Authorization;
+use super::super::connection::{Authorization, Connection};
 use crate::{
     error::{ReadError, ReadErrorKind},
     identity::{
@@ -17,7 +17,7 @@ use crate::{
     },
     metadata::Secret,
     net::http::{
-        Answer, Http, Request, StatusCode,
+        Answer, Request, StatusCode,
         header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
     },
 };
@@ -33,7 +33,7 @@ pub enum Credentials {
     /// The request has all it needs.
     None,
     /// A token that is renewed.
-    OAuth(Box<Tokens>),
+    OAuth(Arc<Tokens>),
     /// A signature over each request.
     Aws {
         /// Whose.
@@ -42,30 +42,30 @@ pub enum Credentials {
         region: String,
     },
     /// A token of Google's.
-    Google(google::Tokens),
+    Google(Arc<google::Tokens>),
     /// A token of Microsoft's.
-    Azure(azure::Tokens),
+    Azure(Arc<azure::Tokens>),
 }
 
 impl Credentials {
     /// Fetches nothing yet.
-    pub fn new(authorization: &Authorization) -> Result<Self, ReadError> {
-        Ok(match authorization {
+    pub fn new(connection: &Connection) -> Self {
+        match &connection.auth.authorization {
             Authorization::None | Authorization::Basic { .. } | Authorization::Bearer(_) => Self::None,
-            Authorization::Google(google) => Self::Google(google::Tokens::new(google, GOOGLE_SCOPE)?),
-            Authorization::Azure(azure) => Self::Azure(azure::Tokens::new(azure)?),
-            Authorization::OAuth(oauth) => Self::OAuth(Box::new(Tokens::new(oauth.clone()))),
+            Authorization::Google(google) => Self::Google(google::Tokens::of(google, GOOGLE_SCOPE)),
+            Authorization::Azure(azure) => Self::Azure(azure::Tokens::of(azure)),
+            Authorization::OAuth(oauth) => Self::OAuth(Tokens::of(oauth, &connection.tls, &connection.reach)),
             Authorization::Aws { credentials, region } => {
                 Self::Aws { identity: Identity::of(credentials, region), region: region.clone() }
             }
-        })
+        }
     }
 
     /// Makes `request` complete.
-    pub async fn add(&self, http: &Http, request: &mut Request) -> Result<(), ReadError> {
+    pub async fn add(&self, request: &mut Request) -> Result<(), ReadError> {
         match self {
             Self::None => Ok(()),
-            Self::OAuth(tokens) => bearer(request, &tokens.get(http).await?),
+            Self::OAuth(tokens) => bearer(request, &tokens.get().await?),
             Self::Google(tokens) => bearer(request, &tokens.get().await?),
             Self::Azure(tokens) => bearer(request, &tokens.get().await?),
             Self::Aws { identity, region } => {
@@ -82,6 +82,7 @@ impl Credentials {
     pub fn look(&self, answer: &Answer) {
         match self {
             Self::OAuth(tokens) if answer.status == StatusCode::UNAUTHORIZED => tokens.forget(),
+            Self::Azure(tokens) if answer.status == StatusCode::UNAUTHORIZED => tokens.forget(),
             // Without the word it is about rights, which new credentials would not change.
             Self::Aws { identity, .. } if answer.status == StatusCode::FORBIDDEN && says_expired(answer) => {
                 identity.forget();

@@ -92,8 +92,12 @@ impl Core {
         for ask in batch {
             askers.entry(Arc::clone(&ask.question)).or_default().push(ask);
         }
-        join_all(askers.into_iter().map(|(question, askers)| async {
-            let found = self.look(question).await;
+        join_all(askers.into_iter().map(|(question, mut askers)| async {
+            // A look that nobody waits for any more gives its slot to the next.
+            let found = tokio::select! {
+                found = self.look(question) => found,
+                _ = join_all(askers.iter_mut().map(Ask::gone)) => return,
+            };
             for asker in askers {
                 asker.answer(found.clone());
             }
@@ -136,14 +140,14 @@ impl Core {
         question: &Question,
     ) -> Result<Answer, ReadError> {
         let mut request = request::build(&self.connection, method, question)?;
-        credentials.add(http, &mut request).await?;
+        credentials.add(&mut request).await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         http.send(request, question.timeout).await
     }
 
     async fn parts(&self) -> Result<(Http, Credentials), ReadError> {
         let http = Http::new(&self.connection.tls, self.connection.reach.clone()).await?;
-        Ok((http, Credentials::new(&self.connection.auth.authorization)?))
+        Ok((http, Credentials::new(&self.connection)))
     }
 }
 

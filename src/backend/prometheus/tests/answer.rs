@@ -13,7 +13,10 @@ use super::{
     spec,
 };
 use crate::{
-    error::{ReadError, ReadErrorKind},
+    error::{
+        ReadError,
+        ReadErrorKind::{self, BadReply, Denied, NotFound, Throttled, Timeout, Unreachable},
+    },
     net::http::Answer,
     reading::Reading,
 };
@@ -97,7 +100,6 @@ fn what_is_not_one_number_says_how_to_make_it_one() {
 
 #[test]
 fn a_failed_query_is_an_error_whatever_the_status() {
-    use ReadErrorKind::{BadReply, Timeout, Unreachable};
     let failed = |kind: &str| format!(r#"{{"status":"error","errorType":"{kind}","error":"1:4: parse\nerror"}}"#);
     for status in [200, 400] {
         fails(status, &failed("bad_data"), BadReply, "refuses the query: 1:4: parse error: correct `query`");
@@ -114,7 +116,6 @@ fn a_failed_query_is_an_error_whatever_the_status() {
 
 #[test]
 fn a_status_alone_has_its_kind_and_cure() {
-    use ReadErrorKind::{BadReply, Denied, NotFound, Throttled, Unreachable};
     fails(401, "no", Denied, "401 Unauthorized: correct the credentials");
     fails(403, r#"{"message":"Forbidden"}"#, Denied, "403 Forbidden: grant");
     fails(404, "404 page not found", NotFound, "404 Not Found: correct the address");
@@ -187,4 +188,78 @@ fn idle_looks_fall_on_the_clock_and_never_close_together() {
     assert_eq!(at(12_000), Duration::from_secs(3));
     assert_eq!(at(14_999), Duration::from_millis(5_001));
     assert_eq!(at(10_000), Duration::from_secs(5));
+}
+
+#[test]
+fn a_partial_answer_is_one_with_a_warning() {
+    let partial = r#"{"status":"success","isPartial":true,"data":{"resultType":"vector","result":[]}}"#;
+    assert_eq!(read(200, partial), Ok(Found { number: Number::Empty, warned: true }));
+    let whole = partial.replace("true", "false");
+    assert_eq!(read(200, &whole), Ok(Found { number: Number::Empty, warned: false }));
+    for (strict, ignore) in [("false", "true"), ("true", "false")] {
+        let spec = spec(&[("strict", strict), ("ignoreNullValues", ignore)]).unwrap();
+        let error = evaluate(&spec, &read(200, partial).unwrap()).unwrap_err();
+        assert_eq!(error.kind, BadReply, "{error}");
+    }
+}
+
+#[test]
+fn advice_on_the_query_says_nothing_of_missing_data() {
+    let warned = |warnings: &str| {
+        let body = vector("").replace(r#""status""#, &format!(r#""warnings":{warnings},"status""#));
+        read(200, &body).unwrap().warned
+    };
+    assert!(!warned(r#"["PromQL info: metric might not be a counter, name does not end in _total: \"x\""]"#));
+    assert!(!warned(r#"["PromQL info: a", "PromQL info: b"]"#));
+    assert!(!warned("[]"));
+    assert!(warned(r#"["PromQL info: a", "PromQL warning: bucket label is missing"]"#));
+    assert!(warned(r#"["store down"]"#));
+    assert!(warned(r#"[{"PromQL info": 1}]"#));
+    let infos = vector("").replace(r#""status""#, r#""infos":["anything"],"status""#);
+    assert!(!read(200, &infos).unwrap().warned);
+}
+
+#[test]
+fn the_servers_own_words_are_shown_whatever_the_status_and_cut() {
+    let said =
+        |kind: &str| format!(r#"{{"status":"error","errorType":"{kind}","error":"{}"}}"#, "word\\n".repeat(100_000));
+    for (status, kind, expected) in [
+        (200, "internal", BadReply),
+        (400, "internal", BadReply),
+        (401, "unauthorized", Denied),
+        (403, "execution", Denied),
+        (422, "too_many_samples", BadReply),
+        (422, "execution", BadReply),
+        (429, "execution", Throttled),
+        (500, "internal", Unreachable),
+        (503, "unavailable", Unreachable),
+        (503, "timeout", Timeout),
+    ] {
+        let error = fails(status, &said(kind), expected, "word word");
+        assert!(error.to_string().len() < 300 && !error.to_string().contains('\n'), "{error}");
+    }
+    let error = fails(422, r#"{"status":"error","error":"query exceeds 1e6 samples"}"#, BadReply, "exceeds 1e6");
+    assert_eq!(error.to_string(), "`http://p:9090` answered 422 Unprocessable Entity, query exceeds 1e6 samples");
+}
+
+#[test]
+fn what_nests_or_repeats_without_end_is_an_error_and_nothing_of_it_is_kept() {
+    for body in [
+        "[".repeat(1 << 20),
+        format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        vector(&"[".repeat(1 << 20)),
+        vector(&vec!["[]"; 1 << 20].join(",")),
+        vector(&format!(r#"{{"value":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000))),
+        vector(&format!(r#"{{"metric":{}{},"value":[1,"x"]}}"#, "[".repeat(100_000), "]".repeat(100_000))),
+        vector(&format!(r#"{{"value":[{}]}}"#, vec!["[]"; 1 << 20].join(","))),
+        sample(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
+        r#"{"a":"#.repeat(1 << 18),
+        format!(r#"{{"status":"success","warnings":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000)),
+    ] {
+        assert_eq!(read(200, &body).expect_err(&body[..40]).kind, BadReply);
+    }
+    check(
+        &vector(&format!(r#"{{"metric":{}{},"value":[1,"7"]}}"#, "[".repeat(100_000), "]".repeat(100_000))),
+        Number::Is(7.0),
+    );
 }

@@ -12,7 +12,7 @@ use crate::{
     identity::aws::Credentials,
     metadata::{Metadata, Reader, Secret},
     net::{
-        Reach,
+        Identities, Reach, Rules,
         http::{Answer, Method, StatusCode, header::HeaderMap},
     },
 };
@@ -27,7 +27,11 @@ fn read(case: &Value, more: &[(&str, &str)]) -> Result<Spec, SpecError> {
     let mut metadata: BTreeMap<String, String> =
         serde_json::from_value(case["metadata"].clone()).expect("metadata are strings");
     metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    Spec::read(&mut Reader::new(&Metadata::from(metadata)), &Reach::open())
+    // Recorded over plain HTTP, which the server's own identity needs leave for.
+    let named = || Some(vec!["p".parse().expect("a host"), "localhost".parse().expect("a host")]);
+    let identities = Identities { aws: named(), google: named(), azure: named() };
+    let reach = Reach::new(Rules { loopback: true, identities, ..Rules::default() });
+    Spec::read(&mut Reader::new(&Metadata::from(metadata)), &reach)
 }
 
 /// What a trigger comes to.

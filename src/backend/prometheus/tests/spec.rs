@@ -9,7 +9,7 @@ use super::{
 use crate::{
     identity::{aws::Credentials, azure::Azure, google::Google},
     metadata::{Metadata, Reader, Secret},
-    net::Reach,
+    net::{Identities, Reach, Rules},
 };
 
 #[track_caller]
@@ -191,7 +191,8 @@ fn a_client_certificate_is_shown_with_mode_tls_or_beside_an_authority() {
 
 #[test]
 fn aws_signs_for_a_region_alone_or_for_any_credentials_with_one() {
-    let aws = |more: &[(&str, &str)]| match spec(more).unwrap().connection.auth.authorization {
+    let secure = ("serverAddress", "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1");
+    let aws = |more: &[(&str, &str)]| match spec(&[more, &[secure]].concat()).unwrap().connection.auth.authorization {
         Authorization::Aws { credentials, region } => Some((credentials, region)),
         _ => None,
     };
@@ -213,7 +214,8 @@ fn google_and_azure_are_asked_for_by_their_own_keys_or_the_pods_identity() {
     let authorization = |more: &[(&str, &str)]| spec(more).unwrap().connection.auth.authorization;
     let json = r#"{"type":"service_account","client_email":"a@b","private_key":"k"}"#;
     let account = Authorization::Google(Google::ServiceAccount(Secret::new(json)));
-    assert_eq!(authorization(&[("podIdentity", "gcp")]), Authorization::Google(Google::Own));
+    let secure = ("serverAddress", "https://monitoring.googleapis.com/v1/projects/p/location/global/prometheus");
+    assert_eq!(authorization(&[("podIdentity", "gcp"), secure]), Authorization::Google(Google::Own));
     assert_eq!(authorization(&[("GoogleApplicationCredentials", json)]), account);
     assert_eq!(authorization(&[("credentialsFromEnv", json), ("podIdentity", "gcp")]), account);
     refused(&[("GoogleApplicationCredentials", "/a/path")], "GoogleApplicationCredentials", "JSON key");
@@ -224,13 +226,17 @@ fn google_and_azure_are_asked_for_by_their_own_keys_or_the_pods_identity() {
         Authorization::Azure(Azure { scope, client_id: None, tenant_id: None })
     };
     let public = azure("prometheus.monitor.azure.com/.default");
-    assert_eq!(authorization(&[("podIdentity", "azure-workload")]), public);
-    assert_eq!(authorization(&[("cloud", "AzurePublicCloud")]), public);
-    assert_eq!(authorization(&[("cloud", "AzureChinaCloud")]), azure("prometheus.monitor.azure.cn/.default"));
-    assert_eq!(authorization(&[("cloud", "AzureUSGovernmentCloud")]), azure("prometheus.monitor.azure.us/.default"));
-    let private = [("cloud", "Private"), ("azureManagedPrometheusResourceURL", "https://own/.default")];
-    assert_eq!(authorization(&private), azure("own/.default"));
-    refused(&private[..1], "azureManagedPrometheusResourceURL", "required with `cloud: Private`");
+    assert_eq!(authorization(&[("podIdentity", "azure-workload"), secure]), public);
+    assert_eq!(authorization(&[("cloud", "AzurePublicCloud"), secure]), public);
+    assert_eq!(authorization(&[("cloud", "AzureChinaCloud"), secure]), azure("prometheus.monitor.azure.cn/.default"));
+    assert_eq!(
+        authorization(&[("cloud", "AzureUSGovernmentCloud"), secure]),
+        azure("prometheus.monitor.azure.us/.default")
+    );
+    let private = ("cloud", "Private");
+    let resource = ("azureManagedPrometheusResourceURL", "https://prometheus.monitor.own.example/.default");
+    assert_eq!(authorization(&[private, secure, resource]), azure("prometheus.monitor.own.example/.default"));
+    refused(&[private], "azureManagedPrometheusResourceURL", "must be `https://prometheus.monitor.`");
     refused(&[("cloud", "AzureGermanCloud")], "cloud", "must be");
     let login = [("cloud", "AzurePublicCloud"), ("authModes", "basic"), ("username", "u")];
     assert!(matches!(authorization(&login), Authorization::Basic { .. }), "a login comes first");
@@ -244,4 +250,99 @@ fn what_keda_dropped_is_named() {
 #[test]
 fn looking_more_often_than_twice_a_second_is_refused() {
     refused(&[("idlePollingInterval", "100ms")], "idlePollingInterval", "at least `500ms`");
+}
+
+#[test]
+fn a_token_of_azures_is_for_managed_prometheus_alone() {
+    for scope in [
+        "https://management.azure.com/.default",
+        "https://graph.microsoft.com/.default",
+        "https://vault.azure.net/.default",
+        "https://prometheus.monitor.azure.com/.default https://management.azure.com/.default",
+        "https://prometheus.monitor./.default",
+        "https://prometheus.monitor.a@management.azure.com/.default",
+        "https://prometheus.monitor.azure.com/x/.default",
+        "api://prometheus.monitor.azure.com/.default",
+    ] {
+        let trigger = [("cloud", "Private"), ("azureManagedPrometheusResourceURL", scope)];
+        refused(&trigger, "azureManagedPrometheusResourceURL", "shows its identity to no other service");
+    }
+}
+
+#[test]
+fn the_servers_own_identity_goes_over_verified_tls_or_where_the_policy_names_the_host() {
+    let own: [&[(&str, &str)]; 5] = [
+        &[("podIdentity", "gcp")],
+        &[("podIdentity", "azure-workload")],
+        &[("podIdentity", "aws"), ("awsRegion", "eu-west-1")],
+        &[("awsRegion", "eu-west-1")],
+        &[("awsRoleArn", "arn:aws:iam::1:role/r"), ("awsRegion", "eu-west-1")],
+    ];
+    let read = |own: &[(&str, &str)], more: &[(&str, &str)], reach: &Reach| {
+        let pairs = [own, &[("query", "up"), ("threshold", "1")], more].concat();
+        let metadata: Metadata = pairs.into_iter().collect();
+        super::Spec::read(&mut Reader::new(&metadata), reach)
+    };
+    let (plain, secure) = (("serverAddress", "http://p:9090"), ("serverAddress", "https://p"));
+    let named = || Some(vec!["p".parse().unwrap()]);
+    let identities = Identities { aws: named(), google: named(), azure: named() };
+    let named = Reach::new(Rules { identities, ..Rules::default() });
+    for own in own {
+        for more in [&[plain][..], &[secure, ("skipTlsVerify", "true")]] {
+            let error = read(own, more, &Reach::open()).unwrap_err();
+            assert_eq!(error.problems[0].key, "serverAddress", "{error}");
+            assert!(error.to_string().contains("is not shown to `p` without verified TLS"), "{error}");
+            read(own, more, &named).unwrap();
+        }
+        read(own, &[secure], &Reach::open()).unwrap();
+        let error = read(own, &[("serverAddress", "https://elsewhere")], &named).unwrap_err();
+        assert!(error.to_string().contains("does not name it"), "{error}");
+    }
+    // Keys that the trigger gives are its own to show.
+    let keys = [("awsAccessKeyID", "k"), ("awsSecretAccessKey", "s"), ("awsRegion", "eu-west-1")];
+    read(&keys, &[plain], &Reach::open()).unwrap();
+    let json = r#"{"client_email":"a@b","private_key":"k"}"#;
+    read(&[("GoogleApplicationCredentials", json)], &[plain], &Reach::open()).unwrap();
+}
+
+#[test]
+fn hosts_beyond_reach_are_problems_of_their_keys() {
+    let read = |server: &str, token_uri: &str| {
+        let pairs = [
+            ("serverAddress", server),
+            ("query", "up"),
+            ("threshold", "1"),
+            ("authModes", "oauth"),
+            ("clientID", "c"),
+            ("oauthTokenURI", token_uri),
+        ];
+        let metadata: Metadata = pairs.into_iter().collect();
+        super::Spec::read(&mut Reader::new(&metadata), &Reach::new(Rules::default()))
+    };
+    read("http://p:9090", "https://login/token").unwrap();
+    for (server, token_uri, key) in [
+        ("http://169.254.169.254/", "https://login/token", "serverAddress"),
+        ("http://localhost:9090", "https://login/token", "serverAddress"),
+        ("http://[::ffff:169.254.169.254]", "https://login/token", "serverAddress"),
+        ("http://p:9090", "http://127.0.0.1/token", "oauthTokenURI"),
+        ("http://p:9090", "http://2852039166/token", "oauthTokenURI"),
+    ] {
+        let error = read(server, token_uri).unwrap_err();
+        assert_eq!((error.problems.len(), error.problems[0].key.as_str()), (1, key), "{error}");
+        assert!(error.to_string().contains("may not be reached"), "{error}");
+    }
+}
+
+#[test]
+fn a_region_is_a_code_not_a_name() {
+    for region in ["N. Virginia", "us-east-1a", "EU-WEST-1", "eu-west-1.evil.example/", "eu_west_1", "eu-west"] {
+        refused(
+            &[("awsRegion", region), ("awsAccessKeyID", "k"), ("awsSecretAccessKey", "s")],
+            "awsRegion",
+            "eu-west-1",
+        );
+    }
+    for region in ["us-gov-west-1", "us-isob-east-1", "cn-north-1", "ap-southeast-7", "elasticmq"] {
+        spec(&[("awsRegion", region), ("awsAccessKeyID", "k"), ("awsSecretAccessKey", "s")]).unwrap();
+    }
 }

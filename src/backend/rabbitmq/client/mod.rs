@@ -47,8 +47,8 @@ impl Client {
     pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
         let label = connection.label();
         let wire = match connection {
-            Connection::Amqp(amqp) => Wire::Amqp(AmqpClient::new(amqp, requests)),
-            Connection::Management(api) => Wire::Management(ManagementClient::new(api, requests)),
+            Connection::Amqp(amqp) => Wire::Amqp(Box::new(AmqpClient::new(amqp, requests))),
+            Connection::Management(api) => Wire::Management(Box::new(ManagementClient::new(api, requests))),
         };
         Self { label, wire: Arc::new(wire), running: OnceLock::new() }
     }

@@ -5,8 +5,8 @@ use crate::backend::rabbitmq::question::{Question, Tell};
 
 /// By which protocol.
 pub(super) enum Wire {
-    Amqp(AmqpClient),
-    Management(ManagementClient),
+    Amqp(Box<AmqpClient>),
+    Management(Box<ManagementClient>),
 }
 
 impl Wire {

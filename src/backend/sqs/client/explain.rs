@@ -10,8 +10,16 @@ use crate::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, Internal, NotFound, Throttled, Timeout, Unreachable},
     },
-    identity::aws::{Credentials, kind_of, reason},
+    identity::aws::{Credentials, kind_of, reason, shown},
 };
+
+/// The same error with what else may be wrong: SQS itself is asked, and the queue's URL is of another server.
+pub fn hinted(connection: &Connection, queue: &Address, error: ReadError) -> ReadError {
+    let Some(elsewhere) = queue.elsewhere().filter(|_| connection.endpoint.is_none()) else { return error };
+    let text = format!("{error}; `queueURL` is of `{elsewhere}`: to ask there, set `awsEndpoint: {elsewhere}`");
+    let hinted = ReadError::new(error.kind, text);
+    if error.whole_connection { hinted.of_connection() } else { hinted.of_source() }
+}
 
 /// Nothing came within `patience`.
 pub fn late(connection: &Connection, queue: &Address, patience: Duration) -> ReadError {
@@ -34,7 +42,7 @@ pub fn failed<E: ProvideErrorMetadata>(connection: &Connection, queue: &Address,
     };
     match error {
         SdkError::ServiceError(refusal) => {
-            refused(connection, queue, refusal.err().code(), refusal.raw().status().as_u16())
+            refused(connection, queue, shown(refusal.err().code()), refusal.raw().status().as_u16())
         }
         SdkError::TimeoutError(_) => ReadError::new(
             Timeout,
@@ -129,14 +137,17 @@ fn region_hint(connection: &Connection, queue: &Address) -> String {
     }
 }
 
+/// Whether `code` doubts what was signed, not who signed it: a wrong secret, or a wrong time.
+fn is_of_signature(code: &str) -> bool {
+    code.contains("Signature") || matches!(code, "RequestExpired" | "RequestTimeTooSkewed")
+}
+
 fn login_cure(connection: &Connection, code: Option<&str>) -> &'static str {
     match (code.unwrap_or_default(), &connection.credentials) {
-        ("RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch", Credentials::DefaultChain) => {
-            "check the server's clock and its AWS secret key"
-        }
-        ("RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch", _) => {
+        (code, Credentials::Static { .. }) if is_of_signature(code) => {
             "check the server's clock and `awsSecretAccessKey`"
         }
+        (code, _) if is_of_signature(code) => "check the server's clock and its AWS secret key",
         (code, Credentials::Static { .. }) if code.starts_with("ExpiredToken") => {
             "give fresh `awsAccessKeyID`, `awsSecretAccessKey` and `awsSessionToken`"
         }

@@ -21,6 +21,8 @@ use tokio::{
     time::timeout,
 };
 
+#[cfg(test)]
+pub(super) use self::explain::hinted;
 pub use self::{
     budget::{Budget, Budgets},
     requests::Requests,
@@ -30,6 +32,7 @@ use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
     identity::aws::Identity,
+    limits,
 };
 
 /// Questions within it become one request. SQS's counts are seconds old anyway.
@@ -105,6 +108,7 @@ impl Link {
             let Some(budget) = asks.first().map(|ask| Arc::clone(&ask.question.budget)) else { return };
             let late = |_| Err(explain::late(&self.connection, &queue, LOOK));
             let answer = timeout(LOOK, self.look(&queue, &attributes, &budget)).await.unwrap_or_else(late);
+            let answer = answer.map_err(|error| explain::hinted(&self.connection, &queue, error));
             for ask in asks {
                 ask.answer(answer.clone());
             }
@@ -187,7 +191,7 @@ impl Link {
     async fn sdk(&self) -> Result<&aws_sdk_sqs::Client, ReadError> {
         self.sdk
             .get_or_try_init(|| async {
-                let config = self.identity.sdk_config(self.connection.reach.clone()).await?;
+                let config = self.identity.sdk_config(self.connection.reach.clone(), limits::SQS_BODY).await?;
                 let mut builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(self.requests.clone());
                 // Without one, the server's `AWS_ENDPOINT_URL_SQS` counts.
                 if let Some(endpoint) = &self.connection.endpoint {

@@ -63,7 +63,7 @@ async fn other_credentials_regions_and_queues_are_asked_by_themselves() {
         source(&sqs, &server, &[("queueURL", "http://h/1/other")]),
     ];
     join_all(others.iter().map(|source| source.read())).await;
-    let mut told: Vec<_> = server.calls().iter().map(|call| call.headers["authorization"].clone()).collect();
+    let mut told: Vec<_> = server.calls().iter().map(|call| call.header("authorization").to_owned()).collect();
     told.sort();
     assert_eq!(told.len(), 4);
     assert!(told[3].contains("AKIATEST") && told[3].contains("/eu-west-2/sqs/aws4_request"), "{told:?}");

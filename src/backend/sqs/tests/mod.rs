@@ -52,7 +52,7 @@ fn body(call: &Call) -> serde_json::Value {
 
 /// `GetQueueAttributes` and the like.
 fn operation(call: &Call) -> &str {
-    call.headers["x-amz-target"].strip_prefix("AmazonSQS.").expect("an operation of SQS")
+    call.header("x-amz-target").strip_prefix("AmazonSQS.").expect("an operation of SQS")
 }
 
 /// An answer with these attributes.

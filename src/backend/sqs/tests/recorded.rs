@@ -18,7 +18,12 @@ use crate::{
 
 const VECTORS: Vectors = Vectors(include_str!("../../../../tests/vectors/sqs.json"));
 
-const OF_PARSE: [Difference<Value>; 4] = [
+const OF_PARSE: [Difference<Value>; 5] = [
+    Difference {
+        why: "a name that no queue can have is refused here rather than by SQS at each poll",
+        ids: &["sqs-cfg-050"],
+        ours: |ours| *ours == json!({"refused": ["queueURL"]}),
+    },
     Difference {
         why: "a target of 0 or less is refused here rather than by the HPA",
         ids: &["sqs-cfg-039", "sqs-cfg-040"],

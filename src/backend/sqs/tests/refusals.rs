@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{Sqs, client::LOOK},
-    Reply, StandIn, refusal, source, visible,
+    super::{
+        Sqs,
+        address::Address,
+        client::{LOOK, hinted},
+    },
+    Reply, StandIn, refusal, source, spec, visible,
 };
 use crate::error::{
     ReadError,
@@ -39,6 +43,13 @@ async fn each_error_of_sqs_has_its_kind_and_its_cure() {
         ),
         (refusal(403, "InvalidClientTokenId"), Denied, true, "check `awsAccessKeyID` and `awsSecretAccessKey`"),
         (refusal(403, "SignatureDoesNotMatch"), Denied, true, "check the server's clock and `awsSecretAccessKey`"),
+        (refusal(403, "InvalidSignatureException"), Denied, true, "check the server's clock and `awsSecretAccessKey`"),
+        (refusal(400, "InvalidSignatureException"), Denied, true, "check the server's clock and `awsSecretAccessKey`"),
+        (refusal(500, "InternalFailure"), Unreachable, true, "wait until it has recovered"),
+        (refusal(400, &"X".repeat(100_000)), BadReply, false, "not as SQS does: check `awsEndpoint`"),
+        (refusal(403, "No\nhunter2"), Denied, true, "check `awsAccessKeyID` and `awsSecretAccessKey`"),
+        (Reply::new(200, "[".repeat(200_000)), BadReply, false, "check `awsEndpoint`"),
+        (Reply::new(200, "x".repeat(300_000)), BadReply, false, "check `awsEndpoint`"),
         (refusal(403, "RequestThrottled"), Throttled, true, "it is asked less often until it serves again"),
         (refusal(400, "ThrottlingException"), Throttled, true, "it is asked less often until it serves again"),
         (refusal(503, "ServiceUnavailable"), Unreachable, true, "wait until it has recovered"),
@@ -63,6 +74,18 @@ async fn a_queue_of_another_region_is_told_from_its_url() {
     let source = source(&Sqs::default(), &server, &[("queueURL", "https://sqs.us-east-1.amazonaws.com/1/orders")]);
     let error = source.read().await.expect_err("missing");
     held(&error, NotFound, false, "or `awsRegion`: the URL is of `us-east-1`, the trigger of `eu-west-1`");
+}
+
+#[tokio::test]
+async fn a_url_of_another_server_without_an_endpoint_is_told_with_what_to_set() {
+    let address = Address::parse("http://user:hunter2@localhost:4566/000000000000/orders").expect("a queue");
+    let connection = spec(&[]).expect("legal").connection;
+    let error = ReadError::new(Unreachable, "it cannot be reached");
+    let error = hinted(&connection, &address, error);
+    held(&error, Unreachable, true, "to ask there, set `awsEndpoint: http://localhost:4566`");
+    let there = spec(&[("awsEndpoint", "http://localhost:4566")]).expect("legal").connection;
+    let error = hinted(&there, &address, ReadError::new(Unreachable, "it cannot be reached"));
+    held(&error, Unreachable, true, "it cannot be reached");
 }
 
 #[tokio::test]

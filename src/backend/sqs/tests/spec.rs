@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{super::address::Address, metadata, spec};
-use crate::net::Reach;
 use crate::{
     backend::{Backend, sqs::Sqs},
     metadata::Reader,
+    net::{Identities, Reach, Rules},
 };
 
 #[test]
@@ -21,11 +21,10 @@ fn a_queue_is_a_url_or_a_bare_name() {
     check("http://localhost:9324/000000000000/orders.fifo?x=1", Some(("orders.fifo", Some("000000000000"))));
     check("/1/orders", Some(("orders", Some("1"))));
     check("orders", Some(("orders", None)));
-    check("sqs.eu-west-1.amazonaws.com/1/orders", Some(("sqs.eu-west-1.amazonaws.com/1/orders", None)));
+    check("sqs.eu-west-1.amazonaws.com/1/orders", None);
     check("https://sqs.eu-west-1.amazonaws.com/1/orders/", None);
     check("https://sqs.eu-west-1.amazonaws.com/1", None);
     check("https://sqs.eu-west-1.amazonaws.com", None);
-    check("https://host/queue/eu-west-1/1/orders", None);
     check("arn:aws:sqs:eu-west-1:1:orders", None);
     check("/", None);
 }
@@ -72,9 +71,79 @@ fn bad_values_are_named_with_what_would_be_right() {
     check("queueLength", "1e1", "whole number");
     check("activationQueueLength", "a", "whole number");
     check("scaleOnInFlight", "no", "`true` or `false`");
+    check("awsRegion", "N. Virginia", "must be the code of a region, such as `eu-west-1`");
+    check("awsRegion", "eu-west-1.evil.example/", "must be the code of a region");
     check("awsEndpoint", "localhost:4566", "must be a URL");
     check("identityOwner", "workload", "one of `pod`, `operator`, `keda`");
     check("idlePollingInterval", "100ms", "at least `200ms`");
+}
+
+#[test]
+fn queues_of_localstack_and_elasticmq_are_addressed_in_all_their_ways() {
+    for (url, account, region) in [
+        ("http://localhost:4566/queue/eu-west-3/000000000000/orders", "000000000000", Some("eu-west-3")),
+        ("http://sqs.eu-west-3.localhost.localstack.cloud:4566/000000000000/orders", "000000000000", Some("eu-west-3")),
+        ("http://eu-west-3.queue.localhost.localstack.cloud:4566/1/orders", "1", Some("eu-west-3")),
+        ("http://localhost:4566/000000000000/orders", "000000000000", None),
+        ("http://elasticmq:9324/queue/orders", "queue", None),
+    ] {
+        let address = Address::parse(url).expect(url);
+        assert_eq!((address.name.as_str(), address.account.as_deref()), ("orders", Some(account)), "{url}");
+        assert_eq!(address.region(), region, "{url}");
+        assert!(address.elsewhere().is_some(), "{url}");
+    }
+    for url in ["http://h/queue/eu-west-3/orders", "http://h/q/eu-west-3/1/orders", "http://h/queue/r/1/orders/x"] {
+        assert!(Address::parse(url).is_none(), "{url}");
+    }
+    let aws = "https://sqs.cn-north-1.amazonaws.com.cn/1/orders";
+    assert_eq!(Address::parse(aws).expect("a queue").elsewhere(), None);
+}
+
+#[test]
+fn a_name_that_no_queue_can_have_is_refused_and_not_shown() {
+    for given in ["hunter2@host", "user:hunter2@host/1/q", "a b", &"x".repeat(300), "http://u:hunter2@h/1/a%20b"] {
+        let error = spec(&[("queueURL", given)]).expect_err(given);
+        assert_eq!(error.problems[0].key, "queueURL");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn the_servers_own_identity_goes_to_sqs_or_where_the_policy_names_the_host() {
+    let read = |more: &[(&str, &str)], reach: &Reach| {
+        let keys = [("awsAccessKeyID", ""), ("awsSecretAccessKey", "")];
+        let metadata = metadata(&[&keys, more].concat());
+        super::super::Spec::read(&mut Reader::new(&metadata), reach).map(|_| ())
+    };
+    let named = |host: &str| {
+        let identities = Identities { aws: Some(vec![host.parse().expect("a place")]), ..Identities::default() };
+        Reach::new(Rules { identities, ..Rules::default() })
+    };
+    let (plain, secure) = (("awsEndpoint", "http://localstack:4566"), ("awsEndpoint", "https://evil.example"));
+    for own in [("identityOwner", "operator"), ("awsRoleArn", "arn:aws:iam::1:role/r")] {
+        read(&[own], &Reach::open()).expect("SQS itself");
+        read(&[own, secure], &Reach::open()).expect("verified TLS");
+        let error = read(&[own, plain], &Reach::open()).expect_err("in the open");
+        assert_eq!(error.problems[0].key, "awsEndpoint", "{error}");
+        read(&[own, plain], &named("localstack")).expect("named");
+        read(&[own], &named("*.amazonaws.com")).expect("named");
+        let error = read(&[own, secure], &named("*.amazonaws.com")).expect_err("not named");
+        assert!(error.to_string().contains("`identities.aws` does not name it"), "{error}");
+        assert_eq!(read(&[own], &named("localstack")).expect_err("not named").problems[0].key, "awsRegion");
+    }
+    let keys = [("awsAccessKeyID", "k"), ("awsSecretAccessKey", "s"), plain];
+    assert!(super::super::Spec::read(&mut Reader::new(&metadata(&keys)), &named("localhost")).is_ok());
+}
+
+#[test]
+fn an_endpoint_beyond_reach_is_a_problem_of_its_key() {
+    for endpoint in ["http://169.254.169.254", "http://localhost:4566", "http://[::1]:1", "http://u:hunter2@127.1/"] {
+        let metadata = metadata(&[("awsEndpoint", endpoint)]);
+        let error = super::super::Spec::read(&mut Reader::new(&metadata), &Reach::new(Rules::default()));
+        let error = error.map(|_| ()).expect_err(endpoint);
+        assert_eq!(error.problems[0].key, "awsEndpoint", "{error}");
+        assert!(error.to_string().contains("may not be reached") && !error.to_string().contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

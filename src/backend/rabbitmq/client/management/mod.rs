@@ -52,7 +52,7 @@ const LEARNT: Duration = Duration::from_secs(600);
 pub struct ManagementClient {
     to: Management,
     http: OnceCell<Http>,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     /// Why there are no listings for now, and since when.
     unlisted: Mutex<Option<(Unlisted, Instant)>>,
     /// Since when single requests go to the statistics: this server has fresh numbers in listings only.
@@ -74,7 +74,7 @@ enum Unlisted {
 impl ManagementClient {
     pub fn new(to: Management, requests: Arc<AtomicU64>) -> Self {
         let tokens = match &to.login {
-            Login::OAuth(oauth) => Some(Tokens::new(oauth.clone())),
+            Login::OAuth(oauth) => Some(Tokens::of(oauth, &to.tls, &Reach::open())),
             _ => None,
         };
         let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
@@ -231,9 +231,7 @@ impl ManagementClient {
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
         let request = Request::new(Method::GET, url);
         let request = match (&self.to.login, &self.tokens) {
-            (_, Some(tokens)) => {
-                request.bearer_auth(tokens.get(http).await?.expose()).ok_or_else(oauth::not_a_token)?
-            }
+            (_, Some(tokens)) => request.bearer_auth(tokens.get().await?.expose()).ok_or_else(oauth::not_a_token)?,
             (Login::Password { username, password }, None) => request.basic_auth(username, password.expose()),
             _ => request,
         };
