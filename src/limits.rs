@@ -12,12 +12,39 @@ use std::{
 
 /// A request as a whole: metadata with a certificate chain in it is some 20 KiB.
 pub const REQUEST: usize = 256 << 10;
+/// Keys of one trigger: the backend with the most knows fewer than 50.
+pub const KEYS: usize = 64;
+/// Bytes of a key: the longest that is known has 40.
+pub const KEY: usize = 256;
+/// Bytes of a value: a chain of certificates is the longest that is meant.
+pub const VALUE: usize = 64 << 10;
+/// Bytes of a namespace or a name: Kubernetes' own bound.
+pub const NAME: usize = 253;
+/// Warnings about keys that nobody knows, for one trigger: whoever mends eight sees the next eight.
+pub const WARNINGS: usize = 8;
+/// An interval, a timeout or an age: a look less than once a day is no look, and a clock that is asked for more overflows.
+pub const DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// A target per replica: KEDA multiplies by 1,000 into 64 bits.
+pub const TARGET: f64 = 9e15;
 
 // Triggers and connections: how many at a time.
 
+/// Triggers under observation where no option says otherwise, in all and for each namespace: one costs some 6 KiB, and
+/// the others always have a quarter.
+pub const TRIGGERS: (usize, usize) = (20_000, 15_000);
+/// Connections that they use, likewise: each is a socket or two, and as many at the broker.
+pub const CONNECTIONS: (usize, usize) = (2_000, 1_500);
+/// Bytes of the metadata of all triggers under observation: each is held twice, once as it came and once understood.
+pub const METADATA: usize = 96 << 20;
+/// The same for one namespace.
+pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
+/// Rows of one answer of `/api/triggers`: some 3 KiB each.
+pub const ROWS: usize = 1_000;
 /// ScaledObjects that are remembered by name for one trigger, besides those with an open stream: enough to know whose
 /// it is, and equal triggers of thousands of objects cost no more.
 pub const OBJECTS_OF_TRIGGER: usize = 16;
+/// Triggers whose metadata cannot be followed that are remembered, to be shown and to be logged once: some 2 KiB each.
+pub const REFUSED_TRIGGERS: usize = 1_000;
 
 // Texts that came from outside.
 

@@ -9,6 +9,7 @@ use crate::{
     backend::{Registry, Source},
     error::{Problem, SpecError},
     metadata::{Metadata, Reader},
+    reading::Metric,
 };
 
 /// No sample may live shorter than this: below it, refreshing costs the broker more than it tells the HPA.
@@ -25,6 +26,9 @@ pub enum Push {
     /// Nothing: polls decide.
     Never,
 }
+
+/// Characters of an unknown scaler type in the name of a metric: the longest known one has 23.
+const LONGEST_NAMED: usize = 40;
 
 /// A trigger as its metadata describes it.
 #[derive(Debug)]
@@ -53,6 +57,9 @@ impl Trigger {
         reach: &Reach,
         default_interval: Duration,
     ) -> Result<Self, SpecError> {
+        if let Some(problem) = metadata.excess() {
+            return Err(SpecError { problems: vec![problem] });
+        }
         let mut keys = Reader::new(metadata);
         let (scaler_type, backend) = find_backend(registry, &mut keys)?;
         let interval = interval(&mut keys, default_interval);
@@ -64,15 +71,26 @@ impl Trigger {
         let push = keys.choice("push", &words, Push::Always);
         keys.accept(&["idlePollingInterval"]);
         let source = backend.parse(scaler_type, &mut keys, reach)?;
-        let target = source.metric().target;
-        // KEDA sends three decimals, and Kubernetes refuses a target of 0.
-        if target.is_nan() || target < 0.0005 {
-            let key = "target";
-            return Err(one_problem(key, "the target per replica must be greater than 0: the HPA refuses less"));
-        }
         let warnings = keys.unknown_keys();
         Ok(Self { metadata: Arc::new(metadata.clone()), scaler_type, source, interval, max_staleness, push, warnings })
     }
+}
+
+/// What KEDA is told of a trigger that cannot be followed, so that it makes the HPA, asks for the value and shows the answer:
+/// the trigger's own metric where that can be read, else one that is named after its scaler type.
+#[must_use]
+pub fn metric_of_refused(registry: &Registry, metadata: &Metadata) -> Metric {
+    let mut keys = Reader::new(metadata);
+    let found = find_backend(registry, &mut keys).ok();
+    let readable = found.filter(|_| metadata.excess().is_none());
+    let own = readable.and_then(|(scaler_type, backend)| backend.metric(scaler_type, &mut keys));
+    own.unwrap_or_else(|| {
+        // Kubernetes wants a name that can be a part of a path.
+        let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let scaler_type = found.map_or_else(|| keys.text("scalerType").unwrap_or("unknown"), |(known, _)| known);
+        let named: String = scaler_type.chars().take(LONGEST_NAMED).map(legal).collect();
+        Metric { name: format!("plimsoll-{named}"), target: 1.0 }
+    })
 }
 
 fn find_backend<'r>(

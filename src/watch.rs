@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,18 @@ pub fn activations(
     futures::stream::unfold(watcher, |mut watcher| async move { watcher.next().await.then_some(((), watcher)) })
 }
 
+/// The stream of a trigger that cannot be followed: silent, since KEDA takes an end by error for an outage and shows its
+/// text nowhere. It ends with OK when `again` resolves: another try may go better then.
+pub fn silence(stop: CancellationToken, again: impl Future<Output = ()> + Send) -> impl Stream<Item = ()> + Send {
+    let ends = async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = again => {}
+        }
+    };
+    futures::stream::once(ends).filter_map(|()| std::future::ready(None))
+}
+
 struct Watcher {
     subscription: Subscription,
     stop: CancellationToken,
@@ -52,6 +64,7 @@ struct Watcher {
 
 /// What there is to do.
 enum Step {
+    End,
     Say,
     Wait(Option<Instant>),
 }
@@ -73,6 +86,7 @@ impl Watcher {
     async fn next(&mut self) -> bool {
         loop {
             let due = match self.step(Instant::now()) {
+                Step::End => return false,
                 Step::Say => return true,
                 Step::Wait(due) => due,
             };
@@ -95,10 +109,13 @@ impl Watcher {
 
     fn step(&mut self, now: Instant) -> Step {
         let (push, max_staleness) = (self.subscription.push(), self.subscription.max_staleness());
-        let (active, rise) = {
+        let (active, rise, retired) = {
             let state = self.subscription.state();
-            (state.is_active(now, max_staleness), state.rises)
+            (state.is_active(now, max_staleness), state.rises, state.retired)
         };
+        if retired {
+            return Step::End;
+        }
         if !active || push == Push::Never {
             self.interrupted = true;
             return Step::Wait(None);

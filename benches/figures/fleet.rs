@@ -123,8 +123,7 @@ fn requests(server: &Process, backend: &str) -> u64 {
 
 /// How many triggers have been read and found idle.
 fn known(server: &Process) -> usize {
-    let triggers: serde_json::Value = serde_json::from_str(&server.page("/api/triggers")).expect("JSON");
-    triggers.as_array().expect("a list").iter().filter(|trigger| trigger["active"] == false).count()
+    server.triggers().iter().filter(|trigger| trigger["active"] == false).count()
 }
 
 pub fn redis_trigger(address: &str, list: &str) -> Metadata {

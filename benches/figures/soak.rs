@@ -132,8 +132,7 @@ async fn open_streams(kedas: &[(Keda, usize)], answers: &Arc<Answers>, tasks: &m
 async fn until_all_are_read(server: &Process, total: usize) {
     let begin = Instant::now();
     loop {
-        let triggers: serde_json::Value = serde_json::from_str(&server.page("/api/triggers")).expect("JSON");
-        let triggers = triggers.as_array().expect("a list");
+        let triggers = server.triggers();
         let read = triggers.iter().filter(|trigger| trigger["value"].is_number() && trigger["error"].is_null()).count();
         if read == total {
             return;

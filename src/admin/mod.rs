@@ -2,13 +2,15 @@
 //!
 //! Nothing here depends on a broker: a replica whose brokers are down is alive and ready.
 
+mod triggers;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
@@ -34,7 +36,7 @@ pub fn router(pages: Pages) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/api/triggers", get(triggers))
+        .route("/api/triggers", get(triggers::triggers))
         .with_state(pages)
 }
 
@@ -55,10 +57,4 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
-}
-
-async fn triggers(State(pages): State<Pages>) -> impl IntoResponse {
-    let mut triggers = pages.sampler.triggers();
-    triggers.sort_by(|a, b| (&a.scaled_objects, &a.metric).cmp(&(&b.scaled_objects, &b.metric)));
-    Json(triggers)
 }

@@ -45,6 +45,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// are such problems; `reach` is part of the source's connection and goes with every dial.
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError>;
 
+    /// What the HPA would see of a trigger, as far as its name and target can be read; `None` where either has a problem.
+    /// Asked when [`parse`](Self::parse) has refused the trigger: KEDA then makes the HPA all the same, and shows why there
+    /// is no value.
+    fn metric(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric>;
+
     /// How many requests it has sent to brokers so far, as those count them: the load that we are.
     fn requests(&self) -> u64;
 }

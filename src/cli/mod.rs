@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod allowed;
 #[cfg(feature = "demo")]
 mod demo;
 mod serve;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::allowed::Allowed;
 use crate::{
     app::{App, Options, Shutdown},
     backend::Registry,
@@ -14,6 +15,9 @@ use crate::{
     sampler::Settings,
     telemetry::{LogFormat, init_log},
 };
+
+/// More than any of the durations is meant to be, and less than what overflows a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Serve KEDA over gRPC. Durations are seconds (`15`) or have a unit (`500ms`, `1m30s`).
 #[derive(Debug, Args)]
@@ -42,6 +46,8 @@ pub(super) struct Serve {
     /// Let calls in flight take this long after that.
     #[arg(long, env = "PLIMSOLL_SHUTDOWN_GRACE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     shutdown_grace: Duration,
+    #[command(flatten)]
+    allowed: Allowed,
     /// How log lines look; RUST_LOG filters them.
     #[arg(long, env = "PLIMSOLL_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -66,6 +72,7 @@ impl Serve {
         let settings = Settings {
             default_interval: self.polling_interval,
             read_timeout: self.read_timeout,
+            allowance: self.allowed.allowance(),
             ..Settings::default()
         };
         let unless_zero = |age: Duration| (!age.is_zero()).then_some(age);
@@ -83,5 +90,6 @@ impl Serve {
 }
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("must be seconds (`15`) or a duration (`500ms`)")
+    let duration = parse_duration(text).ok_or("must be seconds (`15`) or a duration (`500ms`)")?;
+    if duration > LONGEST { Err("must be a year at most") } else { Ok(duration) }
 }

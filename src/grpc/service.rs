@@ -3,6 +3,8 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
+use rand::RngExt;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -14,14 +16,18 @@ use super::{
     status::{code_name, of_ask, of_spec},
 };
 use crate::{
+    limits,
     metadata::Metadata,
-    sampler::{ObjectRef, Sampler},
+    sampler::{AskError, ObjectRef, Sampler},
     telemetry::{Method, Metrics},
     watch,
 };
 
 /// KEDA up to 2.19 multiplies by 1,000 into an int64: above this it overflows.
 const LARGEST_VALUE: f64 = 9e15;
+
+/// After about this long a stream that found no room is to be tried again.
+const ROOM_AGAIN: Duration = Duration::from_secs(60);
 
 /// Answers KEDA from the sampler.
 pub(super) struct Scaler {
@@ -53,17 +59,28 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        // Bad metadata refuses the stream before it begins: a change of it makes KEDA open a new one.
-        let opened = self.sampler.subscribe(object, &Metadata::from(scaler_metadata)).map(|subscription| {
-            let metrics = Arc::clone(&self.metrics);
-            let activations = watch::activations(subscription, self.end_streams.clone(), self.stream_age);
-            let answers = activations.map(move |()| {
-                metrics.pushes.inc();
-                Ok(IsActiveResponse { result: true })
-            });
-            Box::pin(answers) as Self::StreamIsActiveStream
+        let activations = match self.sampler.subscribe(object, &Metadata::from(scaler_metadata)) {
+            Ok(subscription) => {
+                watch::activations(subscription, self.end_streams.clone(), self.stream_age).left_stream()
+            }
+            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+            Err(error) => {
+                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                let again = async move {
+                    tokio::select! {
+                        () = changed => {}
+                        () = room => {}
+                    }
+                };
+                watch::silence(self.end_streams.clone(), again).right_stream()
+            }
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let answers = activations.map(move |()| {
+            metrics.pushes.inc();
+            Ok(IsActiveResponse { result: true })
         });
-        self.counted(Method::StreamIsActive, opened.map_err(|error| of_spec(&error)))
+        self.counted(Method::StreamIsActive, Ok(Box::pin(answers) as Self::StreamIsActiveStream))
     }
 
     async fn get_metric_spec(
@@ -99,6 +116,14 @@ impl ExternalScaler for Scaler {
 }
 
 impl Scaler {
+    /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
+    fn patience(&self, error: &AskError) -> Duration {
+        match error {
+            AskError::Full(_) => ROOM_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25)),
+            _ => self.stream_age.unwrap_or(limits::DURATION),
+        }
+    }
+
     /// Exactly one value, for exactly the metric asked for; KEDA may have changed the case of its name.
     async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;

@@ -24,6 +24,7 @@ pub(super) fn of_read(error: &ReadError) -> Status {
 pub(super) fn of_ask(error: &AskError) -> Status {
     match error {
         AskError::Spec(error) => of_spec(error),
+        AskError::Full(full) => Status::resource_exhausted(full.to_string()),
         AskError::Read(error) => of_read(error),
     }
 }
@@ -36,6 +37,7 @@ pub(super) fn code_name(code: Code) -> &'static str {
         Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
         Code::FailedPrecondition => "FAILED_PRECONDITION",
         Code::Internal => "INTERNAL",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
         Code::Unavailable => "UNAVAILABLE",
         Code::Unimplemented => "UNIMPLEMENTED",
         _ => "OTHER",

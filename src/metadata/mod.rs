@@ -14,6 +14,11 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+use crate::{
+    error::{Problem, clean, quoted},
+    limits,
+};
+
 pub use reader::Reader;
 pub use values::{Secret, duration as parse_duration};
 
@@ -40,9 +45,49 @@ impl Metadata {
         self.0.get(key).map(String::as_str)
     }
 
+    /// How long all keys and values are together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
     /// All keys in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// What is larger than anything that is meant, so that the rest need not be read.
+    #[must_use]
+    pub fn excess(&self) -> Option<Problem> {
+        let problem = self.excessive().map(|(key, text)| Problem::new(key, &text));
+        if problem.is_some() {
+            limits::Limit::Request.crossed();
+        }
+        problem
+    }
+
+    fn excessive(&self) -> Option<(&str, String)> {
+        if self.0.len() > limits::KEYS {
+            let text = format!(
+                "the trigger has {} keys, {} are read at most: remove what no scaler knows",
+                self.0.len(),
+                limits::KEYS
+            );
+            return Some(("metadata", text));
+        }
+        self.0.iter().find_map(|(key, value)| {
+            let shown = quoted(key);
+            if key.len() > limits::KEY || clean(key) != key.as_str() {
+                let text =
+                    format!("`{shown}` is no key: a key has {} bytes at most and no control characters", limits::KEY);
+                return Some((key.as_str(), text));
+            }
+            (value.len() > limits::VALUE).then(|| {
+                let text =
+                    format!("`{shown}` has {} bytes, a value has {} at most: shorten it", value.len(), limits::VALUE);
+                (key.as_str(), text)
+            })
+        })
     }
 
     fn identity(&self) -> impl Iterator<Item = (&String, &String)> {

@@ -6,7 +6,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Metadata, Secret, values};
-use crate::error::{Problem, SpecError, clean, give_login};
+use crate::{
+    error::{Problem, SpecError, clean, give_login, quoted},
+    limits,
+};
 
 /// A cursor over one trigger's metadata. Ask for each key once, then [`finish`](Self::finish).
 #[derive(Debug)]
@@ -87,12 +90,33 @@ impl<'m> Reader<'m> {
     /// or wrong.
     pub fn timeout(&mut self, key: &'static str) -> Option<Duration> {
         let timeout = self.parsed(key, values::timeout, "milliseconds (`3000`) or a duration (`3s`)")?;
-        (!timeout.is_zero()).then_some(timeout)
+        self.bounded(key, timeout).filter(|timeout| !timeout.is_zero())
     }
 
     /// A duration: seconds or Go's syntax.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed(key, values::duration, "seconds (`15`) or a duration (`500ms`)")
+        let duration = self.parsed(key, values::duration, "seconds (`15`) or a duration (`500ms`)")?;
+        self.bounded(key, duration)
+    }
+
+    /// `duration` unless it is longer than a day, which `key` must not say.
+    pub fn bounded(&mut self, key: &str, duration: Duration) -> Option<Duration> {
+        if duration <= limits::DURATION {
+            return Some(duration);
+        }
+        limits::Limit::Request.crossed();
+        self.problem(key, format!("`{key}` must be a day (`24h`) at most"));
+        None
+    }
+
+    /// Checks the target per replica that `key` has set.
+    pub fn check_target(&mut self, key: &str, target: f64) {
+        // KEDA sends three decimals, and Kubernetes refuses a target of 0.
+        if target.is_nan() || target < 0.0005 {
+            self.problem(key, format!("`{key}` must be greater than 0, at least 0.001: it is the target per replica"));
+        } else if target > limits::TARGET {
+            self.problem(key, format!("`{key}` must be {:e} at most: it is the target per replica", limits::TARGET));
+        }
     }
 
     /// One word out of a fixed set, case-sensitive.
@@ -141,25 +165,33 @@ impl<'m> Reader<'m> {
         Err(SpecError { problems: std::mem::take(&mut self.problems) })
     }
 
-    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, with the nearest
-    /// known name where one is close.
+    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, up to
+    /// [`limits::WARNINGS`], with the nearest known name where one is close.
     #[must_use]
     pub fn unknown_keys(&self) -> Vec<String> {
         let known = |key: &str| {
             let base = key.strip_suffix("FromEnv").unwrap_or(key);
             Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
         };
-        let unknown = self.metadata.keys().filter(|key| !known(key)).map(|key| match self.nearest(key) {
-            Some(near) => format!("`{key}` is not a key of this scaler, did you mean `{near}`?"),
-            None => format!("`{key}` is not a key of this scaler and is ignored"),
+        let mut unknown = self.metadata.keys().filter(|key| !known(key));
+        let named = unknown.by_ref().take(limits::WARNINGS).map(|key| match self.nearest(key) {
+            Some(near) => format!("`{}` is not a key of this scaler, did you mean `{near}`?", quoted(key)),
+            None => format!("`{}` is not a key of this scaler and is ignored", quoted(key)),
         });
-        self.warnings.iter().cloned().chain(unknown).collect()
+        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(named).collect();
+        match unknown.count() {
+            0 => {}
+            more => warnings.push(format!("{more} more keys are not of this scaler and are ignored")),
+        }
+        warnings
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {
-        let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &key.to_lowercase());
-        let near = self.asked.iter().min_by_key(|name| distance(name))?;
-        (distance(near) <= key.len().div_ceil(4)).then_some(near)
+        let (most, key) = (key.len().div_ceil(4), key.to_lowercase());
+        // Names of another length are no nearer than the difference: not worth the comparison.
+        let possible = self.asked.iter().filter(|name| name.len().abs_diff(key.len()) <= most);
+        let distances = possible.map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key), *name));
+        distances.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
     }
 
     fn raw(&self, key: &str) -> Option<&'m str> {

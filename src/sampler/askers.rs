@@ -122,6 +122,18 @@ impl Askers {
         }
     }
 
+    /// Their namespaces.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = String> {
+        let mut namespaces: Vec<_> = self.0.lock().iter().map(|asker| asker.object.namespace.clone()).collect();
+        namespaces.dedup();
+        namespaces.into_iter()
+    }
+
+    /// Whether one of them is of this namespace.
+    pub(super) fn has_namespace(&self, namespace: &str) -> bool {
+        self.0.lock().iter().any(|asker| asker.object.namespace == namespace)
+    }
+
     /// Some of them as `namespace/name`, in order.
     pub(super) fn names(&self) -> Vec<String> {
         let askers = self.0.lock();

@@ -46,6 +46,8 @@ const WAKE_FLOOR: Duration = Duration::from_millis(10);
 /// One distinct trigger.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// The order in which triggers came: a place in the pages.
+    pub(super) number: u64,
     pub(super) trigger: Arc<Trigger>,
     /// Its place on the connection.
     pub(super) connection: Member,
@@ -66,8 +68,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(trigger: Trigger, gates: &Arc<Gates>) -> Self {
+    pub(super) fn new(number: u64, trigger: Trigger, gates: &Arc<Gates>) -> Self {
         Self {
+            number,
             connection: gates.join(trigger.source.connection(), trigger.interval),
             trigger: Arc::new(trigger),
             state: watch::Sender::default(),
@@ -130,7 +133,7 @@ impl Entry {
         self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
         self.nudge.notify_one();
         let state = tokio::select! {
-            state = states.wait_for(|state| state.looks > seen) => state,
+            state = states.wait_for(|state| state.looks > seen || state.retired) => state,
             () = core.closed.cancelled() => {
                 return Err(ReadError::new(ReadErrorKind::Unreachable, "the server is shutting down"));
             }
@@ -138,10 +141,19 @@ impl Entry {
                 return Err(ReadError::new(ReadErrorKind::Internal, "no look came to its end: see the server's log"));
             }
         };
+        if state.as_ref().is_ok_and(|state| state.retired) {
+            let text = "what may be reached has changed while this was looked at: ask again";
+            return Err(ReadError::new(ReadErrorKind::Unreachable, text));
+        }
         let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
         state.answer(Instant::now(), trigger.max_staleness).unwrap_or_else(|| {
             Err(ReadError::new(ReadErrorKind::Internal, "a look ended without an answer: see the server's log"))
         })
+    }
+
+    /// Tells all who follow it or wait for it that it is no longer observed.
+    pub(super) fn retire(&self) {
+        self.state.send_modify(|state| state.retired = true);
     }
 
     pub(super) fn last_asked(&self) -> Instant {

@@ -6,26 +6,31 @@
 mod askers;
 mod entry;
 mod gate;
+mod observe;
+mod pages;
 mod plan;
+mod refused;
 mod state;
+mod subscription;
+mod table;
 mod view;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use parking_lot::RwLock;
-use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 pub use askers::Told;
+pub use pages::{Filter, Page};
 pub use state::{Failure, State};
+pub use subscription::Subscription;
+pub use table::{Allowance, Full, Room};
 pub use view::View;
 
-use self::{entry::Entry, gate::Gates};
+use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
@@ -36,7 +41,7 @@ use crate::{
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::{Metrics, Observed},
-    trigger::{Push, Trigger},
+    trigger::{Trigger, metric_of_refused},
 };
 
 /// How the sampler behaves where a trigger does not say.
@@ -53,6 +58,8 @@ pub struct Settings {
     pub forget_after: Duration,
     /// Who may reach what.
     pub policy: Policy,
+    /// How much may be observed.
+    pub allowance: Allowance,
 }
 
 impl Default for Settings {
@@ -63,6 +70,7 @@ impl Default for Settings {
             wanted_for: Duration::from_secs(40),
             forget_after: Duration::from_secs(600),
             policy: Policy::same_for_all(Reach::open()),
+            allowance: Allowance::default(),
         }
     }
 }
@@ -90,6 +98,9 @@ pub enum AskError {
     /// The metadata cannot be followed.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// There is no room for it.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The source cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -106,41 +117,53 @@ struct Core {
     clock: Clock,
     metrics: Arc<Metrics>,
     gates: Arc<Gates>,
-    slots: RwLock<HashMap<Arc<Metadata>, Slot>>,
+    table: RwLock<Table>,
+    refused: Refused,
+    /// The last number that a trigger was given.
+    numbers: AtomicU64,
+    /// What tells refused triggers apart.
+    digests: std::hash::RandomState,
+    /// Follows the policy.
+    _follower: Task,
     /// Set when nothing is observed any more.
     closed: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Slot {
-    entry: Arc<Entry>,
-    _loop: Task,
 }
 
 impl Sampler {
     /// A sampler that knows no trigger yet.
     #[must_use]
     pub fn new(registry: Registry, settings: Settings, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let gates = Arc::default();
-        let core = Core {
+        let core = |core: &Weak<Core>| Core {
             registry,
-            settings,
             clock,
             metrics,
-            gates,
-            slots: RwLock::default(),
+            gates: Arc::default(),
+            table: RwLock::default(),
+            refused: Refused::default(),
+            numbers: AtomicU64::new(0),
+            digests: std::hash::RandomState::new(),
+            _follower: task::spawn(observe::follow(settings.policy.clone(), Weak::clone(core))),
+            settings,
             closed: CancellationToken::new(),
         };
-        Self(Arc::new(core))
+        Self(Arc::new_cyclic(core))
     }
 
-    /// The metric of a trigger. Pure: no I/O, and the trigger is not put under observation.
+    /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
+    /// metric. Pure: no I/O, and the trigger is not put under observation. An error only where no object asks.
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
-        if let Some(slot) = self.0.slots.read().get(metadata) {
-            return Ok(slot.entry.trigger.source.metric().clone());
+        observe::check(object)?;
+        let reach = self.0.settings.policy.reach(object.namespace);
+        if let Some(entry) = self.0.table.read().find(metadata, &reach) {
+            return Ok(entry.trigger.source.metric().clone());
         }
-        let trigger = self.0.parse(object, metadata)?;
-        Ok(trigger.source.metric().clone())
+        match self.0.parse(&reach, metadata) {
+            Ok(trigger) => Ok(trigger.source.metric().clone()),
+            Err(error) => {
+                self.0.refuse(object, &reach, metadata, &error.to_string());
+                Ok(metric_of_refused(&self.0.registry, metadata))
+            }
+        }
     }
 
     /// The metric and present sample of a trigger: from memory, or from the look that is due.
@@ -164,27 +187,39 @@ impl Sampler {
     }
 
     /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
-    pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, SpecError> {
+    pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, AskError> {
         let (entry, _) = self.0.observe(object, metadata)?;
-        let told = entry.stream_opened(object);
-        self.0.metrics.streams.inc();
-        let object = ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() };
-        Ok(Subscription { object, states: entry.state.subscribe(), told, entry, core: Arc::clone(&self.0) })
+        Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 
-    /// Every trigger under observation, for the pages.
+    /// Resolves when what may be reached changes.
+    pub fn policy_changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut changes = self.0.settings.policy.changes();
+        async move {
+            if changes.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// How many connections are in use.
     #[must_use]
-    pub fn triggers(&self) -> Vec<View> {
-        self.0.slots.read().values().map(|slot| View::of(&slot.entry)).collect()
+    pub fn connections(&self) -> usize {
+        self.0.table.read().connections()
     }
 
     /// What is counted here and below, for the series.
     pub fn observed(&self) -> Observed {
+        let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
         Observed {
             broker_requests: self.0.registry.requests().collect(),
             connections: self.0.gates.len(),
             failing_connections: self.0.gates.failing(),
-            limits: vec![(Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT)],
+            limits: vec![
+                (Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT),
+                (Limit::Triggers, table.len(), allowance.triggers.in_all),
+                (Limit::Connections, table.connections(), allowance.connections.in_all),
+            ],
         }
     }
 
@@ -197,134 +232,7 @@ impl Sampler {
     /// Forgets every trigger, so that their clients close. Nothing is observed any more.
     pub fn close(&self) {
         self.0.closed.cancel();
-        let slots = std::mem::take(&mut *self.0.slots.write());
-        self.0.metrics.triggers.dec_by(i64::try_from(slots.len()).unwrap_or(i64::MAX));
-    }
-}
-
-impl Core {
-    fn parse(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Trigger, SpecError> {
-        let reach = self.settings.policy.reach(object.namespace);
-        Trigger::parse(&self.registry, metadata, &reach, self.settings.default_interval)
-    }
-
-    /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
-    fn observe(
-        self: &Arc<Self>,
-        object: ObjectRef<&str>,
-        metadata: &Metadata,
-    ) -> Result<(Arc<Entry>, Duration), SpecError> {
-        let now = Instant::now();
-        if let Some(slot) = self.slots.read().get(metadata) {
-            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
-        }
-        let trigger = self.parse(object, metadata)?;
-        let mut slots = self.slots.write();
-        if let Some(slot) = slots.get(metadata) {
-            return Ok((Arc::clone(&slot.entry), slot.entry.asked(object, now)));
-        }
-        announce(object, &trigger);
-        let entry = Arc::new(Entry::new(trigger, &self.gates));
-        entry.asked(object, now);
-        if !self.closed.is_cancelled() {
-            let (observed, core) = (Arc::clone(&entry), Arc::downgrade(self));
-            let refresh = task::supervise("trigger", move || {
-                let (observed, core) = (Arc::clone(&observed), core.clone());
-                async move { observed.run(core).await }
-            });
-            slots.insert(Arc::clone(&entry.trigger.metadata), Slot { entry: Arc::clone(&entry), _loop: refresh });
-            self.metrics.triggers.inc();
-        }
-        Ok((entry, Duration::ZERO))
-    }
-
-    /// Forgets an entry unless somebody has asked for it in the meantime. True when it is gone.
-    fn forget(&self, entry: &Entry) -> bool {
-        let mut slots = self.slots.write();
-        if entry.is_listened_to() || entry.last_asked() + self.settings.forget_after > Instant::now() {
-            return false;
-        }
-        let forgotten = slots.remove(&entry.trigger.metadata).is_some();
-        if forgotten {
-            self.metrics.triggers.dec();
-        }
-        forgotten
-    }
-
-    /// A read may take no longer than its answer could be used, but a second at least: the first one connects.
-    fn read_deadline(&self, trigger: &Trigger) -> Duration {
-        let wanted = trigger.source.deadline().unwrap_or(self.settings.read_timeout);
-        wanted.min(trigger.max_staleness.max(Duration::from_secs(1)))
-    }
-
-    fn wanted_for(&self, trigger: &Trigger) -> Duration {
-        self.settings.wanted_for.max(trigger.interval * 3)
-    }
-}
-
-fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
-    let (namespace, name, source) = (object.namespace, object.name, trigger.source.describe());
-    info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
-    for warning in &trigger.warnings {
-        warn!(namespace, name, "{warning}");
-    }
-}
-
-/// A look over a trigger's shoulder. Dropping it lets the trigger go.
-#[derive(Debug)]
-pub struct Subscription {
-    object: ObjectRef,
-    entry: Arc<Entry>,
-    states: watch::Receiver<State>,
-    told: Option<Told>,
-    core: Arc<Core>,
-}
-
-impl Subscription {
-    /// The state now; the next [`changed`](Self::changed) waits for one after it.
-    pub fn state(&mut self) -> watch::Ref<'_, State> {
-        self.states.borrow_and_update()
-    }
-
-    /// Waits for a newer state. False when there will be none.
-    pub async fn changed(&mut self) -> bool {
-        self.states.changed().await.is_ok()
-    }
-
-    /// The trigger's own limit on how old a sample may be.
-    #[must_use]
-    pub fn max_staleness(&self) -> Duration {
-        self.entry.trigger.max_staleness
-    }
-
-    /// What the trigger wants to be told.
-    #[must_use]
-    pub fn push(&self) -> Push {
-        self.entry.trigger.push
-    }
-
-    /// What the object's last stream had told it, if that ended by age just now.
-    #[must_use]
-    pub fn told(&self) -> Option<Told> {
-        self.told
-    }
-
-    /// Until when the object needs no push about `rise`, since its own polls have heard of it and keep coming.
-    #[must_use]
-    pub fn hears(&self, rise: u64, now: Instant) -> Option<Instant> {
-        self.entry.askers.hears(self.object.borrowed(), rise, now)
-    }
-
-    /// The stream ends by its age: keeps what it has told for the one that follows.
-    pub fn aged(&self, told: Told) {
-        self.entry.askers.stream_aged(self.object.borrowed(), Instant::now(), told);
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.entry.streams.fetch_sub(1, Ordering::Relaxed);
-        self.entry.askers.stream_closed(self.object.borrowed());
-        self.core.metrics.streams.dec();
+        let table = std::mem::take(&mut *self.0.table.write());
+        self.0.metrics.triggers.dec_by(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
 }

@@ -22,6 +22,8 @@ pub struct State {
     pub rises: u64,
     /// How long the last look took.
     pub last_look_took: Duration,
+    /// No longer observed in this form: who follows it begins anew.
+    pub retired: bool,
 }
 
 /// Looks that fail, since when.

@@ -1,20 +1,25 @@
 //! What the pages show of a trigger: every number with where it comes from. No secret is in reach here.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::{entry::Entry, refused::Row, state::State};
+use crate::error::clean;
 
 /// One trigger, for people. Times are in seconds.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
+    /// Its place in the pages: `?after=` takes it.
+    pub id: u64,
+    /// `active`, `idle`, `unknown` (not read yet), `failing` or `refused`.
+    pub state: &'static str,
     /// The ScaledObjects that ask for it, as `namespace/name`.
     pub scaled_objects: Vec<String>,
     /// KEDA's name for the kind of source.
-    pub scaler_type: &'static str,
+    pub scaler_type: Cow<'static, str>,
     /// What is read.
     pub source: String,
     /// Where it is read.
@@ -64,13 +69,14 @@ impl View {
         let (trigger, now) = (&entry.trigger, Instant::now());
         let (source, metric) = (&trigger.source, trigger.source.metric());
         let state = entry.state.borrow();
-        let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
         Self {
+            id: entry.number,
+            state: word(&state),
             scaled_objects: entry.askers.names(),
-            scaler_type: trigger.scaler_type,
-            source: source.describe(),
-            connection: source.connection().label().to_owned(),
-            metric: metric.name.clone(),
+            scaler_type: Cow::Borrowed(trigger.scaler_type),
+            source: clean(&source.describe()).into_owned(),
+            connection: clean(source.connection().label()).into_owned(),
+            metric: clean(&metric.name).into_owned(),
             target: metric.target,
             value: state.sample.map(|sample| sample.reading.value),
             active: state.sample.map(|sample| sample.reading.active),
@@ -89,4 +95,48 @@ impl View {
             warnings: trigger.warnings.clone(),
         }
     }
+
+    /// Of a trigger that is not observed: nothing but why.
+    pub(super) fn of_refused(row: &Row) -> Self {
+        Self {
+            id: row.number,
+            state: REFUSED,
+            scaled_objects: row.askers.names(),
+            scaler_type: Cow::Owned(row.scaler_type.clone()),
+            source: String::new(),
+            connection: String::new(),
+            metric: clean(&row.metric.name).into_owned(),
+            target: row.metric.target,
+            value: None,
+            active: None,
+            sample_age: None,
+            polling_interval: 0.0,
+            max_staleness: 0.0,
+            last_read_took: 0.0,
+            reads: 0,
+            streams: 0,
+            error: Some(ErrorView {
+                kind: REFUSED,
+                message: row.text.clone(),
+                lasts: seconds(Instant::now().saturating_duration_since(row.since)),
+                count: row.count,
+            }),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+const REFUSED: &str = "refused";
+
+fn word(state: &State) -> &'static str {
+    match (&state.failure, &state.sample) {
+        (Some(_), _) => "failing",
+        (None, None) => "unknown",
+        (None, Some(sample)) if sample.reading.active => "active",
+        (None, Some(_)) => "idle",
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
 }

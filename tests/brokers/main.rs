@@ -26,6 +26,7 @@ mod sqs;
 #[path = "../emulator/mod.rs"]
 mod emulator;
 #[path = "../emulator/process.rs"]
+#[allow(dead_code, reason = "shared with the bench")]
 mod process;
 #[path = "../stand_in/mod.rs"]
 mod stand_in;

@@ -80,6 +80,57 @@ async fn every_trigger_is_shown_with_its_number_age_source_and_error_and_no_secr
 }
 
 #[tokio::test(start_paused = true)]
+async fn triggers_come_in_pages_and_by_namespace_type_and_health() {
+    let admin = Admin::new();
+    let bench = &admin.bench;
+    let names: Vec<String> = (0..25).map(|n| format!("q{n}")).collect();
+    for (n, name) in names.iter().enumerate() {
+        if n % 5 == 0 {
+            bench.world.queue(name).set(missing());
+        }
+        let namespace = if n % 2 == 0 { "even" } else { "odd" };
+        let object = ObjectRef { namespace, name: "orders" };
+        bench.sampler.sample(object, &trigger(&[("queue", name)])).await.ok();
+    }
+    let refused = trigger(&[("threshold", "x"), ("queue", "q25")]);
+    bench.sampler.sample(ObjectRef { namespace: "odd", name: "orders" }, &refused).await.unwrap_err();
+    let page = async |query: &str| {
+        let answer =
+            admin.router.clone().oneshot(Request::get(format!("/api/triggers{query}")).body(Body::empty()).unwrap());
+        let answer = answer.await.unwrap();
+        let next = answer.headers().get("x-next-after").map(|next| next.to_str().unwrap().to_owned());
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        let metrics: Vec<String> = rows.iter().map(|row| row["metric"].as_str().unwrap().to_owned()).collect();
+        (metrics, next)
+    };
+    let (all, next) = page("").await;
+    assert_eq!((all.len(), next), (26, None));
+    let (mut walked, mut after) = (Vec::new(), "0".to_owned());
+    loop {
+        let (rows, next) = page(&format!("?limit=10&after={after}")).await;
+        assert!(rows.len() <= 10);
+        walked.extend(rows);
+        match next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(walked, all, "every row once, in order");
+    assert_eq!(page("?namespace=odd").await.0.len(), 13);
+    assert_eq!(
+        page("?failing=true").await.0,
+        ["scripted-q0", "scripted-q5", "scripted-q10", "scripted-q15", "scripted-q20", "plimsoll-scripted"]
+    );
+    assert_eq!(page("?failing=false&namespace=even").await.0.len(), 10);
+    assert_eq!(page("?type=scripted&limit=1").await.0.len(), 1);
+    assert!(page("?type=kafka").await.0.is_empty());
+    for wrong in ["?limit=-1", "?after=x", "?failing=perhaps", "?other=1"] {
+        assert_eq!(admin.get(&format!("/api/triggers{wrong}")).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn series_start_at_zero_and_count() {
     let admin = Admin::new();
     let (_, before) = admin.get("/metrics").await;

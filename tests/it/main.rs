@@ -9,12 +9,15 @@
 )]
 
 mod admin;
+mod bounds;
 mod deploy;
 mod docs;
 mod gates;
 mod grpc;
 mod keda;
+mod policy;
 mod push;
+mod refused;
 mod repeats;
 mod sampler;
 mod scripted;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use plimsoll::sampler::{ObjectRef, Settings};
+use plimsoll::sampler::{Allowance, ObjectRef, Room, Settings};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::scripted::{Act, Bench, WALL, missing, timed, trigger};
@@ -215,7 +215,9 @@ async fn a_question_after_a_long_pause_gets_a_new_sample() {
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_triggers_come_and_go() {
-    let bench = Bench::new();
+    let connections = Room { in_all: 10_000, per_namespace: 10_000 };
+    let settings = Settings { allowance: Allowance { connections, ..Allowance::default() }, ..Settings::default() };
+    let bench = Bench::with(settings, SystemTime::UNIX_EPOCH + WALL);
     let names: Vec<String> = (0..10_000).map(|n| format!("q{n}")).collect();
     for name in &names {
         bench.value(&trigger(&[("queue", name), ("host", name)])).await.unwrap();
@@ -264,7 +266,10 @@ async fn bad_metadata_names_the_key_and_the_cure() {
         ),
         (&[("queue", "a"), ("pollingInterval", "10ms")], "`pollingInterval` must be at least `100ms`"),
         (&[("queue", "a"), ("maxStaleness", "1")], "`maxStaleness` must be at least `pollingInterval`"),
-        (&[("queue", "a"), ("threshold", "0")], "the target per replica must be greater than 0: the HPA refuses less"),
+        (
+            &[("queue", "a"), ("threshold", "0")],
+            "`threshold` must be greater than 0, at least 0.001: it is the target per replica",
+        ),
         (
             &[("threshold", "x")],
             "`queue` is required: set it in the trigger's metadata; `threshold` must be a whole number such as `10`",
@@ -272,7 +277,7 @@ async fn bad_metadata_names_the_key_and_the_cure() {
     ] {
         assert_eq!(bench.value(&trigger(pairs)).await, Err(expected.to_owned()));
     }
-    assert!(bench.sampler.triggers().is_empty());
+    assert!(bench.sampler.triggers().iter().all(|row| row.state == "refused"), "none is observed");
 }
 
 #[tokio::test(start_paused = true)]

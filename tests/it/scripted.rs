@@ -119,17 +119,24 @@ impl Backend for Scripted {
         &["scripted"]
     }
 
+    fn metric(&self, _scaler_type: &str, keys: &mut Reader<'_>) -> Option<Metric> {
+        let (queue, threshold) = (keys.required("queue"), keys.int("threshold", 10));
+        keys.check_target("threshold", threshold as f64);
+        keys.finish().is_ok().then(|| scripted_metric(queue, threshold))
+    }
+
     fn parse(&self, _scaler_type: &str, keys: &mut Reader<'_>, _reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
         self.0.parses.fetch_add(1, Ordering::Relaxed);
         let queue = keys.required("queue").to_owned();
         let host = keys.text("host").unwrap_or("host").to_owned();
         let threshold = keys.int("threshold", 10);
+        keys.check_target("threshold", threshold as f64);
         let activation = keys.int("activation", 0);
         let deadline = keys.timeout("timeout");
         keys.finish()?;
         self.0.live_sources.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(ScriptedSource {
-            metric: Metric::new(&format!("scripted-{queue}"), threshold as f64),
+            metric: scripted_metric(&queue, threshold),
             connection: ConnectionId::new(&host, format!("scripted://{host}")),
             activation: activation as f64,
             deadline,
@@ -140,6 +147,10 @@ impl Backend for Scripted {
             client: Mutex::default(),
         }))
     }
+}
+
+fn scripted_metric(queue: &str, threshold: i64) -> Metric {
+    Metric::new(&format!("scripted-{queue}"), threshold as f64)
 }
 
 struct ScriptedSource {

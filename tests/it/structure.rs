@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("net", &["clock", "error", "limits", "metadata", "task"]),
     ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
-    ("trigger", &["backend", "error", "limits", "metadata", "net"]),
+    ("trigger", &["backend", "error", "limits", "metadata", "net", "reading"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
     ("watch", &["limits", "sampler", "trigger"]),
     ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),

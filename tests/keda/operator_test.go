@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// operatorLog is what KEDA logs: where an operator learns why a trigger has no metric.
+// operatorLog is what KEDA logs.
 var operatorLog transcript
 
 func TestMain(m *testing.M) {

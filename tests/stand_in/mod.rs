@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "not every test target looks at all of it")]
 pub struct Call {
     pub method: String,
     /// Path and query.

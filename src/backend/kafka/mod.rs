@@ -80,6 +80,10 @@ impl Backend for Kafka {
         Ok(Arc::new(Group { spec, id, client, seen: Mutex::default() }))
     }
 
+    fn metric(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(Dialect::of(scaler_type), metadata)
+    }
+
     fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

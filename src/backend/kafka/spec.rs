@@ -27,6 +27,9 @@ const VERSION: &str = "version";
 const GROUP: &str = "consumerGroup";
 const TOPIC: &str = "topic";
 
+/// The target where a trigger names none.
+const DEFAULT_LAG: i64 = 10;
+
 /// Which of KEDA's two Kafka scalers a trigger was written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -71,7 +74,7 @@ impl Spec {
         }
         keys.finish()?;
 
-        let metric = fields.metric();
+        let metric = metric(&fields.group, fields.topic.as_deref(), fields.settings.lag_threshold);
         let Fields { servers, group, topics, isolation, settings, .. } = fields;
         let query = Query {
             group: group.into(),
@@ -87,6 +90,20 @@ impl Spec {
             metric,
         })
     }
+}
+
+/// The metric of a trigger whatever else is wrong with it.
+pub(super) fn metric_alone(dialect: Dialect, keys: &mut Reader<'_>) -> Option<Metric> {
+    let group = keys.required(GROUP);
+    let (topic, _) = topics(dialect, keys);
+    let lag_threshold = keys.int(LAG_THRESHOLD, DEFAULT_LAG);
+    keys.check_target(LAG_THRESHOLD, as_metric(lag_threshold.into()));
+    keys.finish().is_ok().then(|| metric(group, topic.as_deref(), lag_threshold))
+}
+
+fn metric(group: &str, topic: Option<&str>, lag_threshold: i64) -> Metric {
+    let name = topic.map_or_else(|| format!("kafka-{group}-topics"), |topic| format!("kafka-{topic}"));
+    Metric::new(&name, as_metric(lag_threshold.into()))
 }
 
 /// What stands in the metadata, each field by itself.
@@ -118,9 +135,7 @@ impl Fields {
     }
 
     fn check_thresholds(&self, keys: &mut Reader<'_>) {
-        if self.settings.lag_threshold <= 0 {
-            keys.problem(LAG_THRESHOLD, format!("`{LAG_THRESHOLD}` must be greater than 0"));
-        }
+        keys.check_target(LAG_THRESHOLD, as_metric(self.settings.lag_threshold.into()));
         if self.settings.activation_lag_threshold < 0 {
             keys.problem(ACTIVATION, format!("`{ACTIVATION}` must be 0 or greater"));
         }
@@ -172,14 +187,6 @@ impl Fields {
             keys.problem(FULL_METADATA, needs_topic(&format!("{FULL_METADATA}: false")));
         }
     }
-
-    fn metric(&self) -> Metric {
-        let name = self
-            .topic
-            .as_ref()
-            .map_or_else(|| format!("kafka-{}-topics", self.group), |topic| format!("kafka-{topic}"));
-        Metric::new(&name, as_metric(self.settings.lag_threshold.into()))
-    }
 }
 
 /// The topics as the metric's name has them, and as we ask for them.
@@ -204,7 +211,7 @@ fn topics(dialect: Dialect, keys: &mut Reader<'_>) -> (Option<String>, Vec<Strin
 
 fn settings(keys: &mut Reader<'_>) -> Settings {
     let policies = [("latest", ResetPolicy::Latest), ("earliest", ResetPolicy::Earliest)];
-    let lag_threshold = keys.int(LAG_THRESHOLD, 10);
+    let lag_threshold = keys.int(LAG_THRESHOLD, DEFAULT_LAG);
     let activation_lag_threshold = keys.int(ACTIVATION, 0);
     let reset_policy = keys.choice("offsetResetPolicy", &policies, ResetPolicy::Latest);
     let allow_idle_consumers = keys.boolean(ALLOW_IDLE, false);

@@ -27,6 +27,7 @@ use crate::{
     error::SpecError,
     metadata::Reader,
     net::Reach,
+    reading::Metric,
 };
 
 /// Prometheus and its kin.
@@ -60,6 +61,10 @@ impl Backend for Prometheus {
     ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata, reach)?;
         Ok(Arc::new(Query::new(spec, Arc::clone(&self.shared))))
+    }
+
+    fn metric(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(metadata)
     }
 
     fn requests(&self) -> u64 {

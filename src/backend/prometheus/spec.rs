@@ -31,8 +31,6 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Prometheus knows nothing newer than its last scrape.
 const DEFAULT_IDLE: Duration = Duration::from_secs(5);
 const SHORTEST_IDLE: Duration = Duration::from_millis(500);
-/// What Kubernetes takes for a target of 0, and refuses.
-const LEAST_TARGET: f64 = 0.0005;
 
 /// A trigger, parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +87,7 @@ impl Spec {
             activation,
             ignore_nulls,
             strict,
-            metric: Metric::new("prometheus", threshold),
+            metric: metric(threshold),
             // A question may wait for its turn as long as for its answer.
             deadline: timeout.map(|timeout| timeout * 2),
             idle,
@@ -118,13 +116,23 @@ fn server(keys: &mut Reader<'_>, reach: &Reach) -> Option<Url> {
     Some(url)
 }
 
+/// The metric of a trigger whatever else is wrong with it.
+pub(super) fn metric_alone(keys: &mut Reader<'_>) -> Option<Metric> {
+    let threshold = threshold(keys);
+    keys.finish().is_ok().then(|| metric(threshold))
+}
+
+fn metric(threshold: f64) -> Metric {
+    Metric::new("prometheus", threshold)
+}
+
 fn threshold(keys: &mut Reader<'_>) -> f64 {
     if keys.required(THRESHOLD).is_empty() {
         return 0.0;
     }
     let threshold = keys.float(THRESHOLD);
-    if threshold.is_some_and(|threshold| threshold < LEAST_TARGET) {
-        keys.problem(THRESHOLD, format!("`{THRESHOLD}` must be greater than 0: it is the target per replica"));
+    if let Some(threshold) = threshold {
+        keys.check_target(THRESHOLD, threshold);
     }
     threshold.unwrap_or_default()
 }

@@ -71,6 +71,10 @@ impl Backend for RabbitMq {
         Ok(Arc::new(Queue { spec, id, clients, requests, client: OnceLock::new(), found: Mutex::default() }))
     }
 
+    fn metric(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(metadata)
+    }
+
     fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

@@ -12,7 +12,7 @@ use super::{
     measure::{Measure, Mode, Operation},
     question::{Pace, Question},
 };
-use crate::{error::SpecError, metadata::Reader, net::http::escape, reading::Metric};
+use crate::{error::SpecError, limits, metadata::Reader, net::http::escape, reading::Metric};
 
 const QUEUE: &str = "queueName";
 const QUEUE_LENGTH: &str = "queueLength";
@@ -74,7 +74,7 @@ impl Spec {
         };
         keys.finish()?;
         let Fields { activation, exclude_unacknowledged, operation, use_regex, page_size, .. } = fields;
-        let metric = Metric::new(&format!("rabbitmq-{}", form_encoded(&fields.queue)), target);
+        let metric = metric(&fields.queue, target);
         let (name, rates) = (Arc::from(fields.queue), mode.needs_rates());
         let question = match use_regex {
             true => Question::Pattern { pattern: name, page_size, rates },
@@ -88,6 +88,18 @@ impl Spec {
         let Fields { pace, strict, .. } = fields;
         Ok(Self { connection, question, measure, timeout, deadline, pace, strict, metric })
     }
+}
+
+/// The metric of a trigger whatever else is wrong with it.
+pub(super) fn metric_alone(keys: &mut Reader<'_>) -> Option<Metric> {
+    let fields = Fields::read(keys);
+    let (mode, target) = fields.resolve(keys, None);
+    let readable = [QUEUE, QUEUE_LENGTH, VALUE, MODE].iter().all(|key| !keys.has_problem(key));
+    mode.filter(|_| readable).map(|_| metric(&fields.queue, target))
+}
+
+fn metric(queue: &str, target: f64) -> Metric {
+    Metric::new(&format!("rabbitmq-{}", form_encoded(queue)), target)
 }
 
 /// What stands in the metadata, each field by itself.
@@ -229,9 +241,7 @@ impl Fields {
 
 /// A target that Kubernetes takes.
 fn positive(keys: &mut Reader<'_>, key: &str, target: f64) -> Option<Mode> {
-    if target < 0.0 {
-        keys.problem(key, format!("`{key}` must be greater than 0: the HPA refuses less"));
-    }
+    keys.check_target(key, target);
     Some(Mode::QueueLength)
 }
 
@@ -280,7 +290,7 @@ fn amqp(keys: &mut Reader<'_>, fields: &Fields, address: &Address, credentials: 
         number.ok()
     };
     let heartbeat = number("heartbeat").map(|seconds| u16::try_from(seconds).unwrap_or(u16::MAX));
-    let connect_timeout = number("connection_timeout").map(Duration::from_millis);
+    let connect_timeout = number("connection_timeout").map(|ms| Duration::from_millis(ms).min(limits::DURATION));
     // The whole path is the vhost: `/a/b` is the vhost `a/b`.
     let of_path = address.segments().join("/");
     let of_path = if of_path.is_empty() { "/".to_owned() } else { of_path };

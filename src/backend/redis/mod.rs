@@ -24,6 +24,7 @@ use crate::{
     backend::{Backend, Source},
     error::SpecError,
     metadata::Reader,
+    reading::Metric,
 };
 
 /// Redis alone, in a cluster, or behind Sentinel.
@@ -49,6 +50,10 @@ impl Backend for Redis {
     ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(scaler_type, metadata)?;
         Ok(Arc::new(Key::new(spec, Arc::clone(&self.clients))))
+    }
+
+    fn metric(&self, scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(scaler_type, metadata)
     }
 
     fn requests(&self) -> u64 {

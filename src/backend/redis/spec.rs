@@ -55,12 +55,12 @@ pub const SCALER_TYPES: &[&str] =
 impl Spec {
     /// Reads a trigger's metadata.
     pub fn read(scaler_type: &str, keys: &mut Reader<'_>) -> Result<Self, SpecError> {
-        let counted = if scaler_type.ends_with("streams") { stream(keys) } else { list(keys) };
+        let counted = Counted::read(scaler_type, keys);
         let connection = connection(scaler_type, keys);
         let idle = idle(keys);
         keys.finish()?;
-        let Counted { key, measure, activation, base, target } = counted;
-        let metric = Metric::new(&format!("{base}-{key}"), target as f64);
+        let metric = counted.metric();
+        let Counted { key, measure, activation, .. } = counted;
         Ok(Self { connection, key: key.into(), measure, activation, metric, idle })
     }
 }
@@ -72,6 +72,25 @@ struct Counted {
     activation: i64,
     base: &'static str,
     target: i64,
+}
+
+impl Counted {
+    fn read(scaler_type: &str, keys: &mut Reader<'_>) -> Self {
+        if scaler_type.ends_with("streams") { stream(keys) } else { list(keys) }
+    }
+
+    fn metric(&self) -> Metric {
+        Metric::new(&format!("{}-{}", self.base, self.key), self.target as f64)
+    }
+}
+
+/// The metric of a trigger whatever else is wrong with it.
+pub(super) fn metric_alone(scaler_type: &str, keys: &mut Reader<'_>) -> Option<Metric> {
+    let counted = Counted::read(scaler_type, keys);
+    // Of all that is counted only the activation is no part of it.
+    let readable =
+        ["listName", "stream", LIST_LENGTH, STREAM_LENGTH, PENDING, LAG].iter().all(|key| !keys.has_problem(key));
+    readable.then(|| counted.metric())
 }
 
 fn list(keys: &mut Reader<'_>) -> Counted {
@@ -92,8 +111,8 @@ fn stream(keys: &mut Reader<'_>) -> Counted {
     let by_lag = keys.int(LAG, 0);
     let length = target(keys, STREAM_LENGTH, group.is_none());
     let pending = target(keys, PENDING, group.is_some() && by_lag == 0);
-    if group.is_some() && by_lag < 0 {
-        not_positive(keys, LAG);
+    if group.is_some() && by_lag != 0 {
+        keys.check_target(LAG, by_lag as f64);
     }
     let activation = keys.int("activationLagCount", 0);
     let (measure, target) = match group {
@@ -116,14 +135,10 @@ fn warn_of_missing_group(keys: &mut Reader<'_>) {
 
 fn target(keys: &mut Reader<'_>, key: &'static str, counts: bool) -> i64 {
     let target = keys.int(key, DEFAULT_TARGET);
-    if counts && target <= 0 {
-        not_positive(keys, key);
+    if counts {
+        keys.check_target(key, target as f64);
     }
     target
-}
-
-fn not_positive(keys: &mut Reader<'_>, key: &str) {
-    keys.problem(key, format!("`{key}` must be greater than 0: it is the target per replica"));
 }
 
 fn connection(scaler_type: &str, keys: &mut Reader<'_>) -> Connection {

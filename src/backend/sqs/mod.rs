@@ -25,6 +25,7 @@ use crate::{
     error::SpecError,
     metadata::Reader,
     net::Reach,
+    reading::Metric,
 };
 
 /// Amazon SQS and what speaks its protocol.
@@ -58,6 +59,10 @@ impl Backend for Sqs {
     ) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(metadata, reach)?;
         Ok(Arc::new(Queue::new(spec, Arc::clone(&self.shared))))
+    }
+
+    fn metric(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
+        spec::metric_alone(metadata)
     }
 
     fn requests(&self) -> u64 {

@@ -60,10 +60,20 @@ impl Spec {
         }
         keys.finish()?;
 
-        let metric = Metric::new(&format!("aws-sqs-{}", queue.name), target as f64);
+        let metric = metric(&queue, target);
         let connection = Connection { region, endpoint, credentials, reach: reach.clone() };
         Ok(Self { connection, queue: Arc::new(queue), attributes, activation, metric, idle_every })
     }
+}
+
+/// The metric of a trigger whatever else is wrong with it.
+pub(super) fn metric_alone(keys: &mut Reader<'_>) -> Option<Metric> {
+    let (queue, target) = (queue(keys), target(keys));
+    keys.finish().is_ok().then(|| metric(&queue, target))
+}
+
+fn metric(queue: &Address, target: i64) -> Metric {
+    Metric::new(&format!("aws-sqs-{}", queue.name), target as f64)
 }
 
 fn queue(keys: &mut Reader<'_>) -> Address {
@@ -81,9 +91,7 @@ fn queue(keys: &mut Reader<'_>) -> Address {
 
 fn target(keys: &mut Reader<'_>) -> i64 {
     let target = keys.int(TARGET, 5);
-    if target <= 0 {
-        keys.problem(TARGET, format!("`{TARGET}` must be greater than 0: the HPA refuses less"));
-    }
+    keys.check_target(TARGET, target as f64);
     target
 }
 

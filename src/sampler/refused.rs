@@ -1,0 +1,74 @@
+//! Triggers that are not observed, since their metadata cannot be followed or there is no room: to be logged once and
+//! shown. What KEDA is answered does not come from here.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::{ObjectRef, askers::Askers};
+use crate::{error::clean, limits, reading::Metric};
+
+/// The refused triggers of late, by a digest of what identifies them.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Mutex<HashMap<u64, Row>>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) number: u64,
+    pub(super) scaler_type: String,
+    /// What KEDA is told of it.
+    pub(super) metric: Metric,
+    pub(super) text: String,
+    pub(super) askers: Askers,
+    pub(super) since: Instant,
+    pub(super) count: u64,
+    last_asked: Instant,
+}
+
+impl Refused {
+    /// Notes that `object` is refused now, with `text`. True when that is news: it was not refused before, or for
+    /// another reason. What is beyond the bound is not remembered, and no news either.
+    pub(super) fn note(
+        &self,
+        (digest, forget_after): (u64, Duration),
+        object: ObjectRef<&str>,
+        text: &str,
+        describe: impl FnOnce() -> (u64, String, Metric),
+    ) -> bool {
+        let now = Instant::now();
+        let mut rows = self.0.lock();
+        if let Some(row) = rows.get_mut(&digest) {
+            row.last_asked = now;
+            row.count += 1;
+            row.askers.asked(object, now);
+            let news = row.text != text;
+            if news {
+                text.clone_into(&mut row.text);
+            }
+            return news;
+        }
+        if rows.len() >= limits::REFUSED_TRIGGERS {
+            rows.retain(|_, row| row.last_asked + forget_after > now);
+        }
+        if rows.len() >= limits::REFUSED_TRIGGERS {
+            return false;
+        }
+        let (number, scaler_type, metric) = describe();
+        let askers = Askers::default();
+        askers.asked(object, now);
+        let (text, metric) = (text.to_owned(), Metric { name: clean(&metric.name).into_owned(), ..metric });
+        rows.insert(digest, Row { number, scaler_type, metric, text, askers, since: now, count: 1, last_asked: now });
+        true
+    }
+
+    /// Does `show` for each that was asked about within `forget_after`, and forgets the others.
+    pub(super) fn show<T>(&self, forget_after: Duration, show: impl FnMut(&Row) -> Option<T>) -> Vec<T> {
+        let now = Instant::now();
+        let mut rows = self.0.lock();
+        rows.retain(|_, row| row.last_asked + forget_after > now);
+        rows.values().filter_map(show).collect()
+    }
+}
