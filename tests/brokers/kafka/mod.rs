@@ -3,6 +3,7 @@
 mod costs;
 mod faults;
 pub mod fixtures;
+mod groups;
 mod logins;
 mod others;
 mod reads;

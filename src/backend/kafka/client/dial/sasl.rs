@@ -3,7 +3,10 @@
 //! The mechanisms themselves are `rsasl`'s; here is how Kafka carries them (SaslHandshake, SaslAuthenticate), what a
 //! refusal means, and re-authentication on a live link (KIP-368).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafka_protocol::{
@@ -31,6 +34,9 @@ use crate::{
 
 /// How long one step of a re-authentication may take, behind a parked Fetch too.
 const STEP: Duration = Duration::from_secs(4);
+
+/// A broker that ends logins sooner does it without us: logging in must not become a loop.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Logs links in with one identity.
 pub struct Authenticator {
@@ -220,24 +226,27 @@ fn lifetime(answer: &SaslAuthenticate) -> Option<Duration> {
 
 /// Logs `link` in again, each time before its login expires: the broker would hang up then.
 pub fn keep_logged_in(link: &Arc<Link>, authenticator: &Arc<Authenticator>, lifetime: Option<Duration>) {
-    let Some(mut lifetime) = lifetime else { return };
+    let Some(lifetime) = lifetime.map(|lifetime| lifetime.max(SHORTEST)) else { return };
     let (weak, authenticator) = (Arc::downgrade(link), Arc::clone(authenticator));
-    link.attach(task::spawn(async move {
-        loop {
-            sleep(jittered(lifetime, 0.80..0.90)).await;
-            let Some(link) = weak.upgrade() else { return };
-            let again = async {
-                authenticator.prepare().await?;
-                let _alone = link.alone().await;
-                authenticator.login(&link, STEP).await
-            };
-            match again.await {
-                Ok(Some(next)) => lifetime = next,
-                Ok(None) => return,
-                Err(error) => return link.fail_with(error),
-            }
+    let renew = move || renew(weak.clone(), Arc::clone(&authenticator), lifetime);
+    link.attach(task::supervise("kafka login", renew));
+}
+
+async fn renew(link: Weak<Link>, authenticator: Arc<Authenticator>, mut lifetime: Duration) {
+    loop {
+        sleep(jittered(lifetime, 0.80..0.90)).await;
+        let Some(link) = link.upgrade() else { return };
+        let again = async {
+            authenticator.prepare().await?;
+            let _alone = link.alone().await;
+            authenticator.login(&link, STEP).await
+        };
+        match again.await {
+            Ok(Some(next)) => lifetime = next.max(SHORTEST),
+            Ok(None) => return,
+            Err(error) => return link.fail_with(error),
         }
-    }));
+    }
 }
 
 /// What `rsasl` asks us for.

@@ -2,7 +2,11 @@
 //!
 //! A coordinator that has moved is followed inside the batch. Each group is answered as soon as it is known.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -25,7 +29,10 @@ use super::super::{
         replies::{GroupAnswer, TopicCommits},
     },
 };
-use super::offset_fetch::{self, Partitions, Terms, Wanted};
+use super::{
+    kinds::Kinds,
+    offset_fetch::{self, Partitions, Terms, Wanted},
+};
 use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
@@ -90,8 +97,11 @@ pub struct Commits(Batcher<Question, Arc<GroupCommits>>);
 
 impl Commits {
     pub fn new(cluster: &Arc<Cluster>) -> Self {
-        let asker =
-            Arc::new(Asker { cluster: Arc::clone(cluster), coordinators: Coordinators::new(Arc::clone(cluster)) });
+        let asker = Arc::new(Asker {
+            cluster: Arc::clone(cluster),
+            coordinators: Coordinators::new(Arc::clone(cluster)),
+            kinds: Kinds::default(),
+        });
         Self(Batcher::new(WINDOW, move |asks| {
             let asker = Arc::clone(&asker);
             async move { asker.ask(merge(asks), Heal::start()).await }
@@ -106,6 +116,7 @@ impl Commits {
 struct Asker {
     cluster: Arc<Cluster>,
     coordinators: Coordinators,
+    kinds: Kinds,
 }
 
 /// All that is asked of one group.
@@ -228,8 +239,16 @@ impl Asker {
             Ok(answers) => answers,
             Err(error) => return self.lost(gathers, &error),
         };
+        let bare = |gather: &&Gather| answers.get(&gather.wanted.group).is_some_and(|a| a.as_ref().is_ok_and(is_bare));
+        let bare: Vec<Arc<str>> = gathers.iter().filter(bare).map(|gather| Arc::clone(&gather.wanted.group)).collect();
+        let share_groups = if bare.is_empty() { HashSet::new() } else { self.kinds.share_groups(link, bare).await };
         let mut failed = Vec::new();
         for gather in gathers {
+            if share_groups.contains(&gather.wanted.group) {
+                let error = no_consumers(&gather.wanted.group);
+                gather.answer(Err(error));
+                continue;
+            }
             match answers.remove(&gather.wanted.group) {
                 Some(Ok(answer)) => {
                     if terms.stable && answer.code == 0 {
@@ -281,6 +300,19 @@ impl Asker {
         }
         gather.answer(Ok(GroupCommits { topics, all }));
     }
+}
+
+/// Whether the group has committed nothing that was asked for, or is said to be none that commits.
+fn is_bare(answer: &GroupAnswer) -> bool {
+    let commits = answer.topics.iter().flat_map(|topic| &topic.partitions).any(|commit| commit.offset >= 0);
+    !commits && (answer.code == 0 || !codes::heals(answer.code))
+}
+
+fn no_consumers(group: &str) -> ReadError {
+    let text = format!(
+        "group `{group}` is a share group, which commits no offsets, so that it has no lag: name a consumer group in `consumerGroup`"
+    );
+    ReadError::new(ReadErrorKind::NotFound, text)
 }
 
 fn with_code(gather: Gather, code: i16) -> Failed {

@@ -4,6 +4,7 @@
 //! of whom it asks.
 
 mod commits;
+mod kinds;
 mod offset_fetch;
 pub mod offsets;
 

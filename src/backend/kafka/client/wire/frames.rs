@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
         ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, RequestHeader, SaslAuthenticateRequest, SaslHandshakeRequest,
+        OffsetFetchRequest, RequestHeader, SaslAuthenticateRequest, SaslHandshakeRequest, ShareGroupDescribeRequest,
     },
     protocol::{Encodable, StrBytes},
 };
@@ -65,6 +65,7 @@ pub fn is_reply(key: i16, version: i16, frame: &[u8]) -> bool {
         FindCoordinatorRequest::KEY => reads::<FindCoordinatorRequest>(version, frame),
         OffsetFetchRequest::KEY => reads::<OffsetFetchRequest>(version, frame),
         ListOffsetsRequest::KEY => reads::<ListOffsetsRequest>(version, frame),
+        ShareGroupDescribeRequest::KEY => reads::<ShareGroupDescribeRequest>(version, frame),
         FetchRequest::KEY => reads::<FetchRequest>(version, frame),
         _ => false,
     }

@@ -305,9 +305,20 @@ impl Shared {
     }
 }
 
+/// Ends the link with the task that moves its bytes, by a panic too.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.fail(&Broke::Closed);
+    }
+}
+
 /// Moves bytes until the link ends. Reads and writes side by side: a broker that is busy sending a long answer reads
 /// nothing, so writing first could wait for ever.
 async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, shared: Arc<Shared>) {
+    // However it ends, nobody is left waiting for it.
+    let _ending = Ending(Arc::clone(&shared));
     let (mut reader, mut writer) = tokio::io::split(stream);
     let writing = async {
         while let Some(frame) = frames.recv().await {

@@ -11,7 +11,7 @@ use std::{
 use kafka_protocol::{
     messages::{
         ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest, ShareGroupDescribeRequest,
     },
     protocol::{Encodable, HeaderVersion, Message},
 };
@@ -20,6 +20,7 @@ use super::{
     body::{Body, Malformed},
     replies::{
         ApiVersions, Fetch, FindCoordinator, ListOffsets, Metadata, OffsetFetch, SaslAuthenticate, SaslHandshake,
+        ShareGroups,
     },
 };
 
@@ -44,7 +45,7 @@ pub trait Ask: Message + Encodable + HeaderVersion {
 }
 
 /// The greatest number of a request that we may make.
-const LAST: i16 = 36;
+const LAST: i16 = 77;
 
 macro_rules! asks {
     ($($key:literal $request:ident $reply:ident $field:ident $read:expr, $flexible:expr, $how:expr, $throttle:expr;)*) => {$(
@@ -83,6 +84,7 @@ asks! {
     9 OffsetFetchRequest OffsetFetch offset_fetch 2..=9, 6, OffsetFetch::read, |r| r.throttle_ms;
     2 ListOffsetsRequest ListOffsets list_offsets 1..=10, 6, ListOffsets::read, |r| r.throttle_ms;
     1 FetchRequest Fetch fetch 4..=18, 12, Fetch::read, |r| r.throttle_ms;
+    77 ShareGroupDescribeRequest ShareGroups share_groups 1..=1, 0, ShareGroups::read, |r| r.throttle_ms;
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +96,7 @@ pub struct Counts {
     find_coordinator: AtomicU64,
     offset_fetch: AtomicU64,
     list_offsets: AtomicU64,
+    share_groups: AtomicU64,
     fetch: AtomicU64,
     /// All requests, together with those of other clients.
     total: Arc<AtomicU64>,
@@ -129,6 +132,8 @@ pub struct Requests {
     pub offset_fetch: u64,
     /// Start and end offsets.
     pub list_offsets: u64,
+    /// Whether groups without commits are share groups.
+    pub share_groups: u64,
     /// Parked requests that wait for new records.
     pub fetch: u64,
 }
@@ -137,7 +142,7 @@ impl Requests {
     /// Those that reads make, in all: everything but connecting and waiting.
     #[must_use]
     pub fn of_reads(&self) -> u64 {
-        self.metadata + self.find_coordinator + self.offset_fetch + self.list_offsets
+        self.metadata + self.find_coordinator + self.offset_fetch + self.list_offsets + self.share_groups
     }
 }
 
@@ -152,6 +157,7 @@ impl Counts {
             find_coordinator: get(&self.find_coordinator),
             offset_fetch: get(&self.offset_fetch),
             list_offsets: get(&self.list_offsets),
+            share_groups: get(&self.share_groups),
             fetch: get(&self.fetch),
         }
     }

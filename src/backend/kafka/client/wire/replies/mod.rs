@@ -4,6 +4,7 @@
 //! have before they look whether it has them. Here each list grows with what was read. Not for: what a reply means.
 
 mod greeting;
+mod groups;
 mod offsets;
 mod topology;
 
@@ -11,6 +12,7 @@ mod topology;
 mod tests;
 
 pub use greeting::{ApiVersions, SaslAuthenticate, SaslHandshake};
+pub use groups::ShareGroups;
 pub use offsets::{Fetch, GroupAnswer, ListOffsets, ListedPartition, OffsetFetch, TopicCommits};
 #[cfg(test)]
 pub use offsets::{FetchedPartition, PartitionCommit};

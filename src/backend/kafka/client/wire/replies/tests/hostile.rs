@@ -67,6 +67,12 @@ impl Weight for OffsetFetch {
     }
 }
 
+impl Weight for ShareGroups {
+    fn weight(&self) -> usize {
+        self.groups.capacity() * size_of::<String>() + self.groups.iter().map(String::capacity).sum::<usize>()
+    }
+}
+
 impl Weight for ListOffsets {
     fn weight(&self) -> usize {
         let names: usize = self.partitions.iter().map(|p| 16 + p.topic.len()).sum();

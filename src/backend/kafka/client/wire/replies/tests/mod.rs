@@ -5,7 +5,7 @@ mod samples;
 
 use kafka_protocol::messages::{
     ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest,
-    SaslAuthenticateRequest, SaslHandshakeRequest,
+    SaslAuthenticateRequest, SaslHandshakeRequest, ShareGroupDescribeRequest,
 };
 use uuid::Uuid;
 
@@ -56,6 +56,13 @@ fn brokers_topics_and_coordinators_are_read_in_every_version() {
         let expected = FindCoordinator { throttle_ms: if v >= 1 { 2 } else { 0 }, coordinators };
         assert_eq!(frames::decode::<FindCoordinatorRequest>(&bytes, v).unwrap(), expected, "{v}");
     }
+}
+
+#[test]
+fn share_groups_are_told_from_others() {
+    let bytes = frame::<ShareGroupDescribeRequest, _>(&share_groups(), 1);
+    let expected = ShareGroups { throttle_ms: 4, groups: vec!["s".into()] };
+    assert_eq!(frames::decode::<ShareGroupDescribeRequest>(&bytes, 1).unwrap(), expected);
 }
 
 #[test]

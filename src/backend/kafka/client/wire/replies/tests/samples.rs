@@ -8,9 +8,9 @@ use kafka_protocol::{
         ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
         FindCoordinatorResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
         OffsetFetchRequest, OffsetFetchResponse, ResponseHeader, SaslAuthenticateRequest, SaslAuthenticateResponse,
-        SaslHandshakeRequest, SaslHandshakeResponse, TopicName, api_versions_response::ApiVersion, fetch_response::*,
-        find_coordinator_response::Coordinator, list_offsets_response::*, metadata_response::*,
-        offset_fetch_response::*,
+        SaslHandshakeRequest, SaslHandshakeResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse, TopicName,
+        api_versions_response::ApiVersion, fetch_response::*, find_coordinator_response::Coordinator,
+        list_offsets_response::*, metadata_response::*, offset_fetch_response::*, share_group_describe_response::*,
     },
     protocol::{Encodable, HeaderVersion, StrBytes},
 };
@@ -171,6 +171,16 @@ pub fn fetch(version: i16) -> FetchResponse {
     if version >= 7 { response.with_error_code(70).with_session_id(11) } else { response }
 }
 
+pub fn share_groups() -> ShareGroupDescribeResponse {
+    let partitions = TopicPartitions::default().with_topic_name(name("t")).with_partitions(vec![1, 2]);
+    let assignment = Assignment::default().with_topic_partitions(vec![partitions]);
+    let member = Member::default().with_member_id(text("m")).with_subscribed_topic_names(vec![name("t")]);
+    let member = member.with_assignment(assignment).with_rack_id(Some(text("a")));
+    let group = |id, code| DescribedGroup::default().with_group_id(text(id).into()).with_error_code(code);
+    let groups = vec![group("g", 69), group("s", 0).with_members(vec![member]).with_group_state(text("Stable"))];
+    ShareGroupDescribeResponse::default().with_throttle_time_ms(4).with_groups(groups)
+}
+
 /// A reply of each kind in each version.
 pub fn samples() -> Vec<Sample> {
     let mut all = Vec::new();
@@ -185,6 +195,9 @@ pub fn samples() -> Vec<Sample> {
     );
     all.extend(versions::<OffsetFetchRequest>().map(|v| sample::<OffsetFetchRequest, _>(v, &offset_fetch(v))));
     all.extend(versions::<ListOffsetsRequest>().map(|v| sample::<ListOffsetsRequest, _>(v, &list_offsets(v))));
+    all.extend(
+        versions::<ShareGroupDescribeRequest>().map(|v| sample::<ShareGroupDescribeRequest, _>(v, &share_groups())),
+    );
     all.extend(versions::<FetchRequest>().map(|v| sample::<FetchRequest, _>(v, &fetch(v))));
     all
 }
