@@ -66,7 +66,7 @@ pub fn versions<R: Ask>() -> impl Iterator<Item = i16> {
 pub fn api_versions(version: i16) -> ApiVersionsResponse {
     let api = |key: i16, max| ApiVersion::default().with_api_key(key).with_min_version(0).with_max_version(max);
     let later = |api: ApiVersion| if version >= 3 { api.with_unknown_tagged_fields(unknown()) } else { api };
-    let keys = vec![later(api(3, 13)), api(18, 4), api(77, 1), api(3, 99), api(-1, 1)];
+    let keys = vec![later(api(3, 13)), api(18, 4), api(77, 1), api(78, 1), api(3, 99), api(-1, 1)];
     let response = ApiVersionsResponse::default().with_error_code(35).with_api_keys(keys);
     let response = if version >= 1 { response.with_throttle_time_ms(5) } else { response };
     if version >= 3 {
