@@ -24,8 +24,6 @@ pub const NAME: usize = 253;
 pub const WARNINGS: usize = 8;
 /// An interval, a timeout or an age: a look less than once a day is no look, and a clock that is asked for more overflows.
 pub const DURATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// A target per replica: KEDA multiplies by 1,000 into 64 bits.
-pub const TARGET: f64 = 9e15;
 
 // Triggers and connections: how many at a time.
 

@@ -20,6 +20,7 @@ mod calls;
 mod fleet;
 mod held;
 mod host;
+mod hostile;
 mod isolation;
 mod kafka;
 mod memory;
@@ -78,6 +79,9 @@ async fn main() {
     }
     if wanted("pushes") {
         pushes::of_active_triggers(&mut report).await;
+    }
+    if wanted("hostile") {
+        hostile::of_useless_triggers(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;

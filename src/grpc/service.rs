@@ -93,7 +93,7 @@ impl ExternalScaler for Scaler {
             let spec = MetricSpec {
                 metric_name: metric.name,
                 target_size: rounded_up(metric.target).max(1),
-                target_size_float: metric.target,
+                target_size_float: metric.target.min(LARGEST_VALUE),
             };
             GetMetricSpecResponse { metric_specs: vec![spec] }
         });

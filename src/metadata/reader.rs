@@ -114,8 +114,6 @@ impl<'m> Reader<'m> {
         // KEDA sends three decimals, and Kubernetes refuses a target of 0.
         if target.is_nan() || target < 0.0005 {
             self.problem(key, format!("`{key}` must be greater than 0, at least 0.001: it is the target per replica"));
-        } else if target > limits::TARGET {
-            self.problem(key, format!("`{key}` must be {:e} at most: it is the target per replica", limits::TARGET));
         }
     }
 

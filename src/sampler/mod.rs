@@ -142,7 +142,10 @@ impl Sampler {
             refused: Refused::default(),
             numbers: AtomicU64::new(0),
             digests: std::hash::RandomState::new(),
-            _follower: task::spawn(observe::follow(settings.policy.clone(), Weak::clone(core))),
+            _follower: {
+                let (policy, core) = (settings.policy.clone(), Weak::clone(core));
+                task::supervise("policy", move || observe::follow(policy.clone(), Weak::clone(&core)))
+            },
             settings,
             closed: CancellationToken::new(),
         };

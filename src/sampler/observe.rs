@@ -161,8 +161,10 @@ pub(super) fn check(object: ObjectRef<&str>) -> Result<(), SpecError> {
 pub(super) async fn follow(policy: Policy, core: Weak<Core>) {
     let mut changes = policy.changes();
     while changes.changed().await.is_ok() {
-        let Some(core) = core.upgrade() else { return };
-        core.retire();
+        // Ended with the sampler, not from here: it may just be on its way into being.
+        if let Some(core) = core.upgrade() {
+            core.retire();
+        }
     }
 }
 

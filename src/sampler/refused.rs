@@ -40,7 +40,8 @@ impl Refused {
     ) -> bool {
         let now = Instant::now();
         let mut rows = self.0.lock();
-        if let Some(row) = rows.get_mut(&digest) {
+        let remembered = rows.get_mut(&digest).filter(|row| row.last_asked + forget_after > now);
+        if let Some(row) = remembered {
             row.last_asked = now;
             row.count += 1;
             row.askers.asked(object, now);
@@ -53,7 +54,7 @@ impl Refused {
         if rows.len() >= limits::REFUSED_TRIGGERS {
             rows.retain(|_, row| row.last_asked + forget_after > now);
         }
-        if rows.len() >= limits::REFUSED_TRIGGERS {
+        if rows.len() >= limits::REFUSED_TRIGGERS && !rows.contains_key(&digest) {
             return false;
         }
         let (number, scaler_type, metric) = describe();
@@ -70,5 +71,30 @@ impl Refused {
         let mut rows = self.0.lock();
         rows.retain(|_, row| row.last_asked + forget_after > now);
         rows.values().filter_map(show).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_news_once_and_again_when_its_reason_changes() {
+        let (refused, forget_after) = (Refused::default(), Duration::from_secs(600));
+        let object = ObjectRef { namespace: "shop", name: "orders" };
+        let note = |digest, text: &str| {
+            let metric = Metric { name: "m".repeat(5000), target: 1.0 };
+            refused.note((digest, forget_after), object, text, || (digest, "kafka".to_owned(), metric))
+        };
+        let news = [note(1, "a"), note(1, "a"), note(1, "b"), note(1, "b"), note(2, "a"), note(1, "b")];
+        assert_eq!(news, [true, false, true, false, true, false]);
+        // A namespace that makes up new ones cannot fill the memory or the log.
+        let more = (10..10_000).filter(|digest| note(*digest, "a")).count();
+        assert_eq!(more, limits::REFUSED_TRIGGERS - 2);
+        let rows = refused.show(forget_after, |row| Some(row.metric.name.len()));
+        assert!(rows.len() == limits::REFUSED_TRIGGERS && rows.iter().all(|bytes| *bytes <= limits::TEXT));
+        tokio::time::advance(forget_after * 2).await;
+        assert!(note(1, "b"), "forgotten, so it is news again");
+        assert_eq!(refused.show(forget_after, |_| Some(())).len(), 1);
     }
 }

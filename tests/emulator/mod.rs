@@ -30,9 +30,14 @@ pub struct Poll {
 
 impl Keda {
     pub fn new(channel: Channel, name: &str, metadata: &[(&str, &str)]) -> Self {
+        Self::of(channel, ("shop", name), metadata)
+    }
+
+    /// The same of an object in another namespace.
+    pub fn of(channel: Channel, (namespace, name): (&str, &str), metadata: &[(&str, &str)]) -> Self {
         let scaler_metadata: BTreeMap<_, _> =
             metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let object = ScaledObjectRef { name: name.to_owned(), namespace: "shop".to_owned(), scaler_metadata };
+        let object = ScaledObjectRef { name: name.to_owned(), namespace: namespace.to_owned(), scaler_metadata };
         Self { client: ExternalScalerClient::new(channel), object }
     }
 

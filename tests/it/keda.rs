@@ -212,6 +212,14 @@ async fn values_reach_every_keda_version_with_their_sign_and_size() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_target_that_kedas_arithmetic_would_overflow_is_cut() {
+    let pipe = Pipe::new().await;
+    let metadata = [&metadata("a")[..], &[("threshold", "9223372036854775807")]].concat();
+    let spec = Keda::new(pipe.channel().await, "orders", &metadata).spec().await.unwrap();
+    assert_eq!((spec.target_size, spec.target_size_float), (9_000_000_000_000_000, 9e15));
+}
+
 /// `GetMetricsResponse` as KEDA up to 2.16 knows it: integers only.
 #[derive(Clone, PartialEq, prost::Message)]
 struct OldValues {

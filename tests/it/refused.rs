@@ -159,16 +159,11 @@ fn a_target_that_rounds_to_nothing_names_its_key() {
     for (base, more, key, value) in [
         (&amqp[..], &mode[..], "value", "0.0004"),
         (&amqp, &mode, "value", "-1"),
-        (&amqp, &mode, "value", "1e16"),
         (&amqp, &[], "queueLength", "0.0004"),
         (&prometheus, &[], "threshold", "0.0004"),
-        (&prometheus, &[], "threshold", "1e300"),
         (&list, &[], "listLength", "0"),
-        (&list, &[], "listLength", "9223372036854775807"),
         (&sqs, &[], "queueLength", "0"),
-        (&sqs, &[], "queueLength", "9223372036854775807"),
         (&kafka, &[], "lagThreshold", "0"),
-        (&kafka, &[], "lagThreshold", "9223372036854775807"),
     ] {
         let metadata: Metadata = [base, more, &[(key, value)]].concat().into_iter().collect();
         let error = Trigger::parse(&registry, &metadata, &Reach::open(), SECOND).expect_err(key);

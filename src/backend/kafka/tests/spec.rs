@@ -324,6 +324,8 @@ fn only_a_foreign_key_is_worth_a_warning() {
         assert_eq!(warnings(dialect, &both), Vec::<String>::new());
     }
     assert_eq!(warnings(Dialect::Kafka, &kafka), Vec::<String>::new());
+    // Eight by name, and how many more.
+    assert_eq!(warnings(Dialect::ApacheKafka, &kafka).len(), 9);
     for key in kafka {
         assert_eq!(warnings(Dialect::ApacheKafka, &[key]).len(), 1, "{key}");
     }

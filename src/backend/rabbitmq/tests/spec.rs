@@ -40,7 +40,10 @@ fn each_problem_names_its_key_and_the_cure() {
         &[HTTP, ("queueLength", "5"), ("value", "5")],
         "`queueLength` is the old form of `mode` and `value`: drop it",
     );
-    refused(&[HTTP, ("queueLength", "-5")], "`queueLength` must be greater than 0: the HPA refuses less");
+    refused(
+        &[HTTP, ("queueLength", "-5")],
+        "`queueLength` must be greater than 0, at least 0.001: it is the target per replica",
+    );
     refused(&[HTTP, ("username", "u")], "`username` and `password` go together: give both, or neither");
     refused(
         &[HTTP, ("workloadIdentityResource", "r")],

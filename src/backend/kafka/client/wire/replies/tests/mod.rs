@@ -19,7 +19,11 @@ fn greetings_and_logins_are_read_in_every_version() {
         let read =
             frames::decode::<ApiVersionsRequest>(&frame::<ApiVersionsRequest, _>(&api_versions(v), v), v).unwrap();
         let throttle_ms = if v >= 1 { 5 } else { 0 };
-        assert_eq!(read, ApiVersions { code: 35, versions: vec![(3, 0, 13), (18, 0, 4), (77, 0, 1)], throttle_ms }, "{v}");
+        assert_eq!(
+            read,
+            ApiVersions { code: 35, versions: vec![(3, 0, 13), (18, 0, 4), (77, 0, 1)], throttle_ms },
+            "{v}"
+        );
     }
     for v in versions::<SaslHandshakeRequest>() {
         let read =
