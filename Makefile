@@ -1,15 +1,24 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda faults check bench brokers-up brokers-down
+.PHONY: help demo test test-keda faults fuzz check bench brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka rabbitmq redis sqs prometheus demo
+FEATURES := kafka rabbitmq redis sqs prometheus demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
+FUZZED = $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+FUZZ_SECONDS := 60
+# An allocation that a reply merely claims is a finding, and so is an answer that takes seconds to read.
+FUZZ_LIMITS := -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=256
 comma := ,
+# Kerberos needs a C library (Debian: libkrb5-dev and libclang-dev). Where it is, it is built, checked and tested too.
+KERBEROS := $(if $(and $(wildcard /usr/include/gssapi/gssapi.h),$(wildcard /usr/lib/llvm-*/lib/libclang*.so*)),--features gssapi)
+ifeq ($(KERBEROS),)
+export SKIP_BROKERS := $(SKIP_BROKERS) kafka-gssapi
+endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run .ci/run \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch
@@ -21,10 +30,11 @@ demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C c
 	cargo run --release --no-default-features --features demo -- demo
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
-	cargo test --locked --no-run
-	cargo test --locked --lib --bins --test it --test process --test demo
+	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
+	cargo test --locked $(KERBEROS) --no-run
+	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
 	tests/keda/run --build
-	tests/brokers/with -- sh -c 'cargo test --locked --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked --test faults && tests/keda/run'
+	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked $(KERBEROS) --test faults && tests/keda/run'
 
 test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	cargo build --locked
@@ -32,8 +42,19 @@ test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	tests/brokers/with $(ONE_EACH) -- tests/keda/run
 
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
-	cargo test --locked --test faults --no-run
-	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked --test faults -- --nocapture
+	cargo test --locked $(KERBEROS) --test faults --no-run
+	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked $(KERBEROS) --test faults -- --nocapture
+
+# `make fuzz` puts cargo-fuzz there; its flags are a nightly's, which the pinned compiler takes when told so.
+fuzz: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="kafka redis" FUZZ_SECONDS=600)
+	command -v cargo-fuzz >/dev/null || cargo install --locked --root target/tools cargo-fuzz
+	set -e; for target in $(FUZZED); do \
+		mkdir -p fuzz/corpus/$$target; \
+		cargo fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
+	done
 
 check: check-format check-lints check-docs check-features check-licences check-scripts check-compose ## format, lints, docs, each feature alone, licences, scripts, compose file
 
@@ -54,7 +75,7 @@ check-format:
 	cargo fmt --check
 
 check-lints:
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked $(KERBEROS) --all-targets -- -D warnings
 
 check-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

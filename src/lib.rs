@@ -20,5 +20,8 @@ pub mod watch;
 pub mod admin;
 pub mod grpc;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 pub mod app;
 pub mod cli;

@@ -96,9 +96,17 @@ pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
 /// The largest body that is read: a Prometheus answer with 100,000 series is about as large, and more is a mistake in
 /// what was asked.
 pub const HTTP_BODY: usize = 10 << 20;
-
 /// The same for SQS: all the attributes of a queue, or its URL, are a few KiB.
 pub const SQS_BODY: usize = 256 << 10;
+
+// Kerberos.
+
+/// Logins by Kerberos under way at a time: each is a process of some 10 MB for a few milliseconds.
+pub const KERBEROS_AT_ONCE: usize = 4;
+/// Servers of one realm that are taken from a krb5.conf.
+pub const KERBEROS_SERVERS: usize = 8;
+/// Realms and domains in a krb5.conf: an honest one has two or three.
+pub const KERBEROS_REALMS: usize = 64;
 
 // Replies of Kafka.
 

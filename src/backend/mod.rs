@@ -4,10 +4,16 @@
 //! retries, logging and batching across connections. The sampler owns time; a backend only looks.
 
 pub mod batch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod pool;
 
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+#[path = "../../tests/stand_in/mod.rs"]
+#[allow(missing_docs, reason = "tests")]
+mod stand_in;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -3,6 +3,8 @@
 mod allowed;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod serve;
 
 use anyhow::Result;
@@ -23,6 +25,9 @@ enum Command {
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
+    #[cfg(feature = "gssapi")]
+    #[command(hide = true)]
+    Kerberos(kerberos::Kerberos),
 }
 
 impl Cli {
@@ -32,6 +37,8 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,
+            #[cfg(feature = "gssapi")]
+            Command::Kerberos(kerberos) => kerberos.run().await,
         }
     }
 }

@@ -139,6 +139,12 @@ impl<'m> Reader<'m> {
         self.asked.extend_from_slice(keys);
     }
 
+    /// Every key that was asked for or accepted so far.
+    #[must_use]
+    pub fn known(&self) -> &[&'static str] {
+        &self.asked
+    }
+
     /// Records that `key` is wrong. `text` names the key and the cure, never the value.
     pub fn problem(&mut self, key: &str, text: impl Into<String>) {
         self.problems.push(Problem::new(key, &text.into()));

@@ -63,9 +63,8 @@ impl Askers {
             }
             Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(object, now)),
             Err(_) => {
-                let leaves = askers.iter().position(|asker| asker.streams == 0 && asker.last_asked + KEPT < now);
-                if let Some(leaves) = leaves {
-                    askers.remove(leaves);
+                sweep(&mut askers, now);
+                if askers.len() < limits::OBJECTS_OF_TRIGGER {
                     let (Ok(at) | Err(at)) = position(&askers, object);
                     askers.insert(at, Asker::new(object, now));
                 }
@@ -98,7 +97,11 @@ impl Askers {
         let mut askers = self.0.lock();
         let at = match position(&askers, object) {
             Ok(at) => at,
-            Err(at) => {
+            Err(_) => {
+                if askers.len() >= limits::OBJECTS_OF_TRIGGER {
+                    sweep(&mut askers, now);
+                }
+                let (Ok(at) | Err(at)) = position(&askers, object);
                 askers.insert(at, Asker::new(object, now));
                 at
             }
@@ -156,6 +159,11 @@ impl Asker {
     }
 }
 
+/// Forgets who has not asked for a while and has no stream.
+fn sweep(askers: &mut Vec<Asker>, now: Instant) {
+    askers.retain(|asker| asker.streams > 0 || asker.last_asked + KEPT > now);
+}
+
 fn position(askers: &[Asker], object: ObjectRef<&str>) -> Result<usize, usize> {
     askers.binary_search_by(|asker| order(&asker.object, object))
 }
@@ -167,4 +175,32 @@ fn order(known: &ObjectRef, object: ObjectRef<&str>) -> Ordering {
 fn find<'a>(askers: &'a mut [Asker], object: ObjectRef<&str>) -> Option<&'a mut Asker> {
     let at = position(askers, object).ok()?;
     askers.get_mut(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_kept_of_those_that_have_a_stream_or_have_just_asked() {
+        let askers = Askers::default();
+        let count = || askers.0.lock().len();
+        let names: Vec<String> = (0..1000).map(|n| format!("o{n}")).collect();
+        let object = |name| ObjectRef { namespace: "shop", name };
+        for name in &names {
+            askers.asked(object(name), Instant::now());
+        }
+        assert_eq!(count(), limits::OBJECTS_OF_TRIGGER);
+        for name in &names {
+            askers.stream_opened(object(name), Instant::now());
+        }
+        assert_eq!((count(), askers.names().len()), (1000, limits::OBJECTS_OF_TRIGGER));
+        for name in &names {
+            askers.stream_closed(object(name));
+        }
+        assert_eq!(count(), 1000, "a stream that has aged is opened again in a moment");
+        tokio::time::advance(KEPT * 2).await;
+        askers.asked(object("another"), Instant::now());
+        assert_eq!(askers.names(), ["shop/another"]);
+    }
 }

@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[cfg(all(feature = "kafka", feature = "prometheus", feature = "rabbitmq", feature = "redis", feature = "sqs"))]
+mod canary;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(all(feature = "kafka", feature = "redis"))]

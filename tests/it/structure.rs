@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
     ("trigger", &["backend", "error", "limits", "metadata", "net", "reading"]),
     ("sampler", &["backend", "clock", "error", "limits", "metadata", "net", "reading", "task", "telemetry", "trigger"]),
+    ("fuzzing", &["backend", "metadata", "net", "trigger"]),
     ("watch", &["limits", "sampler", "trigger"]),
     ("grpc", &["error", "limits", "metadata", "sampler", "telemetry", "watch"]),
     ("admin", &["limits", "sampler", "telemetry"]),

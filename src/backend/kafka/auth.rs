@@ -2,6 +2,8 @@
 //!
 //! Fields first, then the checks in KEDA's order. Not for: logging in (`client`), reading PEM (`net::tls`).
 
+#[cfg(feature = "gssapi")]
+use super::kerberos::Kerberos;
 use super::{
     connection::{Login, MskIam, Oidc, Sasl},
     servers::host,
@@ -103,7 +105,7 @@ impl Auth {
     }
 
     /// Checks them against each other and reads what this login needs.
-    pub fn check(self, keys: &mut Reader<'_>) -> (Option<Tls>, Option<Sasl>) {
+    pub fn check(self, keys: &mut Reader<'_>, reach: &Reach) -> (Option<Tls>, Option<Sasl>) {
         let tls = self.tls.then(|| Tls::read(keys));
         let sasl = match self.mechanism {
             Mechanism::None => None,
@@ -112,10 +114,7 @@ impl Auth {
             Mechanism::Scram512 => Some(Sasl::Scram512(self.login(keys))),
             Mechanism::Oidc => Some(Sasl::OauthOidc(self.oidc(keys))),
             Mechanism::MskIam => Some(Sasl::MskIam(self.msk_iam(keys))),
-            Mechanism::Gssapi => {
-                self.refuse_gssapi(keys);
-                None
-            }
+            Mechanism::Gssapi => self.gssapi(keys, reach),
         };
         (tls, sasl)
     }
@@ -177,26 +176,40 @@ impl Auth {
         MskIam { region, credentials: aws_credentials(keys) }
     }
 
-    fn refuse_gssapi(&self, keys: &mut Reader<'_>) {
-        if self.dialect == Dialect::Kafka {
-            let missing = |key: &str| format!("`{key}` is missing: `{SASL}: gssapi` needs it");
-            if keys.text(USERNAME).is_none() {
-                keys.problem(USERNAME, missing(USERNAME));
-            }
-            if keys.secret(PASSWORD).is_some() == keys.secret(KEYTAB).is_some() {
-                keys.problem(KEYTAB, format!("`{SASL}: gssapi` needs exactly one of `{PASSWORD}` and `{KEYTAB}`"));
-            }
-            for key in ["realm", "kerberosConfig"] {
-                if keys.text(key).is_none() {
-                    keys.problem(key, missing(key));
-                }
+    /// KEDA's Apache Kafka scaler takes the word and then cannot log in by it.
+    fn gssapi(&self, keys: &mut Reader<'_>, reach: &Reach) -> Option<Sasl> {
+        if self.dialect == Dialect::ApacheKafka {
+            keys.problem(SASL, format!("`{SASL}: gssapi` is for `scalerType: kafka` only: use that"));
+            return None;
+        }
+        let missing = |key: &str| format!("`{key}` is missing: `{SASL}: gssapi` needs it");
+        if keys.text(USERNAME).is_none() {
+            keys.problem(USERNAME, missing(USERNAME));
+        }
+        if keys.secret(PASSWORD).is_some() == keys.secret(KEYTAB).is_some() {
+            keys.problem(KEYTAB, format!("`{SASL}: gssapi` needs exactly one of `{PASSWORD}` and `{KEYTAB}`"));
+        }
+        for key in ["realm", "kerberosConfig"] {
+            if keys.text(key).is_none() {
+                keys.problem(key, missing(key));
             }
         }
-        let text = format!(
-            "`{SASL}: gssapi` needs Kerberos, which this build does not have (cargo feature `gssapi`): use another login"
-        );
-        keys.problem(SASL, text);
+        gssapi(keys, reach)
     }
+}
+
+#[cfg(feature = "gssapi")]
+fn gssapi(keys: &mut Reader<'_>, reach: &Reach) -> Option<Sasl> {
+    Kerberos::read(keys, reach).map(|kerberos| Sasl::Gssapi(Box::new(kerberos)))
+}
+
+#[cfg(not(feature = "gssapi"))]
+fn gssapi(keys: &mut Reader<'_>, _reach: &Reach) -> Option<Sasl> {
+    let text = format!(
+        "`{SASL}: gssapi` needs Kerberos, which this build does not have: use one with the cargo feature `gssapi`, or another login"
+    );
+    keys.problem(SASL, text);
+    None
 }
 
 /// `k=v,k2=v2`, as strict as KEDA: nothing trimmed, and no `=` in a value.

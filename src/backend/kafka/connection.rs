@@ -1,8 +1,10 @@
 //! What makes one connection to a Kafka cluster: where it is, TLS and the login. Plain data.
 //!
 //! Two triggers with an equal [`Connection`] share one client. Not for: reading it from metadata (`spec.rs`) or
-//! using it (`link.rs`, `sasl.rs`). GSSAPI has no place here: `spec.rs` refuses it.
+//! using it (`link.rs`, `sasl.rs`).
 
+#[cfg(feature = "gssapi")]
+use super::kerberos::Kerberos;
 use crate::{
     identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
@@ -35,6 +37,9 @@ pub enum Sasl {
     OauthOidc(Oidc),
     /// OAUTHBEARER with a token signed for Amazon MSK.
     MskIam(MskIam),
+    /// GSSAPI: a ticket of Kerberos.
+    #[cfg(feature = "gssapi")]
+    Gssapi(Box<Kerberos>),
 }
 
 /// A name and its password.
@@ -79,6 +84,8 @@ impl Sasl {
         match self {
             Self::MskIam(msk) => msk.credentials.check(reach, host, tls.is_some_and(|tls| !tls.skip_verify)),
             Self::Plain(_) | Self::Scram256(_) | Self::Scram512(_) | Self::OauthOidc(_) => Ok(()),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(_) => Ok(()),
         }
     }
 
@@ -90,6 +97,8 @@ impl Sasl {
             Self::Scram256(_) => "SCRAM-SHA-256",
             Self::Scram512(_) => "SCRAM-SHA-512",
             Self::OauthOidc(_) | Self::MskIam(_) => "OAUTHBEARER",
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(_) => "GSSAPI",
         }
     }
 }

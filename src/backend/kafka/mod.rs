@@ -5,6 +5,8 @@
 mod auth;
 pub mod client;
 pub mod connection;
+#[cfg(feature = "gssapi")]
+pub mod kerberos;
 mod lag;
 mod partitions;
 mod servers;
@@ -12,6 +14,10 @@ mod spec;
 
 #[cfg(test)]
 mod tests;
+
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("kafka", client::fuzz::answer), ("kafka_stream", client::fuzz::stream)];
 
 use std::{
     sync::{

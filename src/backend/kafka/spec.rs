@@ -68,7 +68,7 @@ impl Spec {
         fields.check_thresholds(keys);
         let partitions = fields.partitions(dialect, keys);
         fields.check_together(dialect, keys);
-        let (tls, sasl) = auth.check(keys);
+        let (tls, sasl) = auth.check(keys, reach);
         auth::check_identity(sasl.as_ref(), tls.as_ref(), &fields.servers, keys, reach);
         if dialect == Dialect::Kafka {
             check_version(keys);

@@ -88,6 +88,12 @@ impl Connection {
         ConnectionId::new(self, self.server.origin().ascii_serialization())
     }
 
+    /// Whether a request shows nobody who sends it.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.auth == Auth::default() && self.headers.is_empty() && self.server.username().is_empty()
+    }
+
     /// The server in backticks, for people.
     #[must_use]
     pub fn place(&self) -> String {

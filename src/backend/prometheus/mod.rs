@@ -9,12 +9,18 @@ mod auth;
 pub mod client;
 pub mod connection;
 mod elements;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 mod identity;
 mod query;
 mod spec;
 
 #[cfg(test)]
 mod tests;
+
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("prometheus", fuzz::answer)];
 
 use std::sync::{
     Arc,

@@ -14,6 +14,10 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("rabbitmq_http", client::fuzz::answer)];
+
 use std::{
     fmt,
     sync::{

@@ -7,6 +7,8 @@ mod address;
 mod bells;
 mod client;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 mod measure;
 mod refusal;
 mod reply;
@@ -15,6 +17,10 @@ mod spec;
 
 #[cfg(test)]
 mod tests;
+
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("redis", fuzz::answer)];
 
 use std::sync::Arc;
 

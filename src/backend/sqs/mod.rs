@@ -12,6 +12,10 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+/// What a fuzzer feeds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub const FUZZED: &[super::fuzz::Fuzzed] = &[("sqs", client::fuzz::answer)];
+
 use std::sync::Arc;
 
 use self::{

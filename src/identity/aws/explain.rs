@@ -15,6 +15,7 @@ use crate::{
     error::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, NotFound, Throttled, Timeout, Unreachable},
+        give_login,
     },
     net::http::{self, StatusCode},
 };
@@ -96,28 +97,22 @@ pub fn refused(credentials: &Credentials, error: &CredentialsError) -> ReadError
         }
         link.downcast_ref::<CredentialsError>().and_then(|error| unsent(&who, error))
     });
-    let (kind, text) = told.unwrap_or_else(|| {
-        (
-            Unreachable,
-            format!(
-                "AWS credentials of {who} cannot be fetched: give the server's service account a role (IRSA or EKS Pod \
-                 Identity), or the trigger `awsAccessKeyID` and `awsSecretAccessKey`"
-            ),
-        )
-    });
+    let (kind, text) =
+        told.unwrap_or_else(|| (Unreachable, format!("AWS credentials of {who} cannot be fetched: {}", cure())));
     ReadError::new(kind, text).of_connection()
+}
+
+fn cure() -> String {
+    let keys = give_login(&["awsAccessKeyID", "awsSecretAccessKey"]);
+    format!("give the server's service account a role (IRSA or EKS Pod Identity), or an access key: {keys}")
 }
 
 /// Nothing was asked of STS.
 fn unsent(who: &str, error: &CredentialsError) -> Option<(ReadErrorKind, String)> {
     Some(match error {
-        CredentialsError::CredentialsNotLoaded(_) => (
-            Denied,
-            format!(
-                "the server has no AWS credentials for {who}: give its service account a role (IRSA or EKS Pod \
-                 Identity), or the trigger `awsAccessKeyID` and `awsSecretAccessKey`"
-            ),
-        ),
+        CredentialsError::CredentialsNotLoaded(_) => {
+            (Denied, format!("the server has no AWS credentials for {who}: {}", cure()))
+        }
         CredentialsError::ProviderTimedOut(_) => {
             (Timeout, format!("AWS credentials of {who} do not come in time: check the pod's credentials endpoint"))
         }

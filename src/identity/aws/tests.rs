@@ -120,7 +120,7 @@ fn codes_of_aws_have_kinds() {
 fn no_credentials_at_all_is_denied_with_the_cure_and_concerns_the_whole_connection() {
     let error = explain::refused(&Credentials::DefaultChain, &CredentialsError::not_loaded("nobody"));
     assert_eq!((error.kind, error.whole_connection), (Denied, true));
-    assert!(error.to_string().contains("give its service account a role"), "{error}");
+    assert!(error.to_string().contains("give the server's service account a role"), "{error}");
     let unreadable = CredentialsError::provider_error(std::io::Error::other("no such file"));
     let error = explain::refused(&role("r", None), &unreadable);
     assert_eq!(error.kind, Denied);

@@ -23,7 +23,7 @@ pub struct Answer {
 
 impl Answer {
     /// An answer that nobody sent, for tests of what answers mean.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn new(status: StatusCode, headers: HeaderMap, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers, body: body.into(), _held: ReplyBytes::default() }
     }

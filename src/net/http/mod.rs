@@ -93,6 +93,11 @@ impl Http {
     /// Fails as `Unreachable` without a connection (of the connection), as `Timeout` (of the source, since one slow
     /// request says nothing of the others), and as `BadReply` when the answer is too large.
     pub async fn send(&self, request: Request, deadline: Duration) -> Result<Answer, ReadError> {
+        if !matches!(request.url.scheme(), "http" | "https") {
+            // Nothing of it is shown: who forgot the scheme may have begun with a user and a password.
+            let text = "the address of a request is neither `http://…` nor `https://…`: correct it in the trigger";
+            return Err(ReadError::new(ReadErrorKind::BadReply, text));
+        }
         let place = place(&request.url);
         let late = |_| {
             let text = format!("{place} did not answer within {deadline:?}: check its load, or raise `timeout`");

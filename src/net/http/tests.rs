@@ -207,6 +207,15 @@ async fn a_host_beyond_reach_is_refused_by_its_name_by_its_address_and_by_what_i
 }
 
 #[tokio::test]
+async fn what_is_no_address_of_http_is_refused_and_not_shown() {
+    for url in ["user:hunter2@127.0.0.1:1", "ftp://user:hunter2@127.0.0.1/", "data:hunter2"] {
+        let error = get(url).await.unwrap_err();
+        assert_eq!(error.kind, ReadErrorKind::BadReply, "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_redirects_to_itself_for_ever_is_given_up() {
     let (here, _task, asked) = server("HTTP/1.1 307 Round\r\nlocation: /next\r\ncontent-length: 0\r\n\r\n").await;
     let error = get(&format!("http://{here}/")).await.unwrap_err();

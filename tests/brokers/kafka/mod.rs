@@ -4,6 +4,8 @@ mod costs;
 mod faults;
 pub mod fixtures;
 mod groups;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod logins;
 mod others;
 mod reads;

@@ -287,6 +287,20 @@ async fn odd_answers_are_errors_that_say_what_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_missing_is_told_with_where_it_used_to_be() {
+    let server = StandIn::new().await;
+    server.tell(401, "text/plain", "who are you");
+    let error = read(&server.address, "up", &[]).await.unwrap_err();
+    assert_eq!((error.kind, error.whole_connection), (Denied, true));
+    let text = error.to_string();
+    assert!(
+        text.contains("wants a login, answering 401 Unauthorized: KEDA does not pass `authenticationRef` on"),
+        "{text}"
+    );
+    assert!(text.contains("`bearerTokenFromEnv`"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn looks_that_nobody_waits_for_hold_no_slot() {
     let server = stand_in::StandIn::new(|call| match call.target.contains("slow") {
         true => Reply::Silence,
@@ -327,7 +341,7 @@ async fn a_token_endpoint_whose_words_never_end_is_cut() {
         (400, format!(r#"{{"error":"{long}"}}"#)),
         (200, format!(r#"{{"access_token":{}"#, "[".repeat(30_000))),
         (200, "x".repeat(100_000)),
-        (200, format!(r#"{{"access_token":"a\\nb{long}","expires_in":1}}"#)),
+        (200, format!(r#"{{"access_token":"a\nb{long}","expires_in":1}}"#)),
     ] {
         for _ in 0..2 {
             login.tell(status, "application/json", body.clone());

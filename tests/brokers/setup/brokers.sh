@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # The list of brokers: which nodes each has, how it starts, the variables by which tests find it.
 
-ALL_BROKERS=(kafka kafka-old kafka-3 rabbitmq redis redis-sentinel redis-cluster sqs prometheus prometheus-tls)
+ALL_BROKERS=(kafka kafka-old kafka-3 kafka-gssapi rabbitmq redis redis-sentinel redis-cluster sqs prometheus prometheus-tls)
 
 source "$setup/packages.sh"
 source "$setup/tls.sh"
 source "$setup/jvm.sh"
 source "$setup/kafka-conf.sh"
 source "$setup/kafka.sh"
+source "$setup/kerberos.sh"
 source "$setup/rabbitmq.sh"
 source "$setup/redis.sh"
 source "$setup/sqs.sh"
@@ -19,6 +20,7 @@ nodes_of() {
     kafka | redis | sqs | prometheus | prometheus-tls) echo "$1" ;;
     kafka-old) echo zookeeper kafka-old ;;
     rabbitmq) echo epmd rabbitmq ;;
+    kafka-gssapi) echo kdc kafka-gssapi ;;
     kafka-3) echo kafka-3-{1..3} ;;
     redis-sentinel) echo redis-master redis-replica sentinel-{1..3} ;;
     redis-cluster) echo redis-cluster-{1..6} ;;
@@ -42,6 +44,7 @@ prepare() {
     for name in "$@"; do
         case $name in
         kafka-old) need_java && classpath kafka-old >/dev/null ;;
+        kafka-gssapi) need_kerberos && need_java && classpath kafka >/dev/null ;;
         kafka*) need_java && classpath kafka >/dev/null ;;
         rabbitmq) need_rabbitmq ;;
         sqs) need_java && classpath sqs >/dev/null ;;
@@ -77,6 +80,11 @@ variables() {
         export_line KAFKA_MTLS "$KAFKA_MTLS_PORT"
         export_line KAFKA_PROXIED "$KAFKA_PROXIED_PORT"
         export_line KAFKA_PROXY "$KAFKA_PROXY_PORT"
+        ;;
+    kafka-gssapi)
+        printf 'export PLIMSOLL_TEST_KAFKA_GSSAPI=localhost:%s\n' "$KAFKA_GSSAPI_PORT"
+        export_line KAFKA_GSSAPI_PLAIN "$KAFKA_GSSAPI_PLAIN_PORT"
+        printf 'export PLIMSOLL_TEST_KDC_DIR=%s\n' "$(node_dir kdc)"
         ;;
     kafka-old) export_line KAFKA_OLD "$KAFKA_OLD_PORT" ;;
     kafka-3) export_line KAFKA_3 "${KAFKA_3_PORTS[@]}" ;;

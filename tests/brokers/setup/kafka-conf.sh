@@ -39,6 +39,7 @@ num.io.threads=4
 EOF
     case $1 in
     kafka) kafka_conf ;;
+    kafka-gssapi) kafka_gssapi_conf ;;
     kafka-3-*) kafka_3_conf "${1#kafka-3-}" ;;
     esac
 }

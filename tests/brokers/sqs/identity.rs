@@ -263,7 +263,7 @@ async fn credentials_that_cannot_be_had_are_a_failed_precondition_that_says_what
     held(
         &status,
         Code::FailedPrecondition,
-        "the server has no AWS credentials for the server's own AWS identity: give",
+        "the server has no AWS credentials for the server's own AWS identity: give the server's service account a role",
     );
 
     let sts = StandIn::new(|_| refusal(403, "AccessDenied")).await;

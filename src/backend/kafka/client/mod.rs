@@ -21,7 +21,9 @@ use std::{
 };
 
 pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
-pub use wire::{frames::is_reply, requests::Requests};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use wire::fuzz;
+pub use wire::requests::Requests;
 
 use self::{cluster::Cluster, read::Readers, wake::Wakes};
 use super::connection::Connection;

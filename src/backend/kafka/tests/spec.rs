@@ -177,12 +177,33 @@ fn every_key_may_come_from_the_environment() {
 }
 
 #[test]
-fn kerberos_is_refused_by_naming_what_is_missing() {
+fn kerberos_names_what_is_missing() {
+    refused(Dialect::ApacheKafka, &[("sasl", "gssapi")], &["sasl"]);
+    let error =
+        spec(Dialect::Kafka, &[("sasl", "gssapi"), ("password", "p"), ("keytab", "k")]).expect_err("incomplete");
+    let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert!(keys.starts_with(&["username", "keytab", "realm", "kerberosConfig"]), "{keys:?}");
+}
+
+#[cfg(not(feature = "gssapi"))]
+#[test]
+fn kerberos_is_refused_by_a_build_without_it() {
     let keys = [("sasl", "gssapi"), ("username", "u"), ("keytab", "k"), ("realm", "r"), ("kerberosConfig", "c")];
     let error = spec(Dialect::Kafka, &keys).expect_err("no Kerberos").to_string();
-    assert!(error.contains("this build does not have (cargo feature `gssapi`)"), "{error}");
-    refused(Dialect::ApacheKafka, &[("sasl", "gssapi")], &["sasl"]);
-    refused(Dialect::Kafka, &[("sasl", "gssapi")], &["username", "keytab", "realm", "kerberosConfig", "sasl"]);
+    assert!(error.contains("use one with the cargo feature `gssapi`"), "{error}");
+}
+
+#[cfg(feature = "gssapi")]
+#[test]
+fn kerberos_takes_a_realm_with_a_server_and_a_proof() {
+    let config = "[realms]\nR = {\n kdc = kdc.example.com\n}";
+    let keys = [("sasl", "gssapi"), ("username", "u"), ("password", "p"), ("realm", "R"), ("kerberosConfig", config)];
+    let spec = spec(Dialect::Kafka, &keys).expect("legal");
+    let Some(Sasl::Gssapi(kerberos)) = spec.connection.sasl else { panic!("{:?}", spec.connection) };
+    assert_eq!((kerberos.principal.as_str(), kerberos.service.as_str()), ("u@R", "kafka"));
+    for (key, value) in [("kerberosServiceName", "a/b"), ("kerberosConfig", "[realms]")] {
+        refused(Dialect::Kafka, &[&keys[..], &[(key, value)]].concat(), &[key]);
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     backend::batch::{Ask, Batcher},
-    error::{ReadError, ReadErrorKind},
+    error::{ReadError, ReadErrorKind, give_login},
     metadata::Secret,
     net::http::{Answer, Http, Method, StatusCode},
 };
@@ -116,6 +116,11 @@ impl Core {
         let slot = timeout(question.timeout, self.slots.acquire()).await.map_err(|_| busy())?;
         let answer = self.fetch(&question).await?;
         drop(slot);
+        if answer.status == StatusCode::UNAUTHORIZED && self.connection.is_anonymous() {
+            let login = give_login(&["authModes", "bearerToken"]);
+            let text = format!("{} wants a login, answering {}: {login}", self.place, answer.status);
+            return Err(ReadError::new(ReadErrorKind::Denied, text).of_connection());
+        }
         answer::read(&self.place, &answer)
     }
 

@@ -8,6 +8,9 @@ mod idle;
 mod management;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use management::fuzz;
+
 use std::{
     collections::HashMap,
     fmt,

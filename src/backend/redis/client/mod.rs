@@ -7,6 +7,8 @@
 
 mod cluster;
 mod connect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod link;
 mod question;
 mod sentinel;

@@ -4,6 +4,8 @@
 
 mod budget;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod requests;
 
 use std::{
@@ -13,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::{operation::get_queue_attributes::GetQueueAttributesOutput, types::QueueAttributeName};
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::{
@@ -147,11 +149,7 @@ impl Link {
         match sent {
             Ok(output) => {
                 budget.served();
-                let mut said = output.attributes.unwrap_or_default();
-                let value = |attribute: Attribute| {
-                    Some((attribute, said.remove(&QueueAttributeName::from(attribute.as_str()))?))
-                };
-                Ok(Arc::new(Attribute::ALL.into_iter().filter_map(value).collect()))
+                Ok(Arc::new(said(output)))
             }
             Err(error) => Err(self.failed(explain::failed(&self.connection, queue, &error), budget)),
         }
@@ -201,6 +199,13 @@ impl Link {
             })
             .await
     }
+}
+
+/// What was said of the attributes that we know.
+fn said(output: GetQueueAttributesOutput) -> BTreeMap<Attribute, String> {
+    let mut all = output.attributes.unwrap_or_default();
+    let value = |attribute: Attribute| Some((attribute, all.remove(&QueueAttributeName::from(attribute.as_str()))?));
+    Attribute::ALL.into_iter().filter_map(value).collect()
 }
 
 impl fmt::Debug for Link {

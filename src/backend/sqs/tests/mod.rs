@@ -5,16 +5,15 @@ mod asking;
 mod recorded;
 mod refusals;
 mod spec;
-#[path = "../../../../tests/stand_in/mod.rs"]
-#[allow(missing_docs, reason = "tests")]
-mod stand_in;
 
 use std::sync::Arc;
 
-use self::stand_in::{Call, Reply, StandIn};
 use super::{Sqs, spec::Spec};
 use crate::{
-    backend::{Backend, Source},
+    backend::{
+        Backend, Source,
+        stand_in::{Call, Reply, StandIn},
+    },
     error::SpecError,
     metadata::{Metadata, Reader},
     net::Reach,

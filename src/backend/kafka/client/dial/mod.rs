@@ -1,5 +1,7 @@
 //! From an address to a link that is ready for requests: TCP, TLS, version negotiation, login.
 
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod sasl;
 mod token;
 

@@ -18,10 +18,16 @@ use rsasl::{
     prelude::{Mechname, MessageSent, SASLClient, SASLConfig, SessionError, State},
     property::{AuthId, OAuthBearerKV, OAuthBearerToken, Password},
 };
+#[cfg(feature = "gssapi")]
+use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
 use super::super::wire::{codes, link::Link, replies::SaslAuthenticate};
+#[cfg(feature = "gssapi")]
+use super::kerberos::{Login, Step};
 use super::token::Tokens;
+#[cfg(feature = "gssapi")]
+use crate::backend::kafka::kerberos::Kerberos;
 use crate::{
     backend::kafka::connection::Sasl,
     clock::jittered,
@@ -42,12 +48,15 @@ const SHORTEST: Duration = Duration::from_millis(500);
 pub struct Authenticator {
     sasl: Sasl,
     tokens: Option<Tokens>,
+    /// Where a realm's servers may be.
+    #[cfg_attr(not(feature = "gssapi"), expect(dead_code, reason = "only Kerberos goes elsewhere"))]
+    reach: Reach,
 }
 
 impl Authenticator {
     pub fn new(sasl: Sasl, reach: &Reach) -> Self {
         let tokens = Tokens::of(&sasl, reach);
-        Self { sasl, tokens }
+        Self { sasl, tokens, reach: reach.clone() }
     }
 
     /// Gets what a login needs from elsewhere: a token.
@@ -105,7 +114,30 @@ impl Authenticator {
         Err(ReadError::new(ReadErrorKind::Denied, text).of_connection())
     }
 
+    /// Tokens of Kerberos go back and forth until its helper has said its last word.
+    #[cfg(feature = "gssapi")]
+    async fn by_kerberos(
+        &self,
+        kerberos: &Kerberos,
+        link: &Link,
+        offered: &str,
+        within: Duration,
+    ) -> Result<Option<Duration>, ReadError> {
+        let host = super::host(self.at(link)).unwrap_or_default();
+        let mut login = Login::start(kerberos, host, &self.reach, Instant::now() + within).await?;
+        loop {
+            match login.step().await? {
+                Step::More(token) => login.tell(&self.send(link, offered, token, within).await?.bytes).await?,
+                Step::Last(token) => return Ok(lifetime(&self.send(link, offered, token, within).await?)),
+            }
+        }
+    }
+
     async fn authenticate(&self, link: &Link, offered: &str, within: Duration) -> Result<Option<Duration>, ReadError> {
+        #[cfg(feature = "gssapi")]
+        if let Sasl::Gssapi(kerberos) = &self.sasl {
+            return self.by_kerberos(kerberos, link, offered, within).await;
+        }
         let unusable = |error: &dyn std::fmt::Display| {
             let text = format!("a {} login cannot be made: {error}: check `username` and `password`", self.mechanism());
             ReadError::new(ReadErrorKind::Denied, text).of_connection()
@@ -185,6 +217,8 @@ impl Authenticator {
     fn refused(&self, link: &Link, offered: &str, said: &str) -> ReadError {
         let (at, mechanism) = (self.at(link), self.mechanism());
         let check = match &self.sasl {
+            #[cfg(feature = "gssapi")]
+            Sasl::Gssapi(_) => "that the brokers' principals are of this realm and `kerberosServiceName`",
             Sasl::Plain(_) | Sasl::Scram256(_) | Sasl::Scram512(_) => "`username`, `password` and `sasl`",
             Sasl::OauthOidc(_) => "the token endpoint, `scopes` and `oauthExtensions`",
             Sasl::MskIam(_) => "`awsRegion`, the AWS credentials and their right to `kafka-cluster:Connect`",
@@ -202,6 +236,10 @@ impl Authenticator {
                 Credentials::Token { token: self.token().await?, extensions: oidc.extensions.clone() }
             }
             Sasl::MskIam(_) => Credentials::Token { token: self.token().await?, extensions: Vec::new() },
+            #[cfg(feature = "gssapi")]
+            Sasl::Gssapi(_) => {
+                return Err(ReadError::new(ReadErrorKind::Internal, "Kerberos has no credentials to tell"));
+            }
         })
     }
 

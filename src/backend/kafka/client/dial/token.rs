@@ -39,6 +39,8 @@ impl Tokens {
                 Some(Self::Msk(Kept::new(Msk { msk: msk.clone(), identity })))
             }
             Sasl::Plain(_) | Sasl::Scram256(_) | Sasl::Scram512(_) => None,
+            #[cfg(feature = "gssapi")]
+            Sasl::Gssapi(_) => None,
         }
     }
 

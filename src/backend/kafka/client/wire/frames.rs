@@ -2,10 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
-    messages::{
-        ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetFetchRequest, RequestHeader, SaslAuthenticateRequest, SaslHandshakeRequest, ShareGroupDescribeRequest,
-    },
+    messages::{ApiVersionsRequest, RequestHeader},
     protocol::{Encodable, StrBytes},
 };
 
@@ -49,26 +46,6 @@ pub fn decode<R: Ask>(frame: &[u8], version: i16) -> Result<R::Reply, Malformed>
     header.i32()?;
     header.tags()?;
     R::read(&mut header.into_body(flexible), version)
-}
-
-/// Whether `frame`, without its length, is a reply to the request `key` in `version`. For fuzzing: what is read is
-/// what a link reads.
-pub fn is_reply(key: i16, version: i16, frame: &[u8]) -> bool {
-    fn reads<R: Ask>(version: i16, frame: &[u8]) -> bool {
-        R::READ.contains(&version) && decode::<R>(frame, version).is_ok()
-    }
-    match key {
-        ApiVersionsRequest::KEY => reads::<ApiVersionsRequest>(version, frame),
-        SaslHandshakeRequest::KEY => reads::<SaslHandshakeRequest>(version, frame),
-        SaslAuthenticateRequest::KEY => reads::<SaslAuthenticateRequest>(version, frame),
-        MetadataRequest::KEY => reads::<MetadataRequest>(version, frame),
-        FindCoordinatorRequest::KEY => reads::<FindCoordinatorRequest>(version, frame),
-        OffsetFetchRequest::KEY => reads::<OffsetFetchRequest>(version, frame),
-        ListOffsetsRequest::KEY => reads::<ListOffsetsRequest>(version, frame),
-        ShareGroupDescribeRequest::KEY => reads::<ShareGroupDescribeRequest>(version, frame),
-        FetchRequest::KEY => reads::<FetchRequest>(version, frame),
-        _ => false,
-    }
 }
 
 /// Takes a whole frame off the front of `buffer`, if there is one, without its length. `longest` is what may come.

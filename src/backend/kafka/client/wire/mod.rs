@@ -6,6 +6,8 @@ pub mod body;
 pub mod codes;
 pub mod explain;
 pub mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod link;
 pub mod replies;
 pub mod requests;

@@ -4,6 +4,8 @@
 //! Statistics are samples of some seconds ago, and a new queue has none at all. What is not said stays unknown.
 
 mod api;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod items;
 
 use std::{

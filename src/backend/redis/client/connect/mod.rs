@@ -6,7 +6,7 @@
 mod dialer;
 mod hello;
 pub mod trouble;
-mod wire;
+pub mod wire;
 
 pub use dialer::Dialer;
 pub use hello::{Opened, ask, not_serving};

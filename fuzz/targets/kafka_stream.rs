@@ -1,0 +1,4 @@
+//! Feeds `kafka_stream`: see `src/fuzzing.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("kafka_stream", data));

@@ -1,0 +1,115 @@
+//! What a fuzzer feeds: each place where bytes from outside are first understood, as a function of bytes.
+//!
+//! Built for tests, which replay `fuzz/seeds`, and with the feature `fuzzing`, for the targets in `fuzz/`. Not for: anything
+//! a server does.
+
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    backend::{
+        Registry,
+        fuzz::{self, Fuzzed},
+    },
+    metadata::{Metadata, Reader},
+    net::{Reach, tls::Tls},
+    trigger::Trigger,
+};
+
+/// All of them: a folder of `fuzz/seeds` each.
+pub fn targets() -> impl Iterator<Item = Fuzzed> {
+    const OURS: [Fuzzed; 3] = [("metadata", metadata), ("values", values), ("keys", keys)];
+    OURS.into_iter().chain(fuzz::targets())
+}
+
+/// Feeds `data` to the target called `name`.
+pub fn run(name: &str, data: &[u8]) {
+    for (_, read) in targets().filter(|(known, _)| *known == name) {
+        read(data);
+    }
+}
+
+/// What is made of a trigger may want a runtime to start its tasks on.
+static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().ok());
+
+/// `key=value` on each line; a NUL in a value is a line break.
+fn pairs(data: &[u8]) -> Metadata {
+    let text = String::from_utf8_lossy(data);
+    let pair = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.to_owned(), value.replace('\0', "\n")))
+    };
+    text.lines().filter_map(pair).collect::<BTreeMap<_, _>>().into()
+}
+
+/// Every backend's keys.
+fn metadata(data: &[u8]) {
+    let _guard = RUNTIME.as_ref().map(Runtime::enter);
+    let parsed = Trigger::parse(&Registry::standard(), &pairs(data), &Reach::open(), Duration::from_secs(5));
+    match parsed {
+        Ok(trigger) => {
+            let source = trigger.source;
+            let _ = (source.metric(), source.describe(), source.connection().label(), source.deadline());
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// KEDA's grammar: numbers, durations, lists.
+fn values(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let metadata: Metadata = [("key", text)].into_iter().collect();
+    let mut keys = Reader::new(&metadata);
+    let _ = (keys.int("key", 0), keys.float("key"), keys.boolean("key", false), keys.list("key"), keys.map("key"));
+    let _ = (keys.duration("key"), keys.timeout("key"), keys.unknown_keys());
+    drop(keys.finish());
+}
+
+/// Certificates and keys, as the metadata's `ca`, `cert`, `key` and `keyPassword`.
+fn keys(data: &[u8]) {
+    let Some(runtime) = RUNTIME.as_ref() else { return };
+    let metadata = pairs(data);
+    let tls = Tls::read(&mut Reader::new(&metadata));
+    if let Err(error) = runtime.block_on(tls.client_config()) {
+        drop(error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// Each seed, and each input that once did harm.
+    #[test]
+    fn what_is_known_to_be_odd_does_no_harm() {
+        for (name, read) in targets() {
+            let folder = Path::new("fuzz/seeds").join(name);
+            let seeds = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+            let mut count = 0;
+            for seed in seeds {
+                let path = seed.unwrap().path();
+                let begin = std::time::SystemTime::now();
+                read(&fs::read(&path).unwrap());
+                let took = begin.elapsed().unwrap_or_default();
+                assert!(took < Duration::from_secs(10), "{} took {took:?}", path.display());
+                count += 1;
+            }
+            assert!(count > 0, "{} is empty", folder.display());
+        }
+    }
+
+    #[test]
+    fn each_target_can_be_run_and_no_other() {
+        let mut there: Vec<String> = fs::read_dir("fuzz/targets")
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut wanted: Vec<String> = targets().map(|(name, _)| format!("{name}.rs")).collect();
+        there.sort();
+        wanted.sort();
+        assert_eq!(there, wanted);
+    }
+}
