@@ -10,7 +10,7 @@ mod management;
 mod wire;
 
 #[cfg(any(test, feature = "fuzzing"))]
-pub use management::fuzz;
+pub use self::{amqp::fuzz::stream as fuzz_amqp, management::fuzz::answer as fuzz_http};
 
 use std::{
     collections::HashMap,
