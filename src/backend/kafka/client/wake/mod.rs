@@ -95,7 +95,7 @@ impl Wakes {
     pub async fn wait(self: &Arc<Self>, isolation: Isolation, seen: &[PartitionOffsets]) {
         self.follower.get_or_init(|| {
             let (wakes, moves, astray) = (Arc::downgrade(self), self.topics.moves(), Arc::clone(&self.astray));
-            task::supervise("kafka moves", move || follow(wakes.clone(), moves.clone(), Arc::clone(&astray)))
+            task::supervise("kafka moves", move || follow(Weak::clone(&wakes), moves.clone(), Arc::clone(&astray)))
         });
         let waits = seen.iter().filter_map(|known| {
             let (topic, partition) = (Arc::clone(&known.topic), known.partition);
@@ -145,8 +145,8 @@ impl Wakes {
 
     fn open(self: &Arc<Self>, key: PostKey) -> Post {
         let changed = Arc::new(Notify::new());
-        let (wakes, heard) = (Arc::downgrade(self), Arc::clone(&changed));
-        let task = task::supervise("kafka wake", move || post::run(wakes.clone(), key, Arc::clone(&heard)));
+        let (wakes, news) = (Arc::downgrade(self), Arc::clone(&changed));
+        let task = task::supervise("kafka post", move || post::run(Weak::clone(&wakes), key, Arc::clone(&news)));
         Post { list: Watchlist::default(), changed, _task: task }
     }
 
