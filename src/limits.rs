@@ -48,6 +48,9 @@ pub const REFUSED_TRIGGERS: usize = 1_000;
 
 /// Bytes of an error, a problem or a log field: several sentences; KEDA's own events end at 1,024 characters.
 pub const TEXT: usize = 1 << 10;
+/// Bytes of a source's description: a topic and a group with the longest names that Kafka takes, and half of [`TEXT`] is left
+/// for what happened to it.
+pub const DESCRIPTION: usize = 576;
 /// Characters of a broker's own words that are shown: enough for its code and the first sentence.
 pub const QUOTED: usize = 100;
 /// Bytes of a log line: a few fields of [`TEXT`] each.
@@ -120,6 +123,28 @@ pub const KERBEROS_REALMS: usize = 64;
 // Replies of Kafka.
 
 // Replies of Redis.
+
+/// Texts of one reply that are kept; what is beyond is taken for nothing. We ask for names and ids; entries of a stream,
+/// which may be large, are only counted.
+pub const RESP_TEXT: usize = 1 << 20;
+/// One line: a number, a status, an error. Redis cuts what it repeats of a command at 128 bytes.
+pub const RESP_LINE: usize = 4 << 10;
+/// Entries of one list: a stream with as many groups, or a cluster with as many ranges of slots, cannot be used.
+pub const RESP_LIST: u64 = 10_000;
+/// Lists within lists: `XRANGE` has three levels.
+pub const RESP_DEPTH: usize = 8;
+/// Parts of one reply, its lists' entries and theirs: 1,000 entries of a stream with 100 fields each.
+pub const RESP_PARTS: usize = 200_000;
+/// Bytes of one reply, those that are not kept too: 1,000 entries of 64 KiB.
+pub const RESP_REPLY: usize = 64 << 20;
+/// What the replies may weigh that are waited for on one connection, texts and parts together.
+pub const RESP_TOGETHER: usize = 32 << 20;
+/// Nodes of one cluster that are kept in touch with: what Redis itself recommends as the most.
+pub const REDIS_NODES: usize = 1_000;
+/// Keys that a server may tell of in one go since they were looked at, which each look allows once.
+pub const RESP_ARMED: u64 = 100_000;
+/// Further news in a second: of keys with notifications, of all keys at once. As much costs a twentieth of a core.
+pub const RESP_NEWS: u64 = 10_000;
 
 // Replies of RabbitMQ.
 
