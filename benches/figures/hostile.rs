@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tonic::transport::Channel;
 
 use crate::{
     broker,
@@ -27,38 +28,33 @@ pub async fn of_useless_triggers(report: &mut Report) {
     let mut healthy = Keda::of(server.channel(), ("other", "healthy"), &pairs);
     healthy.poll().await.expect("answers");
     let channel = server.channel();
-    let attack = stream::iter(0..TRIGGERS).for_each_concurrent(AT_ONCE, |n| {
-        let channel = channel.clone();
-        async move {
-            let (list, port, filler) =
-                (format!("bench-hostile-{n}"), format!("127.0.0.1:{}", 1 + n % 3_000), "x".repeat(50));
-            let unknown: Vec<String> = (0..60).map(|key| format!("listNam{key}x{n}")).collect();
-            let mut pairs = vec![("scalerType", "redis"), ("listName", list.as_str()), ("address", port.as_str())];
-            pairs.extend(unknown.iter().map(|key| (key.as_str(), filler.as_str())));
-            // Nobody waits for an answer that takes long.
-            tokio::time::timeout(Duration::from_millis(20), Keda::new(channel, "hostile", &pairs).active()).await.ok();
-        }
+    // A task of its own: what is measured beside it must not wait for its turn in this one.
+    let attack = tokio::task::spawn(async move {
+        stream::iter(0..TRIGGERS).for_each_concurrent(AT_ONCE, |n| useless(channel.clone(), n)).await;
     });
     let mut times = Vec::new();
-    let questions = async {
-        loop {
-            let begin = Instant::now();
-            healthy.poll().await.expect("answers");
-            times.push(begin.elapsed().as_secs_f64() * 1e3);
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::select! {
-        () = attack => {}
-        () = questions => {}
+    while !attack.is_finished() {
+        let begin = Instant::now();
+        healthy.value("redis-bench-hostile", None).await.expect("answers");
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+        sleep(Duration::from_millis(50)).await;
     }
     let most = times.iter().copied().fold(0.0, f64::max);
     report.add(
-        "poll of a healthy trigger beside 100,000 hostile ones, p99",
+        "`GetMetrics` of a healthy trigger beside 100,000 hostile ones, p99",
         percentile(&mut times, 0.99),
         "ms",
         Must::AtMost(100.0),
     );
     report.add("the same, longest", most, "ms", Must::Nothing);
     report.add("memory with 100,000 hostile triggers", resident_mb(server.pid()), "MB", Must::AtMost(512.0));
+}
+
+/// Asks about a trigger that nobody has asked about before; an answer that takes long is not waited for.
+async fn useless(channel: Channel, n: usize) {
+    let (list, port, filler) = (format!("bench-hostile-{n}"), format!("127.0.0.1:{}", 1 + n % 3_000), "x".repeat(50));
+    let unknown: Vec<String> = (0..60).map(|key| format!("listNam{key}x{n}")).collect();
+    let mut pairs = vec![("scalerType", "redis"), ("listName", list.as_str()), ("address", port.as_str())];
+    pairs.extend(unknown.iter().map(|key| (key.as_str(), filler.as_str())));
+    timeout(Duration::from_millis(20), Keda::new(channel, "hostile", &pairs).active()).await.ok();
 }
