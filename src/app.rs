@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,21 +15,24 @@ use std::{
 use anyhow::Context;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::{
     admin::{self, Pages},
     backend::Registry,
     clock::Clock,
+    config::{Contents, Files, Followed, PolicyFile, Token, follow},
+    door::{self, Callers, Room, Tls, TlsOptions},
     grpc::{Server, Transport},
+    limits,
+    net::{Policy, Reach, Rules},
     sampler::{Sampler, Settings},
-    task,
+    task::{self, Task},
     telemetry::Metrics,
 };
 
-/// TCP keep-alive on KEDA's connections, besides HTTP/2 pings.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// With what every HTTP/2 caller begins: the preface and the head of a SETTINGS frame (RFC 9113 §3.4).
+const PREFACE: usize = 24 + 9;
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -37,12 +41,35 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where probes, scrapers and people look.
     pub admin_listen: SocketAddr,
-    /// How triggers are sampled.
+    /// Who comes in, and what may be reached.
+    pub guard: Guard,
+    /// How triggers are sampled; its policy is replaced by what the file says.
     pub settings: Settings,
     /// How connections and streams behave.
     pub transport: Transport,
     /// How it ends.
     pub shutdown: Shutdown,
+}
+
+/// Who comes in, and what may be reached on whose behalf.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// Where people look, where that is not where probes do.
+    pub pages_listen: Option<SocketAddr>,
+    /// The file with the token that people show.
+    pub admin_token: Option<PathBuf>,
+    /// TLS on KEDA's port.
+    pub tls: Option<TlsOptions>,
+    /// The file that says who may reach what.
+    pub policy: Option<PathBuf>,
+    /// Whether triggers may name the server's own loopback.
+    pub loopback: bool,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { pages_listen: None, admin_token: None, tls: None, policy: None, loopback: true }
+    }
 }
 
 /// The pace of an orderly end.
@@ -60,21 +87,62 @@ impl Default for Shutdown {
     }
 }
 
-/// A server that holds its ports and has not begun to serve.
+/// A server that has read its files, holds its ports and has not begun to serve.
 #[derive(Debug)]
 pub struct App {
     options: Options,
     registry: Registry,
+    metrics: Arc<Metrics>,
+    tls: Option<Tls>,
+    token: Option<Token>,
+    /// What follows the files.
+    followers: Vec<Task>,
     grpc: TcpListener,
     admin: TcpListener,
+    pages: Option<TcpListener>,
 }
 
 impl App {
-    /// Binds both ports, so that a caller can learn them and fail early.
-    pub async fn bind(options: Options, registry: Registry) -> anyhow::Result<Self> {
+    /// Reads the files and binds the ports, so that a caller can fail early and learn where we listen.
+    pub async fn bind(mut options: Options, registry: Registry) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new(registry.scaler_types()));
+        let mut followers = Vec::new();
+        options.settings.policy = match options.guard.policy.take() {
+            None => Policy::same_for_all(Reach::new(Rules { loopback: options.guard.loopback, ..Rules::default() })),
+            Some(path) => {
+                let files = Files::new(vec![("--policy", path)]);
+                let contents = files.read()?;
+                let file = PolicyFile::new(&contents, options.guard.loopback)?;
+                let policy = file.policy();
+                followers.push(followed("follow policy", files, contents, file, &metrics));
+                policy
+            }
+        };
+        let token = match options.guard.admin_token.take() {
+            None => None,
+            Some(path) => {
+                let files = Files::new(vec![("--admin-token-file", path)]);
+                let contents = files.read()?;
+                let token = Token::new(&contents)?;
+                followers.push(followed("follow token", files, contents, token.clone(), &metrics));
+                Some(token)
+            }
+        };
+        let tls = match options.guard.tls.take() {
+            None => None,
+            Some(options) => {
+                let (tls, files, contents) = Tls::load(options, Arc::clone(&metrics))?;
+                followers.push(followed("follow tls", files, contents, tls.clone(), &metrics));
+                Some(tls)
+            }
+        };
         let grpc = listen(options.listen, "--listen").await?;
         let admin = listen(options.admin_listen, "--admin-listen").await?;
-        Ok(Self { options, registry, grpc, admin })
+        let pages = match options.guard.pages_listen {
+            None => None,
+            Some(address) => Some(listen(address, "--pages-listen").await?),
+        };
+        Ok(Self { options, registry, metrics, tls, token, followers, grpc, admin, pages })
     }
 
     /// Where it listens for KEDA.
@@ -90,27 +158,31 @@ impl App {
     /// Serves until `stop` resolves, then ends in order: readiness off, endpoints change, streams end with OK,
     /// calls finish, clients close.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { options, registry, grpc, admin } = self;
+        let Self { options, registry, metrics, tls, token, followers: _followers, grpc, admin, pages } = self;
         let (grpc_address, admin_address) = (grpc.local_addr()?, admin.local_addr()?);
-        let metrics = Arc::new(Metrics::new(registry.scaler_types()));
+        let pages_address = pages.as_ref().map_or(Ok(admin_address), TcpListener::local_addr)?;
         let sampler = Sampler::new(registry, options.settings, Clock::system(), Arc::clone(&metrics));
         let ready = Arc::new(AtomicBool::new(true));
-        let pages = Pages { sampler: sampler.clone(), metrics: Arc::clone(&metrics), ready: Arc::clone(&ready) };
-        let _admin = task::spawn(async move {
-            if let Err(error) = axum::serve(admin, admin::router(pages)).await {
-                warn!(%error, "the admin port stopped serving");
-            }
-        });
-        let server = Server::new(sampler.clone(), metrics, options.transport).await?;
+        let shown = Pages { sampler: sampler.clone(), metrics: Arc::clone(&metrics), ready: Arc::clone(&ready) };
+        let (probes, people) = (admin::probes(shown.clone()), admin::people(shown, token));
+        let _admin = match pages {
+            None => vec![task::spawn(admin::serve(door::listen(admin, room("admin")), probes.merge(people)))],
+            Some(pages) => vec![
+                task::spawn(admin::serve(door::listen(admin, room("admin")), probes)),
+                task::spawn(admin::serve(door::listen(pages, room("pages")), people)),
+            ],
+        };
+        let encrypted = tls.is_some();
+        let server = Server::new(sampler.clone(), metrics, Transport { encrypted, ..options.transport }).await?;
         let drain = server.drain();
         let go_away = CancellationToken::new();
-        let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+        let incoming = door::listen(grpc, Room { greeting: PREFACE, tls, ..room("grpc") });
         let serving = server.serve(incoming, go_away.clone().cancelled_owned());
         tokio::pin!(serving);
-        info!(grpc = %grpc_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
+        info!(grpc = %grpc_address, admin = %admin_address, pages = %pages_address, tls = encrypted, version = env!("CARGO_PKG_VERSION"), "serving");
 
         tokio::select! {
-            ended = &mut serving => return ended.context("the gRPC port stopped serving"),
+            () = &mut serving => anyhow::bail!("the gRPC port stopped serving"),
             () = stop => {}
         }
         info!(endpoint_delay = ?options.shutdown.endpoint_delay, "shutting down");
@@ -120,16 +192,25 @@ impl App {
         timeout(options.shutdown.endpoint_delay, &mut serving).await.ok();
         drain.end_streams();
         go_away.cancel();
-        match timeout(options.shutdown.grace, &mut serving).await {
-            Ok(ended) => ended.context("while shutting down")?,
-            Err(_) => {
-                warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out")
-            }
+        if timeout(options.shutdown.grace, &mut serving).await.is_err() {
+            warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out");
         }
         sampler.close();
         info!("ended");
         Ok(())
     }
+}
+
+fn followed<F>(name: &'static str, files: Files, contents: Contents, followed: F, metrics: &Arc<Metrics>) -> Task
+where
+    F: Followed + Clone,
+{
+    let metrics = Arc::clone(metrics);
+    task::supervise(name, move || follow(files.clone(), contents.clone(), followed.clone(), Arc::clone(&metrics)))
+}
+
+fn room(port: &'static str) -> Room {
+    Room { callers: Callers::new(port, limits::CALLERS, limits::CALLERS_OF_ONE), tls: None, greeting: 0 }
 }
 
 async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {

@@ -17,6 +17,9 @@ pub mod trigger;
 pub mod sampler;
 pub mod watch;
 
+pub mod config;
+pub mod door;
+
 pub mod admin;
 pub mod grpc;
 

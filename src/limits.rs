@@ -48,6 +48,9 @@ pub const REFUSED_TRIGGERS: usize = 1_000;
 
 /// Bytes of an error, a problem or a log field: several sentences; KEDA's own events end at 1,024 characters.
 pub const TEXT: usize = 1 << 10;
+/// Bytes of a source's description: a topic and a group with the longest names that Kafka takes, and half of [`TEXT`] is left
+/// for what happened to it.
+pub const DESCRIPTION: usize = 576;
 /// Characters of a broker's own words that are shown: enough for its code and the first sentence.
 pub const QUOTED: usize = 100;
 /// Bytes of a log line: a few fields of [`TEXT`] each.
@@ -69,6 +72,13 @@ pub const ADDRESSES: usize = 16;
 pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 // Keys and certificates.
+
+// Our own files.
+
+/// A file of the operator's: certificates of a hundred CAs, or a policy of some thousand lines.
+pub const CONFIG_FILE: u64 = 1 << 20;
+/// How often they are looked at. Kubernetes takes a minute to bring a changed Secret; the look costs microseconds.
+pub const CONFIG_LOOK: Duration = Duration::from_secs(1);
 
 /// Rounds of PBKDF2 that decrypting a private key may ask for: ten times what is recommended, some 4 s of work.
 pub const PBKDF2_ROUNDS: u64 = 10_000_000;
@@ -98,6 +108,8 @@ pub const REPLIES_IN_FLIGHT: usize = 256 << 20;
 pub const HTTP_BODY: usize = 10 << 20;
 /// The same for SQS: all the attributes of a queue, or its URL, are a few KiB.
 pub const SQS_BODY: usize = 256 << 10;
+/// Pages of one answer that are asked for: with RabbitMQ's own 100 queues a page, 100,000 queues.
+pub const HTTP_PAGES: u32 = 1_000;
 
 // Kerberos.
 
@@ -112,7 +124,46 @@ pub const KERBEROS_REALMS: usize = 64;
 
 // Replies of Redis.
 
+/// Texts of one reply that are kept; what is beyond is taken for nothing. We ask for names and ids; entries of a stream,
+/// which may be large, are only counted.
+pub const RESP_TEXT: usize = 1 << 20;
+/// One line: a number, a status, an error. Redis cuts what it repeats of a command at 128 bytes.
+pub const RESP_LINE: usize = 4 << 10;
+/// Entries of one list: a stream with as many groups, or a cluster with as many ranges of slots, cannot be used.
+pub const RESP_LIST: u64 = 10_000;
+/// Lists within lists: `XRANGE` has three levels.
+pub const RESP_DEPTH: usize = 8;
+/// Parts of one reply, its lists' entries and theirs: 1,000 entries of a stream with 100 fields each.
+pub const RESP_PARTS: usize = 200_000;
+/// Bytes of one reply, those that are not kept too: 1,000 entries of 64 KiB.
+pub const RESP_REPLY: usize = 64 << 20;
+/// What the replies may weigh that are waited for on one connection, texts and parts together.
+pub const RESP_TOGETHER: usize = 32 << 20;
+/// Nodes of one cluster that are kept in touch with: what Redis itself recommends as the most.
+pub const REDIS_NODES: usize = 1_000;
+/// Keys that a server may tell of in one go since they were looked at, which each look allows once.
+pub const RESP_ARMED: u64 = 100_000;
+/// Further news in a second: of keys with notifications, of all keys at once. As much costs a twentieth of a core.
+pub const RESP_NEWS: u64 = 10_000;
+
 // Replies of RabbitMQ.
+
+/// Queues of one listing: as many as [`HTTP_BODY`] has room for with the shortest of names.
+pub const RABBITMQ_QUEUES: usize = 250_000;
+/// One AMQP frame. The largest that we have a use for, `connection.start`, has 500 bytes from RabbitMQ.
+pub const AMQP_FRAME: usize = 16 << 10;
+/// What we agree on as the largest frame: the least that AMQP allows, and more than ten refusals.
+pub const AMQP_FRAME_MAX: u32 = 4096;
+/// All that a broker may say until it has let us in.
+pub const AMQP_LOGIN: usize = 64 << 10;
+/// All that it may say to one burst of questions, besides the answers: heartbeats, refusals.
+pub const AMQP_BURST: usize = 64 << 10;
+/// One answer: a queue's name of 255 bytes and two numbers, or a refusal of as many.
+pub const AMQP_ANSWER: usize = 512;
+/// All that it may say between bursts, in half a heartbeat.
+pub const AMQP_IDLE: usize = 16 << 10;
+/// A short string of AMQP, in bytes: names of queues, vhosts and users.
+pub const AMQP_NAME: usize = 255;
 
 // Identities.
 
@@ -131,6 +182,46 @@ pub const IDENTITY_BODY: usize = 64 << 10;
 pub const OAUTH_ERROR: usize = 40;
 
 // Our own ports.
+
+/// Connections to one port at a time: KEDA's operator has one for each way it was told to call us, a probe one for a
+/// moment, a scraper or a person a few.
+pub const CALLERS: usize = 512;
+/// Connections from one address: what one caller may take of them.
+pub const CALLERS_OF_ONE: usize = 128;
+/// How long a caller may take to greet: the TLS handshake, HTTP/2's preface, or the head of a request.
+pub const GREETING: Duration = Duration::from_secs(10);
+/// How long answers may lie unread before their connection is cut: what reads has taken them by then.
+pub const ANSWERS_UNREAD: Duration = Duration::from_secs(30);
+/// After this long in silence the system asks whether a caller is still there.
+pub const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Bytes of answers that the system holds for one connection: an answer to KEDA has some 200, a page is written as it
+/// is read.
+pub const SEND_BUFFER: usize = 256 << 10;
+/// Calls of one connection that may be unanswered, parked streams apart: all ScaledObjects of an operator share one,
+/// and after its restart they ask all at once. A call costs some 2 KiB while it waits.
+pub const CALLS_OF_ONE: usize = 10_000;
+/// Calls that all connections together may have unanswered, beyond [`CALLS_FREE`] of each.
+pub const CALLS: usize = 20_000;
+/// Calls that a connection may have unanswered whatever the others do.
+pub const CALLS_FREE: usize = 64;
+/// Bytes of requests that all unanswered calls together may hold, beyond [`CALL_BYTES_FREE`] of each connection: a
+/// request has 1 KiB, or 20 with certificates in it.
+pub const CALL_BYTES: usize = 64 << 20;
+/// Bytes of requests that a connection may hold whatever the others do: one of the largest, and a few of the usual.
+pub const CALL_BYTES_FREE: usize = 2 * REQUEST;
+/// From a request's head to its answer's: a read takes some seconds, and who sends half a request is not waited for.
+pub const CALL: Duration = Duration::from_secs(120);
+/// Requests that were cancelled before we had looked at them: an operator that ends cancels as many as it had open, and
+/// each costs some microseconds. HTTP/2 libraries take more than a few for an attack and cut the connection.
+pub const CANCELLED: usize = CALLS_OF_ONE;
+/// How long streams may stay on a connection that was told to go away; then they end with OK.
+pub const AFTER_GOAWAY: Duration = Duration::from_secs(30 * 60);
+/// How long a connection has after that, until it is cut.
+pub const LAST_WORDS: Duration = Duration::from_secs(30);
+/// Headers of a request to the admin port.
+pub const HEADERS: usize = 64;
+/// How long a connection to the admin port may live.
+pub const ADMIN_AGE: Duration = Duration::from_secs(300);
 
 /// A bound that something has crossed: a label of `plimsoll_limit_crossed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,13 +243,15 @@ pub enum Limit {
     Identity,
     /// Connections to our own ports.
     Callers,
+    /// Calls that a connection has unanswered.
+    Calls,
 }
 
 static CROSSED: [AtomicU64; Limit::ALL.len()] = [const { AtomicU64::new(0) }; Limit::ALL.len()];
 
 impl Limit {
     /// Every limit, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Request,
         Self::Reply,
         Self::RepliesInFlight,
@@ -167,6 +260,7 @@ impl Limit {
         Self::Key,
         Self::Identity,
         Self::Callers,
+        Self::Calls,
     ];
 
     /// The label in series.
@@ -181,6 +275,7 @@ impl Limit {
             Self::Key => "key",
             Self::Identity => "identity",
             Self::Callers => "callers",
+            Self::Calls => "calls",
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use plimsoll::cli::Cli;
+use plimsoll::{cli::Cli, config::ConfigError};
+
+/// A file or an option cannot be used: `EX_USAGE` of `sysexits.h`.
+const UNUSABLE: u8 = 64;
 
 /// How long the end waits for work that cannot be stopped: a name being resolved, a key being decrypted.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
             {
                 eprintln!("plimsoll: {error:#}");
             }
-            ExitCode::FAILURE
+            if error.is::<ConfigError>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
         }
     }
 }

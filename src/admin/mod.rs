@@ -2,6 +2,7 @@
 //!
 //! Nothing here depends on a broker: a replica whose brokers are down is alive and ready.
 
+mod serve;
 mod triggers;
 
 use std::sync::{
@@ -11,13 +12,16 @@ use std::sync::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::get,
 };
 
-use crate::{sampler::Sampler, telemetry::Metrics};
+pub use serve::serve;
+
+use crate::{config::Token, sampler::Sampler, telemetry::Metrics};
 
 /// What the pages show.
 #[derive(Debug, Clone)]
@@ -30,14 +34,35 @@ pub struct Pages {
     pub ready: Arc<AtomicBool>,
 }
 
-/// The routes.
-pub fn router(pages: Pages) -> Router {
+/// For probes and scrapers: no name of anybody's source is in it, and nobody is asked who they are.
+pub fn probes(pages: Pages) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/api/triggers", get(triggers::triggers))
         .with_state(pages)
+}
+
+/// For people: who reads what from where. They show `token`, where there is one.
+pub fn people(pages: Pages, token: Option<Token>) -> Router {
+    let routes = Router::new().route("/api/triggers", get(triggers::triggers)).with_state(pages);
+    match token {
+        Some(token) => routes.route_layer(from_fn_with_state(token, let_in)),
+        None => routes,
+    }
+}
+
+async fn let_in(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().split_at_checked(7));
+    match given {
+        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") && token.is(given.trim_ascii()) => {
+            next.run(request).await
+        }
+        _ => {
+            let text = "this page wants the token of `--admin-token-file`: `authorization: Bearer TOKEN`\n";
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], text).into_response()
+        }
+    }
 }
 
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {

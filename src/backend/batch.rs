@@ -41,6 +41,12 @@ pub struct Ask<Q, A> {
 }
 
 impl<Q, A> Ask<Q, A> {
+    /// Whether its asker is still there.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
     /// Resolves when whoever asked has gone away.
     pub async fn gone(&mut self) {
         self.reply.closed().await;

@@ -3,6 +3,7 @@
 mod allowed;
 #[cfg(feature = "demo")]
 mod demo;
+mod door;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 mod serve;
@@ -21,7 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve KEDA over gRPC.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),

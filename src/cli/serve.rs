@@ -4,9 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
-use super::allowed::Allowed;
+use super::{allowed::Allowed, door::Door};
 use crate::{
     app::{App, Options, Shutdown},
     backend::Registry,
@@ -25,7 +27,7 @@ pub(super) struct Serve {
     /// Where KEDA calls.
     #[arg(long, env = "PLIMSOLL_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:6000")]
     listen: SocketAddr,
-    /// Where /livez, /readyz, /metrics and /api/triggers are.
+    /// Where /livez, /readyz and /metrics are, and the pages unless `--pages-listen` says otherwise.
     #[arg(long, env = "PLIMSOLL_ADMIN_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     admin_listen: SocketAddr,
     /// How long a sample lives where a trigger has no `pollingInterval`.
@@ -51,11 +53,15 @@ pub(super) struct Serve {
     /// How log lines look; RUST_LOG filters them.
     #[arg(long, env = "PLIMSOLL_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    door: Door,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         let _log = init_log(self.log_format);
+        raise_descriptors();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let app = App::bind(self.options(), Registry::standard()).await?;
@@ -79,17 +85,27 @@ impl Serve {
         Options {
             listen: self.listen,
             admin_listen: self.admin_listen,
+            guard: self.door.guard(),
             settings,
             transport: Transport {
                 connection_age: unless_zero(self.connection_age),
                 stream_age: unless_zero(self.stream_age),
+                ..Transport::default()
             },
             shutdown: Shutdown { endpoint_delay: self.endpoint_delay, grace: self.shutdown_grace },
         }
     }
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+/// As many descriptors as we may have: the usual soft limit of 1,024 is for programs that use `select`.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        warn!(%error, limit = limit.current, "the limit of descriptors stays as it is");
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     let duration = parse_duration(text).ok_or("must be seconds (`15`) or a duration (`500ms`)")?;
     if duration > LONGEST { Err("must be a year at most") } else { Ok(duration) }
 }

@@ -2,7 +2,10 @@
 //!
 //! Absent on purpose: any decision about a value. It asks the sampler and translates.
 
+mod calls;
 mod codec;
+mod connection;
+mod secrets;
 mod server;
 mod service;
 mod status;

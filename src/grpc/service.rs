@@ -5,14 +5,15 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt};
 use rand::RngExt;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
+    connection::EndStreams,
     externalscaler::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
+    secrets::Secrets,
     status::{code_name, of_ask, of_spec},
 };
 use crate::{
@@ -33,9 +34,8 @@ const ROOM_AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
     pub(super) metrics: Arc<Metrics>,
-    /// Ends every stream with OK.
-    pub(super) end_streams: CancellationToken,
     pub(super) stream_age: Option<Duration>,
+    pub(super) secrets: Secrets,
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -48,7 +48,7 @@ impl ExternalScaler for Scaler {
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.poll(object, &Metadata::from(scaler_metadata)).await;
+        let asked = self.sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let answer = asked.map(|result| IsActiveResponse { result });
         self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
     }
@@ -57,24 +57,24 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let activations = match self.sampler.subscribe(object, &Metadata::from(scaler_metadata)) {
-            Ok(subscription) => {
-                watch::activations(subscription, self.end_streams.clone(), self.stream_age).left_stream()
-            }
-            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
-            Err(error) => {
-                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
-                let again = async move {
-                    tokio::select! {
-                        () = changed => {}
-                        () = room => {}
-                    }
-                };
-                watch::silence(self.end_streams.clone(), again).right_stream()
-            }
-        };
+        let activations =
+            match self.sampler.subscribe(object, &self.secrets.look(object, Metadata::from(scaler_metadata))) {
+                Ok(subscription) => watch::activations(subscription, end, self.stream_age).left_stream(),
+                // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+                Err(error) => {
+                    let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                    let again = async move {
+                        tokio::select! {
+                            () = changed => {}
+                            () = room => {}
+                        }
+                    };
+                    watch::silence(end, again).right_stream()
+                }
+            };
         let metrics = Arc::clone(&self.metrics);
         let answers = activations.map(move |()| {
             metrics.pushes.inc();
@@ -89,7 +89,8 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let spec = self.sampler.metric(object, &Metadata::from(scaler_metadata)).map(|metric| {
+        let metadata = self.secrets.look(object, Metadata::from(scaler_metadata));
+        let spec = self.sampler.metric(object, &metadata).map(|metric| {
             let spec = MetricSpec {
                 metric_name: metric.name,
                 target_size: rounded_up(metric.target).max(1),
@@ -128,7 +129,7 @@ impl Scaler {
     async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &Metadata::from(scaler_metadata)).await;
+        let asked = self.sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {

@@ -1,6 +1,9 @@
 //! Every series we export. Prefix `plimsoll_`, base units, labels from fixed sets only, and each starts at 0.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
@@ -53,6 +56,16 @@ struct Backend {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Certificate {
+    certificate: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Files {
+    files: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Supervised {
     task: &'static str,
 }
@@ -99,6 +112,10 @@ pub struct Metrics {
     log_lines_dropped: Counter,
     task_restarts: Family<Supervised, Counter>,
     task_panics: Counter,
+    certificates: Family<Certificate, Gauge>,
+    stale_files: Family<Files, Gauge>,
+    /// TLS handshakes of callers that came to nothing.
+    pub handshake_failures: Counter,
 }
 
 impl Metrics {
@@ -150,6 +167,14 @@ impl Metrics {
         let log_lines_dropped = Counter::default();
         let help = "Log lines that nobody read in time";
         registry.register("log_lines_dropped", help, log_lines_dropped.clone());
+        let (certificates, stale_files) = (Family::<Certificate, Gauge>::default(), Family::<Files, Gauge>::default());
+        let help = "When our certificate and the soonest of the callers' roots expire, in Unix time";
+        registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, certificates.clone());
+        let help = "Whether the former contents of changed files are in use, because the new ones cannot be";
+        registry.register("stale_files", help, stale_files.clone());
+        let handshake_failures: Counter = Counter::default();
+        let help = "TLS handshakes of callers that came to nothing";
+        registry.register("tls_handshake_failures", help, handshake_failures.clone());
         Self {
             registry,
             calls,
@@ -168,6 +193,9 @@ impl Metrics {
             log_lines_dropped,
             task_restarts,
             task_panics,
+            certificates,
+            stale_files,
+            handshake_failures,
         }
     }
 
@@ -205,6 +233,18 @@ impl Metrics {
             self.task_restarts.get_or_create(&Supervised { task }).inner().store(restarts, Ordering::Relaxed);
         }
         self.task_panics.inner().store(task::panics(), Ordering::Relaxed);
+    }
+
+    /// When a certificate of ours expires.
+    pub fn certificate_expires(&self, certificate: &'static str, at: SystemTime) {
+        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        self.certificates.get_or_create(&Certificate { certificate }).set(seconds);
+    }
+
+    /// Whether the former contents of changed files are in use.
+    pub fn stale(&self, files: &'static str, stale: bool) {
+        self.stale_files.get_or_create(&Files { files }).set(stale.into());
     }
 
     /// The OpenMetrics text.

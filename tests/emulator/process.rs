@@ -31,14 +31,48 @@ impl Process {
 
     /// The same, with variables beside those of the test.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let server = Self::start_unread(arguments, environment);
+        Self::started(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+    }
+
+    /// The same, with no more than so many descriptors.
+    pub fn start_with_descriptors(most: usize, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let program = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &program, env!("CARGO_BIN_EXE_plimsoll")]);
+        Self::started(shell, arguments, &[])
+    }
+
+    fn started(command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let server = Self::spawn(command, arguments, environment);
         server.read_on();
         server
     }
 
     /// The same, and nobody reads its log any more once it serves, until [`read_on`](Self::read_on).
     pub fn start_unread(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+    }
+
+    /// Starts a server that must not serve: its exit code and what it said.
+    pub fn refuses(arguments: &[impl AsRef<std::ffi::OsStr>]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(arguments);
+        let output = command.output().expect("the binary is built");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// `host:port` of the pages.
+    pub fn pages(&self) -> String {
+        let log = self.log();
+        let fields = log.lines().find_map(|line| {
+            let fields = serde_json::from_str::<serde_json::Value>(line).ok()?["fields"].clone();
+            (fields["message"] == "serving").then_some(fields)
+        });
+        fields.expect("it serves")["pages"].as_str().expect("an address").to_owned()
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
             .envs(environment.iter().copied())

@@ -7,7 +7,7 @@ use std::sync::{
 
 use axum::{body::Body, http::Request};
 use plimsoll::{
-    admin::{Pages, router},
+    admin::{Pages, people, probes},
     sampler::ObjectRef,
 };
 use tower::ServiceExt;
@@ -25,7 +25,7 @@ impl Admin {
         let (bench, ready) = (Bench::new(), Arc::new(AtomicBool::new(true)));
         let pages =
             Pages { sampler: bench.sampler.clone(), metrics: Arc::clone(&bench.metrics), ready: Arc::clone(&ready) };
-        Self { bench, ready, router: router(pages) }
+        Self { bench, ready, router: probes(pages.clone()).merge(people(pages, None)) }
     }
 
     async fn get(&self, path: &str) -> (u16, String) {

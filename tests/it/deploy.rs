@@ -4,8 +4,9 @@
 
 use std::{collections::HashMap, fs, time::Duration};
 
+use clap::Parser;
 use plimsoll::net::Reach;
-use plimsoll::{app::Shutdown, backend::Registry, metadata::Metadata, trigger::Trigger};
+use plimsoll::{app::Shutdown, backend::Registry, cli::Cli, config::PolicyFile, metadata::Metadata, trigger::Trigger};
 use serde_json::Value;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -45,10 +46,76 @@ fn the_service_shows_each_pod_under_the_ports_that_pods_have() {
         let named = pod_ports.iter().find(|known| known["name"] == port["targetPort"]).unwrap();
         assert_eq!(port["port"], named["containerPort"]);
     }
-    for (probe, name) in [("readinessProbe", "readiness"), ("livenessProbe", "liveness")] {
-        assert_eq!(container[probe]["grpc"]["service"].as_str(), Some(name));
-        assert_eq!(container[probe]["grpc"]["port"].as_i64(), Some(service_port(&manifests, "grpc")));
+    for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/livez")] {
+        assert_eq!(container[probe]["httpGet"]["path"].as_str(), Some(path));
+        assert_eq!(container[probe]["httpGet"]["port"].as_str(), Some("http"));
     }
+    let open = manifests["NetworkPolicy"]["spec"]["ingress"].as_vec().unwrap();
+    assert_eq!(manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"], *labels);
+    for (rule, port) in open.iter().zip(["grpc", "http"]) {
+        assert!(pod_ports.iter().any(|known| known["name"].as_str() == Some(port)));
+        assert_eq!(rule["ports"][0]["port"].as_str(), Some(port));
+        assert!(rule["from"][0]["namespaceSelector"]["matchLabels"].as_hash().is_some_and(|labels| !labels.is_empty()));
+    }
+}
+
+fn documents(path: &str) -> Vec<Yaml> {
+    YamlLoader::load_from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The options of the locked-down server, which are followed as the command line would.
+#[test]
+fn the_locked_down_server_is_told_of_files_that_are_mounted_and_its_names_agree() {
+    let patch = &documents("deploy/locked-down/deployment.yaml")[0];
+    let workload = &manifests()["Deployment"];
+    for key in ["name", "namespace"] {
+        assert_eq!(patch["metadata"][key], workload["metadata"][key]);
+    }
+    let pod = &patch["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["name"], workload["spec"]["template"]["spec"]["containers"][0]["name"]);
+    let args: Vec<_> = container["args"].as_vec().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    Cli::try_parse_from(["plimsoll"].iter().chain(&args)).unwrap();
+
+    let mounts = container["volumeMounts"].as_vec().unwrap();
+    let folders: Vec<_> = mounts.iter().map(|mount| mount["mountPath"].as_str().unwrap()).collect();
+    for arg in &args {
+        if let Some((_, path)) = arg.split_once("=/") {
+            assert!(folders.iter().any(|folder| format!("/{path}").starts_with(folder)), "{arg} is not mounted");
+        }
+    }
+    let made = documents("deploy/locked-down/certificates.yaml");
+    let certificate = |name: &str| made.iter().find(|made| made["spec"]["secretName"].as_str() == Some(name)).unwrap();
+    let volumes = pod["volumes"].as_vec().unwrap();
+    let server = certificate(volumes[0]["secret"]["secretName"].as_str().unwrap());
+    let (service, namespace) = (&workload["metadata"]["name"], &workload["metadata"]["namespace"]);
+    let called = format!("{}.{}.svc", service.as_str().unwrap(), namespace.as_str().unwrap());
+    assert!(server["spec"]["dnsNames"].as_vec().unwrap().contains(&Yaml::String(called)));
+    let trust = made.iter().find(|made| made["kind"].as_str() == Some("ClusterTriggerAuthentication")).unwrap();
+    let client = certificate(trust["spec"]["secretTargetRef"][0]["name"].as_str().unwrap());
+    let name = client["spec"]["commonName"].as_str().unwrap();
+    assert!(args.contains(&format!("--allow-client={name}").as_str()));
+
+    let policy = &documents("deploy/locked-down/policy.yaml")[0];
+    assert_eq!(volumes[1]["configMap"]["name"], policy["metadata"]["name"]);
+    let (file, text) = policy["data"].as_hash().unwrap().iter().next().unwrap();
+    assert!(args.iter().any(|arg| arg.starts_with("--policy=") && arg.ends_with(file.as_str().unwrap())));
+    let rules = PolicyFile::new(&vec![text.as_str().unwrap().into()], false).unwrap().policy();
+    assert!(rules.reach("shop").check_host("broker.kafka.svc").is_ok());
+    assert!(rules.reach("shop").check_host("kubernetes.default.svc").is_err(), "the default's `deny` holds");
+    assert!(rules.reach("bank").check_host("sqs.eu-central-1.amazonaws.com").is_err());
+}
+
+/// Each block of the page that is a policy is one.
+#[test]
+fn the_policy_of_the_security_page_is_one() {
+    let page = fs::read_to_string("docs/security.md").unwrap();
+    let (_, tail) = page.split_once("    default:  ").unwrap();
+    let block: String = format!("    default:  {}", tail.split("\n\n").next().unwrap());
+    let policy = PolicyFile::new(&vec![block.into_bytes()], false).unwrap().policy();
+    assert!(policy.reach("bank").check_host("kafka.bank.svc").is_ok());
+    assert!(policy.reach("shop").check_host("kubernetes.default.svc").is_err());
+    assert!(policy.reach("shop").check_host("kafka.kafka.svc").is_ok());
 }
 
 #[test]
@@ -100,5 +167,6 @@ fn the_image_has_every_backend_and_no_demo() {
     };
     let features = listed("Cargo.toml", "\ndefault = [", ']');
     assert!(!features.is_empty());
-    assert_eq!(listed("deploy/Dockerfile", "--features ", '\\'), features);
+    // What follows is what a variant has besides.
+    assert_eq!(listed("deploy/Dockerfile", "--features ", '$'), features);
 }

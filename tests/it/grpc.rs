@@ -6,6 +6,7 @@ use futures::StreamExt;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use plimsoll::{
+    door::{Caller, Guest, Socket},
     grpc::{Drain, Server, Transport},
     sampler::{Sampler, Settings},
 };
@@ -21,15 +22,17 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
-};
+use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
     emulator::Keda,
     scripted::{Bench, WALL, World},
 };
+
+/// A caller that came through no port.
+fn guest(pipe: DuplexStream) -> Guest {
+    Guest { socket: Socket::new(pipe), caller: Caller::uncounted() }
+}
 
 /// A whole server on a pipe.
 pub struct Pipe {
@@ -37,7 +40,7 @@ pub struct Pipe {
     pub sampler: Sampler,
     pub drain: Drain,
     pub stop: CancellationToken,
-    connect: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    connect: mpsc::UnboundedSender<Guest>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -62,7 +65,7 @@ impl Pipe {
         let (end, ended) = oneshot::channel();
         let stopped = stop.clone().cancelled_owned();
         plimsoll::task::detach(async move {
-            server.serve(UnboundedReceiverStream::new(incoming), stopped).await.unwrap();
+            server.serve(UnboundedReceiverStream::new(incoming), stopped).await;
             end.send(()).ok();
         });
         let ended = Mutex::new(Some(ended));
@@ -74,10 +77,17 @@ impl Pipe {
         let connect = self.connect.clone();
         let connector = tower::service_fn(move |_| {
             let (ours, theirs) = tokio::io::duplex(1 << 16);
-            let sent = connect.send(Ok(theirs));
+            let sent = connect.send(guest(theirs));
             async move { sent.map(|()| TokioIo::new(ours)).map_err(|_| io::Error::other("the server has ended")) }
         });
         Endpoint::from_static("http://plimsoll").connect_with_connector(connector).await.unwrap()
+    }
+
+    /// A connection on which a test says what it likes.
+    pub fn raw(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.connect.send(guest(theirs)).unwrap();
+        ours
     }
 
     /// Waits until the server has ended.
@@ -105,19 +115,29 @@ async fn health_follows_the_drain_but_for_liveness() {
     assert_eq!(status("liveness").await, Ok(ServingStatus::Serving));
 }
 
+/// Asks one version of the reflection service for the names of all services.
+macro_rules! services {
+    ($version:ident, $pipe:expr) => {{
+        use $version::{
+            ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+        };
+        let list = MessageRequest::ListServices(String::new());
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(list) };
+        let mut client = ServerReflectionClient::new($pipe.channel().await);
+        let mut answers = client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
+        let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
+        let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
+        list.service.into_iter().map(|service| service.name).collect::<Vec<_>>()
+    }};
+}
+
 #[tokio::test(start_paused = true)]
-async fn reflection_lists_kedas_service() {
+async fn reflection_lists_kedas_service_in_the_version_of_today_and_in_that_of_older_clients() {
     let pipe = Pipe::new().await;
-    let request = ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(MessageRequest::ListServices(String::new())),
-    };
-    let mut client = ServerReflectionClient::new(pipe.channel().await);
-    let mut answers = client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
-    let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
-    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
-    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    assert!(names.contains(&"externalscaler.ExternalScaler".to_owned()), "{names:?}");
+    for names in [services!(v1, pipe), services!(v1alpha, pipe)] {
+        assert!(names.contains(&"externalscaler.ExternalScaler".to_owned()), "{names:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +170,7 @@ async fn a_request_beyond_the_size_limit_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn an_old_connection_is_told_to_go_away_while_its_stream_lives_on() {
-    let transport = Transport { connection_age: Some(Duration::from_secs(60)), stream_age: None };
+    let transport = Transport { connection_age: Some(Duration::from_secs(60)), stream_age: None, encrypted: false };
     let pipe = Pipe::with(transport).await;
     let mut keda = Keda::new(pipe.channel().await, "orders", &[("scalerType", "scripted"), ("queue", "a")]);
     let mut stream = keda.stream().await.unwrap();

@@ -10,18 +10,27 @@
 
 mod admin;
 mod bounds;
+mod callers;
+mod certificates;
 mod deploy;
 mod docs;
 mod gates;
 mod grpc;
+mod guard;
 mod keda;
 mod policy;
+mod ports;
 mod push;
 mod refused;
 mod repeats;
 mod sampler;
 mod scripted;
 mod structure;
+mod tls;
 
 #[path = "../emulator/mod.rs"]
+#[allow(dead_code, reason = "shared with the benches")]
 mod emulator;
+#[path = "../emulator/process.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod process;

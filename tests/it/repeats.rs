@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A server whose streams do not age.
 async fn ageless() -> Pipe {
-    Pipe::with(Transport { connection_age: None, stream_age: None }).await
+    Pipe::with(Transport { connection_age: None, stream_age: None, encrypted: false }).await
 }
 
 /// One ScaledObject, with its stream and its polls.
@@ -173,7 +173,7 @@ async fn a_broker_that_was_away_is_no_rise_of_what_was_active_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_has_aged_is_followed_by_one_that_knows_what_was_said() {
-    let transport = Transport { connection_age: None, stream_age: Some(20 * MINUTE) };
+    let transport = Transport { connection_age: None, stream_age: Some(20 * MINUTE), encrypted: false };
     let pipe = Pipe::with(transport).await;
     let mut object = Object::new(&pipe, "orders", &[]).await;
     rise(&pipe.world);

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    net::TcpListener,
+    net::{TcpListener, ToSocketAddrs},
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -88,13 +88,13 @@ pub struct StandIn {
 
 impl StandIn {
     pub async fn new(script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, None).await
+        Self::listen("127.0.0.1:0", script, None).await
     }
 
     /// The same inside TLS, with a certificate that is good where [`StandIn::authority`] is trusted.
     #[allow(dead_code, reason = "not every test target needs it")]
     pub async fn secure(script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, Some(IDENTITY.acceptor.clone())).await
+        Self::listen("127.0.0.1:0", script, Some(IDENTITY.acceptor.clone())).await
     }
 
     /// A file with the certificate of every secure one.
@@ -103,9 +103,19 @@ impl StandIn {
         &IDENTITY.file
     }
 
-    async fn listen(script: impl Fn(&Call) -> Reply + Send + Sync + 'static, tls: Option<TlsAcceptor>) -> Self {
+    /// The same at the address that one had before.
+    #[allow(dead_code, reason = "not every test target needs it")]
+    pub async fn at(address: SocketAddr, script: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(address, script, None).await
+    }
+
+    async fn listen(
+        address: impl ToSocketAddrs,
+        script: impl Fn(&Call) -> Reply + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let secure = tls.is_some();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let script: Arc<Script> = Arc::new(script);
         let shared = Arc::new(Shared {

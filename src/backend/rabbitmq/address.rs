@@ -50,8 +50,9 @@ impl Address {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
-        // Of `//u:12/3@h` a password would be taken for a port and a path, and shown.
-        if user.is_none() && whole.contains('@') {
+        // Of `//u:12/3@h` and `//u:1@2/3@h` parts of a password would be taken for a port, a host and a path, and shown.
+        let after = whole.split_once("://").and_then(|(_, rest)| rest.split_once(['/', '?', '#']));
+        if after.is_some_and(|(_, after)| after.contains('@')) {
             return Err(SPECIAL);
         }
         let (username, password) = user.map_or(Ok((None, None)), user_part)?;

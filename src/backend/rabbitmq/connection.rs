@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::{
     backend::ConnectionId,
-    identity::oauth::OAuth,
+    identity::{azure::Azure, oauth::OAuth},
     metadata::Secret,
-    net::{http::escape, tls::Tls},
+    net::{Reach, http::escape, tls::Tls},
 };
 
 /// One vhost of one RabbitMQ as one login sees it.
@@ -39,6 +39,8 @@ pub struct Amqp {
     pub heartbeat: Option<u16>,
     /// `connection_timeout` of the URL: for the TCP connection and TLS.
     pub connect_timeout: Option<Duration>,
+    /// Where connections may go.
+    pub reach: Reach,
 }
 
 /// Over HTTP.
@@ -54,6 +56,8 @@ pub struct Management {
     pub login: Login,
     /// For `https`; also towards the token endpoint.
     pub tls: Tls,
+    /// Where connections may go.
+    pub reach: Reach,
 }
 
 /// How we log in. `Debug` shows no secret.
@@ -79,6 +83,8 @@ pub enum Login {
     External,
     /// A bearer token from an OAuth 2.0 client credentials grant.
     OAuth(OAuth),
+    /// A bearer token of the server's own workload identity.
+    Azure(Azure),
 }
 
 impl Connection {

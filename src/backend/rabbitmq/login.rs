@@ -7,9 +7,10 @@ use super::{
     connection::Login,
 };
 use crate::{
-    identity::oauth::OAuth,
+    identity::{azure::Azure, oauth::OAuth},
+    limits,
     metadata::{Reader, Secret},
-    net::tls::Tls,
+    net::{Cloud, Reach, tls::Tls},
 };
 
 const TOKEN_URI: &str = "oauthTokenURI";
@@ -28,7 +29,7 @@ pub(super) struct Credentials {
     client_secret: Option<Secret>,
     scopes: Vec<String>,
     parameters: Vec<(String, Secret)>,
-    workload_identity: bool,
+    workload_identity: Option<Azure>,
 }
 
 impl Credentials {
@@ -54,14 +55,14 @@ impl Credentials {
         }
         let parameters = parameters.flatten().unwrap_or_default();
         let parameters = parameters.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-        let workload_identity = keys.text(RESOURCE).is_some();
+        let workload_identity = azure(keys);
         Self { tls_enabled, tls, user, token_uri, client_id, client_secret, scopes, parameters, workload_identity }
     }
 
     /// What excludes what.
     pub fn check_oauth(&self, keys: &mut Reader<'_>, protocol: Option<Protocol>) {
-        if self.workload_identity {
-            let text = format!("`{RESOURCE}` is not supported: use `{TOKEN_URI}`, `clientID` and `clientSecret`");
+        if self.workload_identity.is_some() && protocol == Some(Protocol::Amqp) {
+            let text = format!("`{RESOURCE}` needs the management API: give its `https://` URL as `{HOST}`");
             keys.problem(RESOURCE, text);
         }
         let given = [
@@ -81,7 +82,7 @@ impl Credentials {
                 format!("`{TOKEN_URI}` needs the management API: give its `http://` URL as `{HOST}`"),
             );
         }
-        if self.user.is_some() || self.workload_identity {
+        if self.user.is_some() || self.workload_identity.is_some() {
             keys.problem(TOKEN_URI, format!("`{TOKEN_URI}` excludes `username` and `{RESOURCE}`: keep one login"));
         }
         let legal = self.token_uri.as_deref().is_none_or(|uri| {
@@ -114,6 +115,14 @@ impl Credentials {
             let username = address.username.as_deref().filter(|name| !name.is_empty()).unwrap_or(guest);
             (username.to_owned(), address.password.clone().unwrap_or_else(|| Secret::new(guest)))
         });
+        if username.len() > limits::AMQP_NAME {
+            let key = if self.user.is_some() { "username" } else { HOST };
+            let most = limits::AMQP_NAME;
+            keys.problem(
+                key,
+                format!("`{key}` has a user name of more than {most} bytes: RabbitMQ takes none over AMQP"),
+            );
+        }
         match address.parameter("auth_mechanism").map(str::to_ascii_lowercase).as_deref() {
             None | Some("plain") => Some(Login::Password { username, password }),
             Some("amqplain") => Some(Login::AmqPlain { username, password }),
@@ -127,10 +136,21 @@ impl Credentials {
     }
 
     /// A token beats the keys, those beat the URL's user part; without any there is no login.
-    pub fn http_login(&self, address: &Address) -> Login {
+    pub fn http_login(&self, keys: &mut Reader<'_>, address: &Address, reach: &Reach) -> Login {
+        if let Some(azure) = &self.workload_identity {
+            let verified = address.scheme == "https" && !self.tls.skip_verify;
+            if let Err(refusal) = reach.check_identity(Cloud::Azure, &address.host, verified) {
+                keys.problem(RESOURCE, format!("`{RESOURCE}`: {refusal}"));
+            }
+            return Login::Azure(azure.clone());
+        }
         if let (Some(token_uri), Some(client_id), Some(client_secret)) =
             (&self.token_uri, &self.client_id, &self.client_secret)
         {
+            let refusal = Address::parse(token_uri).ok().and_then(|at| reach.check_host(&at.host).err());
+            if let Some(refusal) = refusal {
+                keys.problem(TOKEN_URI, format!("`{TOKEN_URI}`: {refusal}"));
+            }
             return Login::OAuth(OAuth {
                 token_uri: token_uri.clone(),
                 client_id: client_id.clone(),
@@ -148,4 +168,23 @@ impl Credentials {
             (None, _) => Login::Anonymous,
         }
     }
+}
+
+/// The server's own workload identity, for an application that stands for RabbitMQ. Only those: a token for one of
+/// Microsoft's own services would be worth something elsewhere.
+fn azure(keys: &mut Reader<'_>) -> Option<Azure> {
+    let client_id = keys.text("identityId").map(str::to_owned);
+    let tenant_id = keys.text("identityTenantId").map(str::to_owned);
+    let resource = keys.text(RESOURCE)?.to_owned();
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._/".contains(&b);
+    let application = resource.strip_prefix("api://").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(legal));
+    if !application {
+        let text = format!(
+            "`{RESOURCE}` must be the `api://` URI of an application that stands for RabbitMQ in Microsoft Entra"
+        );
+        keys.problem(RESOURCE, text);
+    }
+    let resource = resource.trim_end_matches('/');
+    let scope = if resource.ends_with(".default") { resource.to_owned() } else { format!("{resource}/.default") };
+    Some(Azure { scope, client_id, tenant_id })
 }

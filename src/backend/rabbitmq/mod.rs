@@ -67,9 +67,9 @@ impl Backend for RabbitMq {
         &self,
         _scaler_type: &str,
         metadata: &mut Reader<'_>,
-        _reach: &Reach,
+        reach: &Reach,
     ) -> Result<Arc<dyn Source>, SpecError> {
-        let spec = Spec::read(metadata)?;
+        let spec = Spec::read(metadata, reach)?;
         let id = spec.connection.id();
         let (clients, requests) = (Arc::clone(&self.clients), Arc::clone(&self.requests));
         Ok(Arc::new(Queue { spec, id, clients, requests, client: OnceLock::new(), found: Mutex::default() }))

@@ -29,8 +29,14 @@ pub enum Question {
 /// What was found: one entry for a queue, as many as match for a pattern.
 pub type Found = Arc<[Stats]>;
 
-/// Who wants to hear an answer.
-pub type Tell<'t> = &'t (dyn Fn(&Question, Result<Found, ReadError>) + Send + Sync);
+/// Who wants to hear answers.
+pub trait Askers: Send + Sync {
+    /// Hears one.
+    fn tell(&self, question: &Question, found: Result<Found, ReadError>);
+
+    /// Whether anybody still waits for this one: what takes many requests ends when nobody does.
+    fn wait_for(&self, question: &Question) -> bool;
+}
 
 /// How often an idle queue is looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]

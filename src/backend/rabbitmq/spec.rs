@@ -12,13 +12,20 @@ use super::{
     measure::{Measure, Mode, Operation},
     question::{Pace, Question},
 };
-use crate::{error::SpecError, limits, metadata::Reader, net::http::escape, reading::Metric};
+use crate::{
+    error::SpecError,
+    limits,
+    metadata::Reader,
+    net::{Reach, http::escape},
+    reading::Metric,
+};
 
 const QUEUE: &str = "queueName";
 const QUEUE_LENGTH: &str = "queueLength";
 const VALUE: &str = "value";
 const PROTOCOL: &str = "protocol";
 const MODE: &str = "mode";
+const VHOST: &str = "vhostName";
 const TIMEOUT: &str = "timeout";
 const PAGE_SIZE: &str = "pageSize";
 const USE_REGEX: &str = "useRegex";
@@ -59,14 +66,15 @@ pub struct Spec {
 
 impl Spec {
     /// Reads a trigger's metadata.
-    pub fn read(keys: &mut Reader<'_>) -> Result<Self, SpecError> {
+    pub fn read(keys: &mut Reader<'_>, reach: &Reach) -> Result<Self, SpecError> {
         let fields = Fields::read(keys);
         let credentials = Credentials::read(keys);
         let protocol = fields.protocol(keys, &credentials);
         credentials.check_oauth(keys, protocol);
+        fields.check_names(keys);
         fields.check_protocol(keys, protocol);
         let (mode, target) = fields.resolve(keys, protocol);
-        let connection = connection(keys, &fields, protocol, &credentials);
+        let connection = connection(keys, &fields, protocol, &credentials, reach);
         let (Some(connection), Some(mode)) = (connection, mode) else {
             keys.finish()?;
             // Without a problem there are both.
@@ -141,7 +149,7 @@ impl Fields {
         let activation = keys.float("activationValue").unwrap_or_default();
         let host = Some(keys.required(HOST)).filter(|host| !host.is_empty()).map(Address::parse);
         let protocol = keys.choice(PROTOCOL, &protocols, None);
-        let vhost = keys.text("vhostName").map(str::to_owned);
+        let vhost = keys.text(VHOST).map(str::to_owned);
         let use_regex = keys.boolean(USE_REGEX, false);
         let exclude_unacknowledged = keys.boolean(EXCLUDE, false);
         let page_size = page_size(keys);
@@ -189,6 +197,16 @@ impl Fields {
             keys.problem("tls", text);
         }
         Some(of_scheme)
+    }
+
+    /// No name in RabbitMQ is longer than AMQP can say, so a longer one is a mistake. A pattern is no name.
+    fn check_names(&self, keys: &mut Reader<'_>) {
+        let names = [(QUEUE, Some(&self.queue).filter(|_| !self.use_regex)), (VHOST, self.vhost.as_ref())];
+        for (key, name) in names {
+            if name.is_some_and(|name| name.len() > limits::AMQP_NAME) {
+                keys.problem(key, too_long(key));
+            }
+        }
     }
 
     fn check_protocol(&self, keys: &mut Reader<'_>, protocol: Option<Protocol>) {
@@ -267,15 +285,46 @@ fn connection(
     fields: &Fields,
     protocol: Option<Protocol>,
     credentials: &Credentials,
+    reach: &Reach,
 ) -> Option<Connection> {
     let address = fields.host.as_ref()?.as_ref().ok()?;
     match protocol? {
-        Protocol::Amqp => amqp(keys, fields, address, credentials).map(Connection::Amqp),
-        Protocol::Http => management(keys, fields, address, credentials).map(Connection::Management),
+        Protocol::Amqp => amqp(keys, fields, address, credentials, reach).map(Connection::Amqp),
+        Protocol::Http => management(keys, fields, address, credentials, reach).map(Connection::Management),
     }
 }
 
-fn amqp(keys: &mut Reader<'_>, fields: &Fields, address: &Address, credentials: &Credentials) -> Option<Amqp> {
+fn too_long(key: &str) -> String {
+    format!("`{key}` must have at most {} bytes: RabbitMQ has no longer names", limits::AMQP_NAME)
+}
+
+/// The vhost of the URL's path.
+fn of_path(keys: &mut Reader<'_>, vhost: Option<String>) -> String {
+    let vhost = vhost.filter(|vhost| !vhost.is_empty()).unwrap_or_else(|| "/".to_owned());
+    if vhost.len() > limits::AMQP_NAME {
+        let most = limits::AMQP_NAME;
+        keys.problem(
+            HOST,
+            format!("`{HOST}` has a vhost of more than {most} bytes in its path: RabbitMQ has no longer names"),
+        );
+    }
+    vhost
+}
+
+/// Whether `host` may be asked for at all.
+fn check_host(keys: &mut Reader<'_>, host: &str, reach: &Reach) {
+    if let Err(refusal) = reach.check_host(host) {
+        keys.problem(HOST, format!("`{HOST}`: {refusal}"));
+    }
+}
+
+fn amqp(
+    keys: &mut Reader<'_>,
+    fields: &Fields,
+    address: &Address,
+    credentials: &Credentials,
+    reach: &Reach,
+) -> Option<Amqp> {
     for file in ["cacertfile", "certfile", "keyfile"] {
         if address.parameter(file).is_some() {
             let text = format!("`{HOST}` names a file as `{file}`: give PEM texts as `ca`, `cert` and `key` instead");
@@ -292,11 +341,12 @@ fn amqp(keys: &mut Reader<'_>, fields: &Fields, address: &Address, credentials: 
     let heartbeat = number("heartbeat").map(|seconds| u16::try_from(seconds).unwrap_or(u16::MAX));
     let connect_timeout = number("connection_timeout").map(|ms| Duration::from_millis(ms).min(limits::DURATION));
     // The whole path is the vhost: `/a/b` is the vhost `a/b`.
-    let of_path = address.segments().join("/");
-    let of_path = if of_path.is_empty() { "/".to_owned() } else { of_path };
+    let of_path = of_path(keys, Some(address.segments().join("/")));
     let secure = address.scheme == "amqps";
+    let host = if address.host.is_empty() { "localhost" } else { &address.host };
+    check_host(keys, host, reach);
     Some(Amqp {
-        host: if address.host.is_empty() { "localhost".to_owned() } else { address.host.clone() },
+        host: host.to_owned(),
         port: address.port.unwrap_or(if secure { 5671 } else { 5672 }),
         tls: secure.then(|| credentials.tls()),
         server_name: address.parameter("server_name_indication").map(str::to_owned),
@@ -304,6 +354,7 @@ fn amqp(keys: &mut Reader<'_>, fields: &Fields, address: &Address, credentials: 
         login: credentials.amqp_login(keys, address)?,
         heartbeat,
         connect_timeout,
+        reach: reach.clone(),
     })
 }
 
@@ -312,22 +363,25 @@ fn management(
     fields: &Fields,
     address: &Address,
     credentials: &Credentials,
+    reach: &Reach,
 ) -> Option<Management> {
     if address.host.is_empty() {
         keys.problem(HOST, format!("`{HOST}` names no host: give a URL such as `http://rabbitmq.svc:15672/vhost`"));
         return None;
     }
+    check_host(keys, &address.host, reach);
     let mut segments = address.segments();
     // The last segment is the vhost, none is `/`; what comes before it is where the API is.
-    let of_path = segments.pop().filter(|vhost| !vhost.is_empty());
-    let vhost = fields.vhost.clone().or(of_path).unwrap_or_else(|| "/".to_owned());
+    let of_path = of_path(keys, segments.pop());
+    let vhost = fields.vhost.clone().unwrap_or(of_path);
     let sub_path = segments.iter().filter(|segment| !segment.is_empty()).map(|segment| format!("/{}", escape(segment)));
     Some(Management {
         origin: address.origin(),
         sub_path: sub_path.collect(),
         vhost,
-        login: credentials.http_login(address),
+        login: credentials.http_login(keys, address, reach),
         tls: credentials.tls(),
+        reach: reach.clone(),
     })
 }
 

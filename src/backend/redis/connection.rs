@@ -1,6 +1,10 @@
 //! What makes a connection: triggers with equal ones share it.
 
-use crate::{backend::ConnectionId, metadata::Secret, net::tls::Tls};
+use crate::{
+    backend::ConnectionId,
+    metadata::Secret,
+    net::{Reach, tls::Tls},
+};
 
 /// Where Redis is, as whom and how.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +19,8 @@ pub struct Connection {
     pub database: i64,
     /// Towards data nodes and sentinels alike; `None` is plain text.
     pub tls: Option<Tls>,
+    /// Where it may go, whoever names the place.
+    pub reach: Reach,
 }
 
 /// The three ways to run Redis.

@@ -85,9 +85,7 @@ enum Stage {
     Type,
     /// No group shows whether the server knows of lags at all, so `lag` stands only if it is new enough.
     Version { lag: i64 },
-    /// Redis does not know the lag, but how far the group has read: how much was ever added? Of `length` entries.
-    EntriesAdded { read: i64, length: i64 },
-    /// Not even that: what follows the last delivered entry? Of `length` entries.
+    /// Redis does not know the lag, or counts wrongly: what follows the last delivered entry? Of `length` entries.
     Range { after: String, length: i64 },
 }
 
@@ -130,14 +128,13 @@ impl Look {
             (Stage::First, Measure::StreamLength) => vec![Command::new("XLEN", [key])],
             (Stage::First, Measure::Pending { group }) => vec![Command::new("XPENDING", [key, group])],
             (Stage::First, Measure::Lag { .. }) => {
-                vec![Command::new("XINFO GROUPS", [key]), Command::new("XLEN", [key])]
+                ["XINFO GROUPS", "XLEN", "XINFO STREAM"].map(|name| Command::new(name, [key])).into()
             }
             (Stage::Type, _) => {
                 let counters = Kind::ALL.map(|kind| Command::new(kind.counter(), [key]));
                 [Command::new("TYPE", [key])].into_iter().chain(counters).collect()
             }
             (Stage::Version { .. }, _) => vec![Command::new("INFO", ["server"])],
-            (Stage::EntriesAdded { .. }, _) => vec![Command::new("XINFO STREAM", [key])],
             (Stage::Range { after, .. }, _) => {
                 vec![Command::new("XRANGE", [key, &format!("({after}"), "+", "COUNT", &MOST_ENTRIES.to_string()])]
             }
@@ -177,10 +174,6 @@ impl Look {
                 }
                 Ok(self.counted(lag))
             }
-            (Stage::EntriesAdded { read, length }, _) => {
-                let added = asked.field("XINFO STREAM", replies.first(), "entries-added")?;
-                Ok(self.counted_lag((added - read).clamp(0, *length)))
-            }
             (Stage::Range { length, .. }, _) => {
                 let entries = asked.list("XRANGE", replies.first())?;
                 Ok(self.counted_lag(i64::try_from(entries.len()).unwrap_or(i64::MAX).min(*length)))
@@ -204,6 +197,26 @@ enum Lag {
     /// Known if the server knows of lags.
     Unproven(i64),
     Hidden(Stage),
+}
+
+/// Whether nothing in the stream is later than what the group was given last; `None` where that is not told.
+fn has_read_all(group: &Reply, stream: &Reply) -> Option<bool> {
+    let given = id(group.field("last-delivered-id")?)?;
+    let last = match stream.field("last-entry") {
+        Some(Reply::Nil) => return Some(true),
+        Some(entry) => entry.items().first().and_then(id),
+        None => None,
+    };
+    match last {
+        Some(last) => Some(last <= given),
+        None => (id(stream.field("last-generated-id")?)? <= given).then_some(true),
+    }
+}
+
+/// An id of a stream: milliseconds and a number within them.
+fn id(text: &Reply) -> Option<(u64, u64)> {
+    let (time, number) = text.text()?.split_once('-')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
 }
 
 /// Replies about one key, to be understood or refused by name.
@@ -246,9 +259,11 @@ impl Asked<'_> {
     }
 
     /// No stream, nothing to read; no such group, all of it (KEDA's rule: the group may come with its first
-    /// consumer); else what Redis says, which is never more than there is.
+    /// consumer); else what Redis says, which is never more than there is. Redis counts what a group has read, not
+    /// what was trimmed or deleted unread, so a group that has read to the end may lag in its books for ever; and a
+    /// group whose books were written by hand (`ENTRIESREAD`) may not.
     fn lag(&self, group: &str, replies: &[Reply]) -> Result<Lag, ReadError> {
-        let [groups, length] = replies else { return Err(self.odd("XINFO GROUPS")) };
+        let [groups, length, stream] = replies else { return Err(self.odd("XINFO GROUPS")) };
         if groups.refusal().is_some_and(|refusal| refusal.code == "ERR" && refusal.text == "no such key") {
             return Ok(Lag::Unproven(0));
         }
@@ -258,20 +273,22 @@ impl Asked<'_> {
             let proven = groups.iter().any(|other| other.field("lag").is_some());
             return Ok(if proven { Lag::Known(length) } else { Lag::Unproven(length) });
         };
-        match found.field("lag") {
-            None => Err(self.too_old()),
-            Some(Reply::Int(lag)) if *lag >= 0 => Ok(Lag::Known((*lag).min(length))),
-            Some(Reply::Int(_) | Reply::Nil) => {
-                let read = found.field("entries-read").and_then(Reply::int).filter(|read| *read >= 0);
-                let after = || found.field("last-delivered-id").and_then(Reply::text).map(str::to_owned);
-                let stage = match read {
-                    Some(read) => Stage::EntriesAdded { read, length },
-                    None => Stage::Range { after: after().ok_or_else(|| self.odd("XINFO GROUPS"))?, length },
-                };
-                Ok(Lag::Hidden(stage))
-            }
-            Some(_) => Err(self.odd("XINFO GROUPS")),
-        }
+        let range = || {
+            let after = found.field("last-delivered-id").and_then(Reply::text).map(str::to_owned);
+            Ok(Lag::Hidden(Stage::Range { after: after.ok_or_else(|| self.odd("XINFO GROUPS"))?, length }))
+        };
+        let read_all = has_read_all(found, stream);
+        let lag = match found.field("lag") {
+            None => return Err(self.too_old()),
+            Some(Reply::Int(_) | Reply::Nil) if read_all == Some(true) => 0,
+            Some(Reply::Int(lag)) => *lag,
+            Some(Reply::Nil) => match found.field("entries-read").and_then(Reply::int) {
+                Some(read) => self.field("XINFO STREAM", Some(stream), "entries-added")?.saturating_sub(read),
+                None => return range(),
+            },
+            Some(_) => return Err(self.odd("XINFO GROUPS")),
+        };
+        if lag < 0 || lag == 0 && read_all == Some(false) { range() } else { Ok(Lag::Known(lag.min(length))) }
     }
 
     fn version(&self, replies: &[Reply]) -> Result<(), ReadError> {

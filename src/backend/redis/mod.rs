@@ -14,6 +14,7 @@ mod refusal;
 mod reply;
 mod source;
 mod spec;
+mod url;
 
 #[cfg(test)]
 mod tests;
@@ -48,13 +49,8 @@ impl Backend for Redis {
         spec::SCALER_TYPES
     }
 
-    fn parse(
-        &self,
-        scaler_type: &str,
-        metadata: &mut Reader<'_>,
-        _reach: &Reach,
-    ) -> Result<Arc<dyn Source>, SpecError> {
-        let spec = Spec::read(scaler_type, metadata)?;
+    fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
+        let spec = Spec::read(scaler_type, metadata, reach)?;
         Ok(Arc::new(Key::new(spec, Arc::clone(&self.clients))))
     }
 

@@ -8,6 +8,7 @@ use super::reply::Refusal;
 use crate::error::{
     ReadError,
     ReadErrorKind::{BadReply, Denied, NotFound, Throttled, Unreachable},
+    give_login, quoted,
 };
 
 /// The server that answered, for people: ``redis at `h:6379` ``.
@@ -30,8 +31,8 @@ impl Place {
 
     /// Where the login comes from, by the names of its keys.
     #[must_use]
-    pub fn login_keys(&self) -> &'static str {
-        if self.what == "redis" { "`username` and `password`" } else { "`sentinelUsername` and `sentinelPassword`" }
+    pub fn login_keys(&self) -> [&'static str; 2] {
+        if self.what == "redis" { ["username", "password"] } else { ["sentinelUsername", "sentinelPassword"] }
     }
 }
 
@@ -61,7 +62,10 @@ pub fn of_command(place: &Place, command: &str, key: &str, refusal: &Refusal) ->
         "ERR" if refusal.text.starts_with("unknown") => {
             (BadReply, format!("{place} does not know `{command}`: it is too old, or a proxy that leaves it out"))
         }
-        code => (BadReply, format!("{place} answers `{command}` on key `{key}` with `{code} {}`", refusal.text)),
+        code => {
+            let said = quoted(&format!("{code} {}", refusal.text));
+            (BadReply, format!("{place} answers `{command}` on key `{key}` with `{said}`"))
+        }
     };
     ReadError::new(kind, text)
 }
@@ -69,10 +73,10 @@ pub fn of_command(place: &Place, command: &str, key: &str, refusal: &Refusal) ->
 /// Redis refuses whatever it is asked; `None` when it is about one command or key only.
 #[must_use]
 pub fn of_server(place: &Place, refusal: &Refusal) -> Option<ReadError> {
-    let keys = place.login_keys();
+    let [user, password] = place.login_keys();
     let (kind, text) = match refusal.code.as_str() {
-        "NOAUTH" => (Denied, format!("{place} wants a login: set {keys}")),
-        "WRONGPASS" => (Denied, format!("{place} refuses the login: correct {keys}")),
+        "NOAUTH" => (Denied, format!("{place} wants a login: {}", give_login(&[user, password]))),
+        "WRONGPASS" => (Denied, format!("{place} refuses the login: correct `{user}` and `{password}`")),
         "DENIED" => {
             (Denied, format!("{place} is in protected mode and refuses other machines: give it a password or a `bind`"))
         }
@@ -93,7 +97,8 @@ pub fn of_server(place: &Place, refusal: &Refusal) -> Option<ReadError> {
 #[must_use]
 pub fn of_login(place: &Place, refusal: &Refusal) -> ReadError {
     of_server(place, refusal).unwrap_or_else(|| {
-        let text = format!("{place} refuses the login: correct {}", place.login_keys());
+        let [user, password] = place.login_keys();
+        let text = format!("{place} refuses the login: correct `{user}` and `{password}`");
         ReadError::new(Denied, text).of_connection()
     })
 }

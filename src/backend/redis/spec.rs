@@ -1,19 +1,20 @@
 //! A Redis trigger's metadata as types: the keys of KEDA's six Redis scalers, which differ in two ways only,
 //! what is counted and how the server is found.
 //!
-//! Not for: the list of addresses (`address.rs`) and the TLS material (`backend/tls.rs`).
+//! Not for: the list of addresses (`address.rs`) and the TLS material (`net/tls.rs`).
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    address,
+    address::{self, Given},
     connection::{Connection, Login, Topology},
     measure::Measure,
+    url::Extras,
 };
 use crate::{
     error::SpecError,
     metadata::{Reader, Secret},
-    net::tls::Tls,
+    net::{Reach, tls::Tls},
     reading::Metric,
 };
 
@@ -54,9 +55,9 @@ pub const SCALER_TYPES: &[&str] =
 
 impl Spec {
     /// Reads a trigger's metadata.
-    pub fn read(scaler_type: &str, keys: &mut Reader<'_>) -> Result<Self, SpecError> {
+    pub fn read(scaler_type: &str, keys: &mut Reader<'_>, reach: &Reach) -> Result<Self, SpecError> {
         let counted = Counted::read(scaler_type, keys);
-        let connection = connection(scaler_type, keys);
+        let connection = connection(scaler_type, keys, reach);
         let idle = idle(keys);
         keys.finish()?;
         let metric = counted.metric();
@@ -141,12 +142,13 @@ fn target(keys: &mut Reader<'_>, key: &'static str, counts: bool) -> i64 {
     target
 }
 
-fn connection(scaler_type: &str, keys: &mut Reader<'_>) -> Connection {
-    let addresses = address::read(keys);
-    let login = login(keys, "username", "password");
+fn connection(scaler_type: &str, keys: &mut Reader<'_>, reach: &Reach) -> Connection {
+    let Given { addresses, key: url, extras } = address::read(keys, reach);
+    warn_of_url(keys, url, &extras);
+    let login = login(keys, ("username", "password"), (extras.username, extras.password), url);
     let sentinels = login_of_sentinels(keys);
-    let database = keys.int(DATABASE, 0).max(0);
-    let tls = tls(keys);
+    let database = database(keys, extras.database, url).max(0);
+    let tls = tls(keys, extras.tls, url);
     let topology = match scaler_type {
         "redis" | "redis-streams" => Topology::Single,
         "redis-cluster" | "redis-cluster-streams" => {
@@ -163,34 +165,71 @@ fn connection(scaler_type: &str, keys: &mut Reader<'_>) -> Connection {
         }
     };
     let database = if topology == Topology::Cluster { 0 } else { database };
-    Connection { topology, addresses, login, database, tls }
+    Connection { topology, addresses, login, database, tls, reach: reach.clone() }
+}
+
+/// What stands in a URL counts as the keys that are made for it.
+fn warn_of_url(keys: &mut Reader<'_>, url: &str, extras: &Extras) {
+    let taken = [
+        extras.tls.map(|_| "`tls`"),
+        extras.username.as_ref().map(|_| "`username`"),
+        extras.password.as_ref().map(|_| "`password`"),
+        extras.database.map(|_| "`databaseIndex`"),
+    ];
+    let taken: Vec<&str> = taken.into_iter().flatten().collect();
+    if !taken.is_empty() {
+        keys.warn(format!("`{url}` is a URL: what it says of {} is taken", taken.join(", ")));
+    }
+}
+
+/// A key must not say another thing than the URL.
+fn agree<T: PartialEq>(keys: &mut Reader<'_>, key: &str, given: Option<&T>, url: (Option<&T>, &str)) {
+    if let (Some(given), Some(other)) = (given, url.0)
+        && given != other
+    {
+        keys.problem(key, format!("`{key}` says another thing than the URL in `{}`: keep one of the two", url.1));
+    }
 }
 
 fn login_of_sentinels(keys: &mut Reader<'_>) -> (Option<String>, Option<Login>) {
     let master = keys.text(MASTER).map(str::to_owned);
-    (master, login(keys, "sentinelUsername", "sentinelPassword"))
+    (master, login(keys, ("sentinelUsername", "sentinelPassword"), (None, None), ""))
 }
 
 /// A user name without a password logs nobody in: KEDA's client does the same.
-fn login(keys: &mut Reader<'_>, username: &'static str, password: &'static str) -> Option<Login> {
-    let username_given = keys.text(username).map(str::to_owned);
-    let Some(password_given) = keys.text(password) else {
-        if username_given.is_some() {
-            keys.warn(format!("`{username}` has no effect without `{password}`"));
-        }
-        return None;
-    };
-    Some(Login { username: username_given, password: Secret::new(password_given) })
+fn login(
+    keys: &mut Reader<'_>,
+    (username, password): (&'static str, &'static str),
+    in_url: (Option<String>, Option<Secret>),
+    url: &str,
+) -> Option<Login> {
+    let given = (keys.text(username).map(str::to_owned), keys.secret(password));
+    agree(keys, username, given.0.as_ref(), (in_url.0.as_ref(), url));
+    agree(keys, password, given.1.as_ref(), (in_url.1.as_ref(), url));
+    let (user, secret) = (given.0.or(in_url.0), given.1.or(in_url.1));
+    if user.is_some() && secret.is_none() {
+        keys.warn(format!("`{username}` has no effect without `{password}`"));
+    }
+    Some(Login { username: user, password: secret? })
+}
+
+fn database(keys: &mut Reader<'_>, in_url: Option<i64>, url: &str) -> i64 {
+    let given = keys.text(DATABASE).is_some();
+    let database = keys.int(DATABASE, in_url.unwrap_or(0));
+    agree(keys, DATABASE, Some(&database).filter(|_| given), (in_url.as_ref(), url));
+    database
 }
 
 /// `enableTLS` and `unsafeSsl` mean KEDA's channel to us, whatever they meant before the trigger was moved here.
-fn tls(keys: &mut Reader<'_>) -> Option<Tls> {
-    let on = keys.choice("tls", &[("enable", true), ("disable", false)], false);
+fn tls(keys: &mut Reader<'_>, in_url: Option<bool>, url: &str) -> Option<Tls> {
+    let given = keys.text("tls").is_some();
+    let on = keys.choice("tls", &[("enable", true), ("disable", false)], in_url.unwrap_or(false));
+    agree(keys, "tls", Some(&on).filter(|_| given), (in_url.as_ref(), url));
     let tls = Tls::read(keys);
     if on {
         return Some(tls);
     }
-    if keys.is_set("enableTLS") && !keys.is_set("tls") {
+    if keys.is_set("enableTLS") && !given {
         keys.warn("`enableTLS` is about KEDA's channel to this server: for TLS towards Redis set `tls: enable`");
     } else if tls != Tls::default() {
         keys.warn("`ca`, `cert`, `key` and `skipTlsVerify` have no effect without `tls: enable`");

@@ -38,7 +38,7 @@ use self::{
     workload::Workload,
 };
 use crate::{
-    app::{App, Options, Shutdown},
+    app::{App, Guard, Options, Shutdown},
     backend::{Registry, kafka::Kafka},
     grpc::{Transport, externalscaler::ScaledObjectRef, externalscaler::external_scaler_client::ExternalScalerClient},
     sampler::Settings,
@@ -193,6 +193,7 @@ fn options() -> Options {
     Options {
         listen: loopback,
         admin_listen: loopback,
+        guard: Guard::default(),
         settings: Settings::default(),
         transport: Transport::default(),
         shutdown: Shutdown { endpoint_delay: Duration::ZERO, grace: Duration::from_secs(2) },

@@ -59,7 +59,7 @@ async fn without_tls_a_user_needs_access_to_the_vhost_and_no_permission() {
             &[],
             Some((Denied, "refuses user `watcher`: correct `username` and `password`, or the user part of `host`")),
         ),
-        case(format!("amqp://{amqp}"), &[], Some((Denied, "refuses user `guest`"))),
+        case(format!("amqp://{amqp}"), &[], Some((Denied, "refuses user `guest`, whom it is asked as where no other is given: KEDA does not pass `authenticationRef` on"))),
         case(
             format!("amqp://stranger:stranger-secret@{amqp}"),
             &[],
@@ -70,11 +70,11 @@ async fn without_tls_a_user_needs_access_to_the_vhost_and_no_permission() {
             &[],
             Some((Denied, "has no vhost `nowhere`: create it, or correct `vhostName` or the path of `host`")),
         ),
-        case(format!("amqp://{nobody}"), &[], Some((Unreachable, "refuses connections: check that it is up"))),
+        case(format!("amqp://{nobody}"), &[], Some((Unreachable, "cannot be reached: connection refused: check the address, and that it is up"))),
         case(
             "amqp://nowhere.invalid".to_owned(),
             &[],
-            Some((Unreachable, "has no address: correct the name in `host`")),
+            Some((Unreachable, "cannot be reached: its name has no address: correct the address")),
         ),
         case(
             format!("amqp://watcher:watcher-secret@{silent}"),
@@ -82,7 +82,7 @@ async fn without_tls_a_user_needs_access_to_the_vhost_and_no_permission() {
             Some((Timeout, "does not answer AMQP: check that it is up, and that the port is its plain AMQP port")),
         ),
         case(format!("http://watcher:wrong@{http}"), &[], Some((Denied, "refuses user `watcher` with 401"))),
-        case(format!("http://{http}"), &[], Some((Denied, "wants a login"))),
+        case(format!("http://{http}"), &[], Some((Denied, "wants a login: KEDA does not pass `authenticationRef` on"))),
         case(format!("http://client:client-secret@{http}"), &[], Some((Denied, "give the user the tag `management`"))),
         case(
             format!("http://stranger:stranger-secret@{http}"),

@@ -1,6 +1,7 @@
 //! RabbitMQ: the whole backend against the broker, over AMQP and over its management API.
 
 mod burst;
+mod costs;
 mod fixtures;
 mod logins;
 mod proxy;

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::fixtures::{Broker, amqp, eventually, http, read, registry, shared, source_of, unique};
+use super::fixtures::{Broker, Vhost, amqp, eventually, http, read, registry, shared, source_of, unique};
 
 #[tokio::test]
 async fn ready_messages_count_over_amqp_and_unacknowledged_ones_too_over_http() {
@@ -191,4 +191,31 @@ async fn many_triggers_of_many_queues_each_get_their_own_number() {
         }
     }
     broker.delete(&names).await;
+}
+
+/// The fresh answers of the management API leave a stream's messages out.
+#[tokio::test]
+async fn a_stream_counts_its_messages_over_http_alone_and_within_a_pattern() {
+    let _broker_runs = shared().await;
+    let vhost = Vhost::new().await;
+    let broker = vhost.broker().await;
+    for (kind, count) in [("stream", 3), ("classic", 2), ("quorum", 1)] {
+        broker.declare_as(&format!("kinds-{kind}"), kind).await;
+        broker.publish(&format!("kinds-{kind}"), count).await;
+    }
+    let http = vhost.http();
+    let alone = [("host", http.as_str()), ("queueName", "kinds-stream")];
+    eventually(&alone, |reading| reading.value == 3.0 && reading.active).await;
+    let pattern = [("host", http.as_str()), ("queueName", "^kinds-"), ("useRegex", "true")];
+    eventually(&pattern, |reading| reading.value == 6.0).await;
+    let rates = [
+        ("host", http.as_str()),
+        ("queueName", "^kinds-"),
+        ("useRegex", "true"),
+        ("mode", "MessageRate"),
+        ("value", "1"),
+    ];
+    eventually(&rates, |reading| reading.active).await;
+    assert_eq!(read(&[("host", &vhost.amqp()), ("queueName", "kinds-stream")]).await.unwrap().value, 3.0);
+    vhost.delete().await;
 }

@@ -76,7 +76,7 @@ async fn a_queue_that_goes_and_comes_back_is_told_so() {
     assert_eq!(source.read().await.unwrap_err().kind, NotFound);
 }
 
-/// lapin loses the number of each channel that the broker closes; a connection has 2,047.
+/// Each refusal costs a channel, and a connection has 2,047.
 #[tokio::test]
 async fn more_missing_queues_than_a_connection_has_channels_do_no_harm() {
     let _broker_runs = shared().await;
@@ -110,8 +110,8 @@ async fn more_missing_queues_than_a_connection_has_channels_do_no_harm() {
     let (refusals, connections) = (proxy.refusals(), proxy.connections());
     println!("3,000 missing queues: {} refusals, {:?}, {connections} connections", refusals.len(), began.elapsed());
     assert!(refusals.len() >= 3000);
-    // One is replaced after a thousand; some closings may be under way when it is.
-    assert!((3..=2 + refusals.len() / 1000).contains(&connections), "{connections}");
+    // Numbers of channels are used again.
+    assert_eq!(connections, 2);
     broker.delete(&there).await;
 }
 
@@ -195,17 +195,8 @@ async fn close_connection(port: u16) {
     }
 }
 
-/// Threads of AMQP connections; tests of other brokers run beside and have others.
-fn threads() -> usize {
-    let names = std::fs::read_dir("/proc/self/task").unwrap().map(|task| {
-        // It may have ended by now.
-        std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
-    });
-    names.filter(|name| name.trim() == "lapin-io-loop").count()
-}
-
 #[tokio::test]
-async fn a_frozen_broker_is_a_timeout_leaves_nothing_behind_and_is_back_when_it_thaws() {
+async fn a_frozen_broker_is_a_timeout_and_is_back_when_it_thaws() {
     let _broker_is_ours = alone().await;
     let broker = Broker::new().await;
     let queue = unique("frozen");
@@ -216,7 +207,6 @@ async fn a_frozen_broker_is_a_timeout_leaves_nothing_behind_and_is_back_when_it_
     assert_eq!(known.read().await.unwrap().value, 1.0);
     let pid = std::fs::read_to_string(format!("{}/pid", variable("RABBITMQ_DIR"))).unwrap();
     let signal = |name: &str| assert!(Command::new("kill").args([name, pid.trim()]).status().unwrap().success());
-    let before = threads();
     signal("-STOP");
     let mut outcomes = Vec::new();
     for host in [amqp(), amqp(), http()] {
@@ -239,10 +229,6 @@ async fn a_frozen_broker_is_a_timeout_leaves_nothing_behind_and_is_back_when_it_
     let deadline = Instant::now() + PATIENCE;
     while known.read().await.ok().map(|reading| reading.value) != Some(1.0) {
         assert!(Instant::now() < deadline, "does not come back");
-    }
-    while threads() > before {
-        assert!(Instant::now() < deadline, "{} threads, {before} before", threads());
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Broker::new().await.delete(&[queue]).await;
 }

@@ -109,9 +109,9 @@ async fn a_refused_login_concerns_the_connection_and_shows_no_secret() {
         (&[("password", "s3cret")] as Pairs<'_>, "correct `username` and `password`"),
         (&[("username", "u"), ("password", "s3cret")], "correct `username` and `password`"),
         (&[("username", "nobody"), ("password", "s3cret")], "correct `username` and `password`"),
-        (&[], "set `username` and `password`"),
+        (&[], "give `username` and `password`"),
         // Without a password nobody logs in, as in KEDA.
-        (&[("username", "u")], "set `username` and `password`"),
+        (&[("username", "u")], "give `username` and `password`"),
     ] {
         let error = fails(&list(&address, login), Denied, &[cure, &address]).await;
         assert!(error.whole_connection && !error.to_string().contains("s3cret"), "{error}");

@@ -252,7 +252,7 @@ async fn one_good_seed_is_enough_and_none_is_told_so() {
     let key = unique("seed");
     let list = |addresses: &str| source("redis-cluster", &[&[("addresses", addresses), ("listName", &key)]]);
     assert_eq!(value(&list(&format!("{gone},,{good}"))).await, 0.0);
-    let error = fails(&list(&gone), ReadErrorKind::Unreachable, &[&gone, "refuses connections"]).await;
+    let error = fails(&list(&gone), ReadErrorKind::Unreachable, &[&gone, "connection refused"]).await;
     assert!(error.whole_connection);
 }
 

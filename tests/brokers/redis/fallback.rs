@@ -140,7 +140,7 @@ async fn a_server_without_hello_takes_logins_and_databases_of_old() {
     use plimsoll::error::ReadErrorKind::Denied;
     let wrong = super::fixtures::fails(&with(&[("password", "s3cret")]), Denied, &["`username` and `password`"]).await;
     assert!(!wrong.to_string().contains("s3cret"), "{wrong}");
-    super::fixtures::fails(&with(&[]), Denied, &["set `username` and `password`"]).await;
+    super::fixtures::fails(&with(&[]), Denied, &["give `username` and `password`"]).await;
 }
 
 #[tokio::test]

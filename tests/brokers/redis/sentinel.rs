@@ -165,6 +165,70 @@ async fn a_master_that_is_demoted_is_left() {
 }
 
 #[tokio::test]
+async fn a_former_master_is_not_believed_a_second_after_the_sentinels_name_another() {
+    let group = Group::start().await;
+    let list = group.list("q");
+    assert_eq!(value(&list).await, 0.0);
+    let new = group.data[1].address();
+    group.sentinels[1].writer().await.does("SENTINEL FAILOVER m").await;
+    // The leader knows first; the others, and the former master itself, hear of it seconds later.
+    let leader = group.sentinels[1].writer().await;
+    eventually(FAILOVER, new, || {
+        let mut leader = leader.clone();
+        async move { leader.run::<Vec<String>>("SENTINEL GET-MASTER-ADDR-BY-NAME m").await.join(":") }
+    })
+    .await;
+    group.data[1].writer().await.does("RPUSH q a b c").await;
+    let seen = until_active(&list, Duration::from_secs(1)).await;
+    assert_eq!(seen.last(), Some(&3.0), "{seen:?}");
+    let watching = tokio::time::timeout(Duration::from_secs(5), only_ever(&list, &[3.0])).await;
+    assert!(watching.is_err());
+}
+
+#[tokio::test]
+async fn a_master_that_its_sentinels_have_lost_is_left_though_we_reach_it() {
+    let user = "user u on >secret ~* +@all";
+    let group = Group::start_with(&[user]).await;
+    let list = group.list_as("q", &[("username", "u"), ("password", "secret")]);
+    assert_eq!(value(&list).await, 0.0);
+    // Nobody but us gets in any more: the sentinels find it down, and cannot tell it of its demotion.
+    let mut old = group.data[0].writer().await;
+    old.does("ACL SETUSER default resetpass").await;
+    for kind in ["normal", "pubsub"] {
+        old.does(&format!("CLIENT KILL TYPE {kind} USER default SKIPME yes")).await;
+    }
+    let mut writer = group.promoted().await;
+    writer.does("RPUSH q a b c").await;
+    let seen = until_active(&list, Duration::from_secs(1)).await;
+    assert_eq!(seen.last(), Some(&3.0), "{seen:?}");
+    assert_eq!(old.run::<Vec<redis::Value>>("ROLE").await[0], redis::Value::BulkString(b"master".to_vec()));
+    let watching = tokio::time::timeout(Duration::from_secs(3), only_ever(&list, &[3.0])).await;
+    assert!(watching.is_err());
+}
+
+#[tokio::test]
+async fn a_sentinel_that_is_cut_off_from_the_others_does_not_keep_us_at_the_former_master() {
+    let group = Group::start().await;
+    let list = group.list("q");
+    assert_eq!(value(&list).await, 0.0);
+    // It names the former master for as long as it is frozen, and a while after.
+    group.sentinels[0].freeze();
+    group.sentinels[1].writer().await.does("SENTINEL FAILOVER m").await;
+    let new = group.data[1].address();
+    let leader = group.sentinels[1].writer().await;
+    eventually(FAILOVER, new, || {
+        let mut leader = leader.clone();
+        async move { leader.run::<Vec<String>>("SENTINEL GET-MASTER-ADDR-BY-NAME m").await.join(":") }
+    })
+    .await;
+    group.data[1].writer().await.does("RPUSH q a b c").await;
+    until_active(&list, Duration::from_secs(1)).await;
+    group.sentinels[0].thaw();
+    let watching = tokio::time::timeout(Duration::from_secs(5), only_ever(&list, &[3.0])).await;
+    assert!(watching.is_err());
+}
+
+#[tokio::test]
 async fn a_demotion_that_cuts_no_connection_is_found_by_the_beat() {
     let group = Group::start().await;
     let list = group.list("q");
@@ -199,7 +263,7 @@ async fn sentinels_that_come_and_go_do_not_matter_while_one_is_left() {
     assert_eq!(value(&group.list("q")).await, 0.0);
     group.sentinels[2].kill();
     let list = group.list("q");
-    fails(&list, Unreachable, &["redis sentinel", "refuses connections"]).await;
+    fails(&list, Unreachable, &["redis sentinel", "connection refused"]).await;
     group.sentinels[2].start_again().await;
     eventually(SOON, Some(0.0), async || list.read().await.ok().map(|reading| reading.value)).await;
 }

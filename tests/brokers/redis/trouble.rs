@@ -19,7 +19,7 @@ const BACK: Duration = Duration::from_secs(8);
 async fn what_cannot_be_reached_says_why_at_once() {
     let nobody = format!("127.0.0.1:{}", free_port());
     let start = Instant::now();
-    fails(&list_at(&nobody, "q"), Unreachable, &[&nobody, "refuses connections"]).await;
+    fails(&list_at(&nobody, "q"), Unreachable, &[&nobody, "connection refused"]).await;
     fails(&list_at("no-such-host.invalid:6379", "q"), Unreachable, &["no-such-host.invalid", "DNS"]).await;
     fails(&list_at("justhost", "q"), Unreachable, &["`justhost`", "has no port"]).await;
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
@@ -44,9 +44,9 @@ async fn what_is_no_redis_is_told_so() {
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await.ok();
         }
     };
-    let (list, words) = (list_at(&address, "q"), [address.as_str(), "hangs up on the first command"]);
+    let (list, words) = (list_at(&address, "q"), [address.as_str(), "does not speak Redis's protocol"]);
     tokio::select! {
-        _ = fails(&list, Unreachable, &words) => {}
+        _ = fails(&list, BadReply, &words) => {}
         () = answering => {}
     }
 }
@@ -105,7 +105,7 @@ async fn a_restart_is_an_error_then_the_truth_and_a_wake() {
     assert_eq!(value(&list).await, 0.0);
     server.kill();
     eventually(BACK, Some(Unreachable), async || list.read().await.err().map(|error| error.kind)).await;
-    fails(&list, Unreachable, &["refuses connections"]).await;
+    fails(&list, Unreachable, &["connection refused"]).await;
     sleeps(&list, Duration::from_millis(500)).await;
     server.start_again().await;
     server.writer().await.does("RPUSH q a").await;

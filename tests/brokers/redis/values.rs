@@ -150,6 +150,52 @@ async fn a_lag_that_redis_does_not_know_is_counted() {
     writer.does(&format!("DEL {key}")).await;
 }
 
+#[tokio::test]
+async fn a_group_at_the_end_of_its_stream_lags_behind_nothing() {
+    let address = variable("PLIMSOLL_TEST_REDIS");
+    let mut writer = Writer::new(&address).await;
+    let key = unique("lag-end");
+    let group = [("consumerGroup", "g"), ("lagCount", "5")];
+    let lag = source("redis-streams", &[&[("address", &address), ("stream", &key)], &group]);
+    let read_all = |key: &str| format!("XREADGROUP GROUP g me COUNT 10000 STREAMS {key} >");
+    let append = async |writer: &mut Writer, ids: std::ops::RangeInclusive<u32>, more: &str| {
+        for n in ids {
+            writer.does(&format!("XADD {key} {more}{n}-1 a b")).await;
+        }
+    };
+
+    // Trimmed past its group while nobody consumes, then read to the end.
+    writer.does(&format!("XGROUP CREATE {key} g 0 MKSTREAM")).await;
+    append(&mut writer, 1..=300, "MAXLEN 100 ").await;
+    assert_eq!(value(&lag).await, 100.0);
+    writer.does(&read_all(&key)).await;
+    assert!(redis_lag(&mut writer, &key).await.is_some_and(|lag| lag > 100), "Redis counts wrongly here");
+    assert_eq!(value(&lag).await, 0.0);
+    append(&mut writer, 301..=302, "").await;
+    assert_ne!(value(&lag).await, 0.0);
+    writer.does(&read_all(&key)).await;
+    assert_eq!(value(&lag).await, 0.0);
+
+    // What was left was deleted.
+    append(&mut writer, 303..=304, "").await;
+    writer.does(&format!("XDEL {key} 303-1 304-1")).await;
+    assert_eq!(value(&lag).await, 0.0);
+    // The stream's own books were set ahead.
+    writer.does(&format!("XSETID {key} 400-1 ENTRIESADDED 5000 MAXDELETEDID 304-1")).await;
+    assert_eq!(value(&lag).await, 0.0);
+    // So were the group's: what comes is counted all the same.
+    append(&mut writer, 401..=403, "").await;
+    writer.does(&format!("XGROUP SETID {key} g 401-1 ENTRIESREAD 5003")).await;
+    assert_eq!(value(&lag).await, 2.0);
+    writer.does(&format!("XGROUP SETID {key} g $")).await;
+    assert_eq!(value(&lag).await, 0.0);
+    // Everything goes.
+    writer.does(&format!("XTRIM {key} MAXLEN 0")).await;
+    writer.does(&format!("XGROUP SETID {key} g 0")).await;
+    assert_eq!(value(&lag).await, 0.0);
+    writer.does(&format!("DEL {key}")).await;
+}
+
 /// What Redis itself says, so that the cases above are what they claim to be.
 async fn redis_lag(writer: &mut Writer, key: &str) -> Option<i64> {
     let groups: Vec<Vec<redis::Value>> = writer.run(&format!("XINFO GROUPS {key}")).await;
@@ -210,6 +256,32 @@ async fn a_thousand_lists_are_one_connection_and_two_round_trips_at_most() {
     assert_eq!(relay.connections(), 1);
     let labels: HashSet<_> = sources.iter().map(|source| source.connection().clone()).collect();
     assert_eq!(labels.len(), 1);
+}
+
+#[tokio::test]
+async fn odd_keys_beside_healthy_ones_harm_nobody() {
+    let address = variable("PLIMSOLL_TEST_REDIS");
+    let mut writer = Writer::new(&address).await;
+    let (plimsoll, healthy, text) = (Plimsoll::new(), unique("healthy"), unique("text"));
+    writer.does(&format!("RPUSH {healthy} a b c")).await;
+    writer.does(&format!("SET {text} a")).await;
+    let long = "long".repeat(75_000);
+    let odd = [&*text, &long, "nul\0and\r\nmore", "\u{1b}[31mred", "{", "{}", "$1000000"];
+    let source = |key: &str| plimsoll.source("redis", &[&[("address", &address), ("listName", key)]]);
+    let sources: Vec<_> = odd.iter().copied().chain([&*healthy; 5]).map(source).collect();
+    for _ in 0..3 {
+        let looks = join_all(sources.iter().map(|source| source.read())).await;
+        for (key, look) in odd.iter().copied().chain([&*healthy; 5]).zip(looks) {
+            match key {
+                key if key == text => assert!(look.is_err_and(|error| !error.whole_connection)),
+                key if key == healthy => assert_eq!(look.map(|reading| reading.value), Ok(3.0)),
+                _ => assert_eq!(look.map(|reading| reading.value), Ok(0.0)),
+            }
+        }
+    }
+    for key in [healthy, text] {
+        writer.does(&format!("DEL {key}")).await;
+    }
 }
 
 #[tokio::test]

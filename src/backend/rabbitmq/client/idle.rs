@@ -24,8 +24,9 @@ use super::wire::Wire;
 use crate::{
     backend::rabbitmq::{
         measure::Measure,
-        question::{Found, Pace, Question},
+        question::{Askers, Found, Pace, Question},
     },
+    error::ReadError,
     task::{self, Task},
 };
 
@@ -79,7 +80,8 @@ impl Drop for Place<'_> {
 impl Idle {
     pub fn new(wire: Arc<Wire>) -> Self {
         let waiting = Arc::<Waiting>::default();
-        let task = task::spawn(look_for_ever(wire, Arc::clone(&waiting)));
+        let kept = Arc::clone(&waiting);
+        let task = task::supervise("rabbitmq idle", move || look_for_ever(Arc::clone(&wire), Arc::clone(&kept)));
         Self { waiting, _task: task }
     }
 
@@ -137,25 +139,9 @@ impl Waiting {
 
     /// Asks about all whose time has come and rings for the active ones. False if the connection is at fault.
     async fn look(&self, wire: &Wire, now: Instant) -> bool {
-        let due = self.due(wire, now);
-        let failed = AtomicBool::new(false);
-        let questions = due.keys().cloned().collect();
-        wire.look(questions, &|question, found| match found {
-            Ok(found) => {
-                for (measure, bell) in due.get(question).into_iter().flatten() {
-                    // What cannot be counted is for the sampler to report.
-                    if measure.reading(&found).is_ok_and(|reading| reading.active)
-                        && let Some(bell) = bell.lock().take()
-                    {
-                        bell.send(Arc::clone(&found)).ok();
-                    }
-                }
-            }
-            Err(error) if error.whole_connection => failed.store(true, Ordering::Relaxed),
-            Err(_) => {}
-        })
-        .await;
-        !failed.load(Ordering::Relaxed)
+        let look = Look { due: self.due(wire, now), failed: AtomicBool::new(false) };
+        wire.look(look.due.keys().cloned().collect(), &look).await;
+        !look.failed.load(Ordering::Relaxed)
     }
 
     fn due(&self, wire: &Wire, now: Instant) -> HashMap<Question, Vec<(Measure, Bell)>> {
@@ -172,6 +158,37 @@ impl Waiting {
             }
         }
         due
+    }
+}
+
+/// All whose time has come.
+struct Look {
+    due: HashMap<Question, Vec<(Measure, Bell)>>,
+    /// The connection is at fault.
+    failed: AtomicBool,
+}
+
+impl Askers for Look {
+    fn tell(&self, question: &Question, found: Result<Found, ReadError>) {
+        match found {
+            Ok(found) => {
+                for (measure, bell) in self.due.get(question).into_iter().flatten() {
+                    // What cannot be counted is for the sampler to report.
+                    if measure.reading(&found).is_ok_and(|reading| reading.active)
+                        && let Some(bell) = bell.lock().take()
+                    {
+                        bell.send(Arc::clone(&found)).ok();
+                    }
+                }
+            }
+            Err(error) if error.whole_connection => self.failed.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+    }
+
+    fn wait_for(&self, question: &Question) -> bool {
+        let waiters = self.due.get(question).into_iter().flatten();
+        waiters.into_iter().any(|(_, bell)| bell.lock().as_ref().is_some_and(|bell| !bell.is_closed()))
     }
 }
 

@@ -1,7 +1,8 @@
 //! One client per connection, whatever the number of triggers: what they ask at one moment becomes one pipelined
 //! burst over AMQP, or one listing of the vhost over HTTP.
 //!
-//! `amqp` asks over AMQP, `management` over HTTP, `wire` is one of the two; `idle` looks at idle queues. Invariants: never consumes, never declares but passively; the types of `lapin` stay in this folder.
+//! `amqp` asks over AMQP, `management` over HTTP, `wire` is one of the two; `idle` looks at idle queues. Invariant: never
+//! consumes, never declares but passively.
 
 mod amqp;
 mod idle;
@@ -24,7 +25,7 @@ use self::{amqp::AmqpClient, idle::Idle, management::ManagementClient, wire::Wir
 use super::{
     connection::Connection,
     measure::Measure,
-    question::{Found, Pace, Question},
+    question::{Askers, Found, Pace, Question},
 };
 use crate::{
     backend::batch::{Ask, Batcher},
@@ -82,7 +83,7 @@ impl Client {
 async fn answer(wire: &Wire, asks: Vec<Ask<Question, Found>>) {
     let asks = Asks::new(asks);
     let questions = asks.questions();
-    wire.look(questions, &|question, found| asks.answer(question, found)).await;
+    wire.look(questions, &asks).await;
 }
 
 /// The questions of one batch, each with all who asked it.
@@ -100,11 +101,17 @@ impl Asks {
     fn questions(&self) -> Vec<Question> {
         self.0.lock().keys().cloned().collect()
     }
+}
 
-    fn answer(&self, question: &Question, found: Result<Found, ReadError>) {
+impl Askers for Asks {
+    fn tell(&self, question: &Question, found: Result<Found, ReadError>) {
         for ask in self.0.lock().remove(question).unwrap_or_default() {
             ask.answer(found.clone());
         }
+    }
+
+    fn wait_for(&self, question: &Question) -> bool {
+        self.0.lock().get(question).is_some_and(|asks| asks.iter().any(Ask::is_waited_for))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection by whichever protocol: AMQP or the management API.
 
 use super::{amqp::AmqpClient, management::ManagementClient};
-use crate::backend::rabbitmq::question::{Question, Tell};
+use crate::backend::rabbitmq::question::{Askers, Question};
 
 /// By which protocol.
 pub(super) enum Wire {
@@ -11,10 +11,10 @@ pub(super) enum Wire {
 
 impl Wire {
     /// Asks all `questions` and tells each answer as it comes.
-    pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
+    pub async fn look(&self, questions: Vec<Question>, askers: &dyn Askers) {
         match self {
-            Self::Amqp(amqp) => amqp.look(questions, tell).await,
-            Self::Management(api) => api.look(questions, tell).await,
+            Self::Amqp(amqp) => amqp.look(questions, askers).await,
+            Self::Management(api) => api.look(questions, askers).await,
         }
     }
 }

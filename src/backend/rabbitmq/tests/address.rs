@@ -42,3 +42,26 @@ fn what_is_no_url_is_refused_without_repeating_it() {
         assert_eq!(Address::parse(text), Err(wrong), "{text}");
     }
 }
+
+/// Whatever a password holds, no part of it is taken for something that is shown.
+#[test]
+fn no_part_of_a_password_becomes_a_host_a_port_or_a_path() {
+    for text in [
+        "amqp:/u:S3CRET@h",
+        "amqp:u:S3CRET@h:5672",
+        "u:S3CRET@h:5672",
+        "amqp://u:S3CRET/@h/v",
+        "amqp://u:1/S3CRET@h/v",
+        "amqp://u:1@2/S3CRET@h/v",
+        "amqp://u:1#S3CRET@h/v",
+        "amqp://u:1?S3CRET@h/v",
+        "amqp://u@x:1/S3CRET@h/v",
+        "amqp://u:S3 CRET@h",
+        "amqp://u:S3%CRET@h",
+        "amqp://u:S3CRET@h h",
+        "https://u:[S3CRET]@h/",
+    ] {
+        let wrong = Address::parse(text).expect_err(text);
+        assert!(!wrong.contains("CRET"), "{text}: {wrong}");
+    }
+}

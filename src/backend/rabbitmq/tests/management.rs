@@ -1,6 +1,9 @@
 //! What is asked over HTTP, how often, and what refusals say, against a server that says whatever the test wants.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use futures::future::join_all;
 
@@ -167,7 +170,7 @@ async fn each_refusal_says_what_to_do() {
             401,
             reason("Login failed"),
             Denied,
-            "refuses user `user` with 401 Unauthorized: correct `username` and `password`, or the user part of `host`",
+            "refuses user `user` with 401 Unauthorized, Login failed: correct `username` and `password`, or the user part of `host`",
         ),
         (
             401,
@@ -201,11 +204,14 @@ async fn each_refusal_says_what_to_do() {
             BadReply,
             "answers with something else than queues: check that `host` is a RabbitMQ management API",
         ),
+        (500, reason(r"it broke\u001b[0m\nhere"), Unreachable, "answered 500 Internal Server Error, it broke"),
+        (422, reason("no such column"), BadReply, "answered 422 Unprocessable Entity, no such column: see its log"),
     ] {
         let server = StandIn::start(move |_| (status, body.clone())).await;
         let error = source(&trigger(&server, &[])).unwrap().read().await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
-        assert_eq!(error.to_string(), format!("`http://{}` {text}", server.address));
+        assert!(error.to_string().starts_with(&format!("`http://{}` {text}", server.address)), "{error}");
+        assert!(!error.to_string().contains(['\u{1b}', '\n']), "{error}");
     }
 }
 
@@ -225,4 +231,120 @@ async fn a_token_that_is_refused_is_replaced_at_the_next_look() {
         assert_eq!(error, expected);
     }
     assert_eq!(tokens.asked().len(), 2);
+}
+
+/// Whether there is such a listing only a listing can say.
+#[tokio::test]
+async fn one_failure_or_foreign_answer_does_not_end_the_listings() {
+    let web_page = "<html>hello</html>".to_owned();
+    for (status, body) in [
+        (500, String::new()),
+        (503, web_page.clone()),
+        (200, web_page),
+        (200, "{}".to_owned()),
+        (200, "[{}]".to_owned()),
+    ] {
+        let fails = Arc::new(AtomicBool::new(true));
+        let (failing, foreign) = (Arc::clone(&fails), body.clone());
+        let server = StandIn::start(move |asked| {
+            if failing.load(Relaxed) {
+                (status, foreign.clone())
+            } else if is_listing(asked) {
+                (200, listing(&names(1)))
+            } else {
+                (200, r#"{"name":"q0","messages":99}"#.to_owned())
+            }
+        })
+        .await;
+        let backend = RabbitMq::default();
+        let sources = sources(&backend, &server, &names(1), &[]);
+        sources[0].read().await.expect_err("unknown");
+        fails.store(false, Relaxed);
+        assert_eq!(sources[0].read().await.unwrap().value, 2.0, "{status} {body}");
+        assert!(server.asked().iter().all(is_listing), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_nothing_names_what_was_asked() {
+    for body in ["{}", r#"{"name":"other","messages":7}"#, "[]", "null"] {
+        let server = StandIn::start(move |_| (200, body.to_owned())).await;
+        let error =
+            source(&trigger(&server, &[("mode", "MessageRate"), ("value", "5")])).unwrap().read().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`http://{}` answers with something else than queue `a`: check that `host` is a RabbitMQ management API",
+                server.address
+            )
+        );
+    }
+}
+
+/// As RabbitMQ does for streams: a listing says no more than that they are there.
+#[tokio::test]
+async fn what_a_light_answer_leaves_out_is_asked_for_in_full() {
+    let server = StandIn::start(|asked| {
+        let light = asked.target.contains("disable_stats");
+        let numbers = if light { "" } else { r#","messages":9,"messages_ready":9"# };
+        let (q0, q1) = (r#"{"name":"q0","messages":2,"messages_ready":1}"#, format!(r#"{{"name":"q1"{numbers}}}"#));
+        let body = match () {
+            () if asked.target.contains("page=") => format!(r#"{{"items":[{q0},{q1}],"page_count":1}}"#),
+            () if is_listing(asked) => format!("[{q0},{q1}]"),
+            () => q1,
+        };
+        (200, body)
+    })
+    .await;
+    let backend = RabbitMq::default();
+    let both = sources(&backend, &server, &names(2), &[]);
+    let readings = join_all(both.iter().map(|source| source.read())).await;
+    assert_eq!(readings.into_iter().map(|reading| reading.unwrap().value).collect::<Vec<_>>(), [2.0, 9.0]);
+    let pattern = source(&trigger(&server, &[("useRegex", "true"), ("queueName", "q.")])).unwrap();
+    assert_eq!(pattern.read().await.unwrap().value, 11.0);
+    assert_eq!(server.asked().len(), 4, "a listing and one queue; a page and the same in full");
+}
+
+#[tokio::test]
+async fn pages_without_end_end() {
+    let endless = |page_count: u32| {
+        StandIn::start(move |asked| {
+            let page = asked.target.split("page=").nth(1).unwrap().split('&').next().unwrap();
+            (200, format!(r#"{{"items":[{{"name":"q{page}","messages":1}}],"page_count":{page_count}}}"#))
+        })
+    };
+    let pattern = [("useRegex", "true"), ("queueName", "q."), ("timeout", "60s")];
+    let server = endless(u32::MAX).await;
+    let error = source(&trigger(&server, &pattern)).unwrap().read().await.unwrap_err();
+    let place = &server.address;
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`http://{place}` has more than 1000 pages of queues that match `q.`: match fewer by `queueName`, or raise `pageSize`"
+        )
+    );
+    assert_eq!(server.asked().len(), 1, "it says so itself");
+    let server = endless(1000).await;
+    assert_eq!(source(&trigger(&server, &pattern)).unwrap().read().await.unwrap().value, 1000.0);
+}
+
+/// What nobody waits for any more is not asked for.
+#[tokio::test]
+async fn pages_are_not_read_on_when_the_asker_has_gone() {
+    let (served, mut pages) = tokio::sync::mpsc::unbounded_channel();
+    let server = StandIn::start(move |_| {
+        served.send(()).ok();
+        (200, r#"{"items":[{"name":"q","messages":1}],"page_count":900}"#.to_owned())
+    })
+    .await;
+    let source = source(&trigger(&server, &[("useRegex", "true"), ("timeout", "60s")])).unwrap();
+    tokio::select! {
+        _ = source.read() => panic!("all pages at once"),
+        _ = pages.recv() => {}
+    }
+    // A look of its own is told afterwards: by then the first one has ended.
+    let held = tokio::time::timeout(std::time::Duration::from_secs(60), source.read()).await.expect("ends").unwrap();
+    assert_eq!(held.value, 1.0);
+    let asked = server.asked().len();
+    assert!((900..=905).contains(&asked), "{asked} pages for one look, and the first ones of another");
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn parse(metadata: &Metadata) -> Result<Spec, SpecError> {
-    Spec::read(&mut Reader::new(metadata))
+    Spec::read(&mut Reader::new(metadata), &Reach::open())
 }
 
 fn spec(pairs: &[(&str, &str)]) -> Result<Spec, SpecError> {

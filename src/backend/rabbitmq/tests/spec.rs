@@ -7,6 +7,10 @@ use super::{
     },
     spec,
 };
+use crate::{
+    metadata::Reader,
+    net::{Reach, Rules},
+};
 
 fn with(more: &[(&str, &str)]) -> Result<Spec, String> {
     let mut pairs = vec![("queueName", "orders")];
@@ -46,8 +50,12 @@ fn each_problem_names_its_key_and_the_cure() {
     );
     refused(&[HTTP, ("username", "u")], "`username` and `password` go together: give both, or neither");
     refused(
-        &[HTTP, ("workloadIdentityResource", "r")],
-        "`workloadIdentityResource` is not supported: use `oauthTokenURI`, `clientID` and `clientSecret`",
+        &[("host", "https://h/"), ("workloadIdentityResource", "https://management.azure.com/")],
+        "`workloadIdentityResource` must be the `api://` URI of an application that stands for RabbitMQ in Microsoft Entra",
+    );
+    refused(
+        &[("host", "amqps://h/"), ("workloadIdentityResource", "api://rabbit")],
+        "`workloadIdentityResource` needs the management API: give its `https://` URL as `host`",
     );
     refused(
         &[HTTP, ("oauthTokenURI", "https://t/"), ("clientID", "c")],
@@ -103,7 +111,7 @@ fn a_password_that_would_pass_for_a_port_and_a_path_is_refused_and_not_shown() {
         );
     }
     assert_eq!(with(&[("host", "amqp://h/a%40b")]).unwrap().connection.vhost(), "a@b");
-    assert_eq!(with(&[("host", "amqp://u:p@h/a@b")]).unwrap().connection.vhost(), "a@b");
+    assert!(with(&[("host", "amqp://u:p@h/a@b")]).is_err(), "or `p@h/a` is the password");
 }
 
 #[test]
@@ -148,4 +156,59 @@ fn nothing_that_can_be_printed_holds_a_secret() {
     ];
     let spec = with(&secrets).unwrap();
     assert!(!format!("{spec:?} {}", spec.connection.label()).contains("S3CRET"), "{spec:?}");
+}
+
+#[test]
+fn a_name_that_amqp_cannot_say_is_a_problem_of_its_key_in_bytes_not_letters() {
+    let (fits, long, letters) = ("q".repeat(255), "q".repeat(256), "ü".repeat(128));
+    let text = |key: &str| format!("`{key}` must have at most 255 bytes: RabbitMQ has no longer names");
+    for host in [AMQP, HTTP] {
+        for name in [&long, &letters] {
+            assert_eq!(with(&[host, ("queueName", name)]).unwrap_err(), text("queueName"));
+            assert_eq!(with(&[host, ("vhostName", name)]).unwrap_err(), text("vhostName"));
+            let url = format!("{}{name}", host.1);
+            assert!(with(&[("host", &url)]).unwrap_err().starts_with("`host` has a vhost of more than 255 bytes"));
+        }
+        assert!(with(&[host, ("queueName", &fits), ("vhostName", &fits)]).is_ok());
+    }
+    let error = with(&[AMQP, ("username", &long), ("password", "S3CRET")]).unwrap_err();
+    assert_eq!(error, "`username` has a user name of more than 255 bytes: RabbitMQ takes none over AMQP");
+    let error = with(&[("host", &format!("amqp://{long}:S3CRET@h/"))]).unwrap_err();
+    assert_eq!(error, "`host` has a user name of more than 255 bytes: RabbitMQ takes none over AMQP");
+    assert!(with(&[HTTP, ("useRegex", "true"), ("queueName", &long)]).is_ok(), "a pattern is no name");
+}
+
+#[test]
+fn hosts_that_may_not_be_reached_are_problems_of_their_keys() {
+    let closed = Reach::new(Rules { deny: vec!["h".parse().unwrap(), "t".parse().unwrap()], ..Rules::default() });
+    let oauth = [("oauthTokenURI", "https://t/"), ("clientID", "c"), ("clientSecret", "s")];
+    for (host, key) in [("amqp://u:p@h", "host"), ("https://u:p@h/", "host"), ("https://elsewhere/", "oauthTokenURI")] {
+        let mut pairs = vec![("queueName", "orders"), ("host", host)];
+        pairs.extend_from_slice(if key == "host" { &[] } else { &oauth });
+        let metadata = pairs.into_iter().collect();
+        let error = Spec::read(&mut Reader::new(&metadata), &closed).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        assert_eq!(error.problems[0].key, key, "{error}");
+        assert!(error.to_string().contains("the policy's `deny` has"), "{error}");
+    }
+}
+
+#[test]
+fn the_servers_own_identity_is_shown_over_verified_tls_alone_and_for_applications_alone() {
+    let resource = ("workloadIdentityResource", "api://rabbit/");
+    let spec = with(&[("host", "https://h/"), resource, ("identityId", "i")]).unwrap();
+    let Connection::Management(api) = spec.connection else { panic!("not over HTTP") };
+    let Login::Azure(azure) = api.login else { panic!("{:?}", api.login) };
+    assert_eq!((azure.scope.as_str(), azure.client_id.as_deref()), ("api://rabbit/.default", Some("i")));
+    for insecure in [&[HTTP, resource][..], &[("host", "https://h/"), resource, ("skipTlsVerify", "true")]] {
+        let error = with(insecure).unwrap_err();
+        assert!(
+            error.starts_with("`workloadIdentityResource`: the server's own identity is not shown to `h`"),
+            "{error}"
+        );
+    }
+    for foreign in ["797f4846-ba00-4fd7-ba43-dac1f8f63013", "https://vault.azure.net", "api://", "api://a b"] {
+        let error = with(&[("host", "https://h/"), ("workloadIdentityResource", foreign)]).unwrap_err();
+        assert!(error.starts_with("`workloadIdentityResource` must be the `api://` URI"), "{error}");
+    }
 }

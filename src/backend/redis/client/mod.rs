@@ -33,6 +33,7 @@ use self::{
     cluster::Cluster,
     connect::Dialer,
     link::{Link, Setup, Target},
+    sentinel::Sentinels,
     visit::{Pending, visit},
 };
 use super::{
@@ -97,7 +98,8 @@ impl Client {
     fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
         let bells = Arc::new(Bells::default());
         let nodes = Arc::new(Nodes::new(Dialer::new(connection, sent), &bells));
-        let sweeper = task::spawn(sweep(Arc::clone(&nodes), Arc::clone(&bells)));
+        let swept = (Arc::clone(&nodes), Arc::clone(&bells));
+        let sweeper = task::supervise("redis sweep", move || sweep(Arc::clone(&swept.0), Arc::clone(&swept.1)));
         let batcher = Batcher::new(Duration::ZERO, move |batch| answer(Arc::clone(&nodes), batch));
         Self { batcher, bells, born: Instant::now(), _sweeper: sweeper }
     }
@@ -120,7 +122,10 @@ impl Nodes {
         let setup = Setup { dialer: Arc::new(dialer), bells: Arc::clone(bells), trouble: Arc::new(Notify::new()) };
         match (topology, first) {
             (Topology::Cluster, _) => Self::Cluster(Cluster::new(setup)),
-            (Topology::Sentinel { .. }, _) => Self::One(Link::new(Target::Master, setup)),
+            (Topology::Sentinel { .. }, _) => {
+                let sentinels = Arc::new(Sentinels::new(&setup.dialer));
+                Self::One(Link::new(Target::Master(sentinels), setup))
+            }
             (Topology::Single, Ok(address)) => Self::One(Link::new(Target::Node(address), setup)),
             (Topology::Single, Err(error)) => Self::Nowhere(error),
         }

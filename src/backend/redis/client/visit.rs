@@ -1,7 +1,7 @@
 //! One batch of looks at one node: all their commands in one go, and again with what is left to ask.
 
 use super::{
-    link::{Link, Pushes},
+    link::{Link, NoAnswer, Pushes},
     question::{Counted, Question},
 };
 use crate::{
@@ -14,6 +14,10 @@ use crate::{
     },
     error::ReadError,
 };
+
+/// Questions whose replies were too much are asked again by themselves, so that they harm nobody else; where most
+/// are, it is the server.
+const MOST_SUSPECTS: usize = 3;
 
 /// A question with its asker, on its way to an answer.
 pub struct Pending {
@@ -82,14 +86,20 @@ pub async fn visit(
     asking: bool,
     fault: fn(ReadError) -> ReadError,
 ) -> Vec<Moved> {
-    let mut moved = Vec::new();
+    let (mut moved, mut suspects) = (Vec::new(), Vec::new());
     while !round.is_empty() {
         let sets: Vec<Vec<Command>> = round.iter().map(|pending| commands(&pending.look, asking)).collect();
         let counts: Vec<usize> = sets.iter().map(Vec::len).collect();
         let answer = match link.ask(&sets.concat()).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = fault(error);
+            Err(NoAnswer { error, too_much }) => {
+                let suspect = too_much.and_then(|command| owner(&counts, command));
+                if let (Some(suspect), true) = (suspect, round.len() > 1 && suspects.len() < MOST_SUSPECTS) {
+                    suspects.push(round.swap_remove(suspect));
+                    continue;
+                }
+                let alone = suspect.is_some() && round.len() == 1;
+                let error = if alone { error.of_source() } else { fault(error) };
                 round.into_iter().for_each(|pending| pending.fail(error.clone()));
                 break;
             }
@@ -111,7 +121,19 @@ pub async fn visit(
         }
         round = next;
     }
+    for suspect in suspects {
+        moved.extend(Box::pin(visit(link, vec![suspect], asking, fault)).await);
+    }
     moved
+}
+
+/// The question that has command number `command`, where each has so many of them.
+fn owner(counts: &[usize], command: usize) -> Option<usize> {
+    let ends = counts.iter().scan(0, |end, count| {
+        *end += count;
+        Some(*end)
+    });
+    ends.into_iter().position(|end| command < end)
 }
 
 fn commands(look: &Look, asking: bool) -> Vec<Command> {

@@ -195,28 +195,75 @@ fn any_other_error_is_an_error_and_no_lag() {
     }
 }
 
+/// A stream of ten entries of which the last is `last`, and of which `added` were ever added.
+fn stream(added: i64, generated: &str, last: Reply) -> (&'static str, Reply) {
+    let fields = [text("length"), Reply::Int(10), text("last-generated-id"), text(generated)];
+    let more = [text("entries-added"), Reply::Int(added), text("last-entry"), last];
+    ("XINFO STREAM", Reply::List(fields.into_iter().chain(more).collect()))
+}
+
+fn entry(id: &str) -> Reply {
+    list([text(id), list([text("field"), text("value")])])
+}
+
+fn grouped(lag: Reply, read: Reply) -> (&'static str, Reply) {
+    ("XINFO GROUPS", list([group("g", lag, read)]))
+}
+
 #[test]
 fn a_lag_that_redis_cannot_tell_is_counted_and_never_zero_by_silence() {
-    let groups = |read| ("XINFO GROUPS", list([group("g", Reply::Nil, read)]));
-    let added =
-        |count| ("XINFO STREAM", list([text("length"), Reply::Int(10), text("entries-added"), Reply::Int(count)]));
     let length = ("XLEN", Reply::Int(10));
-    check(lag(), &[groups(Reply::Int(8)), length.clone(), added(15)], Ok(7.0));
-    check(lag(), &[groups(Reply::Int(1)), length.clone(), added(15)], Ok(10.0));
+    let behind = |added| stream(added, "9-1", entry("9-1"));
+    check(lag(), &[grouped(Reply::Nil, Reply::Int(8)), length.clone(), behind(15)], Ok(7.0));
+    check(lag(), &[grouped(Reply::Nil, Reply::Int(1)), length.clone(), behind(15)], Ok(10.0));
     let range = ("XRANGE", list([Reply::Nil, Reply::Nil, Reply::Nil]));
-    check(lag(), &[groups(Reply::Nil), length.clone(), range], Ok(3.0));
+    check(lag(), &[grouped(Reply::Nil, Reply::Nil), length.clone(), behind(15), range], Ok(3.0));
     let denied = ("XRANGE", refused("NOPERM", "…"));
-    check(lag(), &[groups(Reply::Nil), length.clone(), denied], Err(ReadErrorKind::Denied));
+    check(lag(), &[grouped(Reply::Nil, Reply::Nil), length.clone(), denied], Err(ReadErrorKind::Denied));
     let denied = ("XINFO STREAM", refused("NOPERM", "…"));
-    check(lag(), &[groups(Reply::Int(8)), length.clone(), denied], Err(ReadErrorKind::Denied));
-    check(lag(), &[groups(Reply::Int(8)), length, ("XINFO STREAM", list([]))], Err(ReadErrorKind::BadReply));
+    check(lag(), &[grouped(Reply::Nil, Reply::Int(8)), length.clone(), denied], Err(ReadErrorKind::Denied));
+    let empty = ("XINFO STREAM", list([]));
+    check(lag(), &[grouped(Reply::Nil, Reply::Int(8)), length, empty], Err(ReadErrorKind::BadReply));
+}
+
+#[test]
+fn a_group_that_has_read_to_the_end_lags_behind_nothing_whatever_redis_counts() {
+    let length = ("XLEN", Reply::Int(10));
+    // The group was given 5-1 last.
+    for (generated, last) in [("5-1", entry("5-1")), ("7-0", entry("5-1")), ("5-1", Reply::Other), ("9-9", Reply::Nil)]
+    {
+        for counted in [Reply::Int(100), Reply::Int(1), Reply::Int(0), Reply::Int(-3), Reply::Nil] {
+            for read in [Reply::Int(2), Reply::Nil] {
+                let replies = [grouped(counted.clone(), read), length.clone(), stream(200, generated, last.clone())];
+                check(lag(), &replies, Ok(0.0));
+            }
+        }
+    }
+    // Numbers, not texts: 10 is after 5.
+    let replies = [grouped(Reply::Int(4), Reply::Int(2)), length.clone(), stream(6, "10-1", entry("10-1"))];
+    check(lag(), &replies, Ok(4.0));
+    // Who may not ask is told what Redis counts.
+    let denied = ("XINFO STREAM", refused("NOPERM", "…"));
+    check(lag(), &[grouped(Reply::Int(4), Reply::Int(2)), length, denied], Ok(4.0));
+}
+
+#[test]
+fn books_that_say_less_than_is_left_are_not_believed() {
+    let length = ("XLEN", Reply::Int(10));
+    let range = ("XRANGE", list([Reply::Nil, Reply::Nil]));
+    for (counted, read) in
+        [(Reply::Int(0), Reply::Int(9)), (Reply::Int(-5), Reply::Int(20)), (Reply::Nil, Reply::Int(20))]
+    {
+        let stream = stream(15, "9-1", entry("9-1"));
+        check(lag(), &[grouped(counted, read), length.clone(), stream, range.clone()], Ok(2.0));
+    }
 }
 
 #[test]
 fn the_entries_after_the_last_delivered_one_are_counted() {
     let groups = list([group("g", Reply::Nil, Reply::Nil)]);
     let look = Look::new("k".into(), lag(), Memory::default());
-    let step = look.judge(&Place::node(&"h:6379"), &[groups, Reply::Int(9)]).expect("another question");
+    let step = look.judge(&Place::node(&"h:6379"), &[groups, Reply::Int(9), Reply::Other]).expect("another question");
     let Step::Again(next) = step else { panic!("{step:?}") };
     assert_eq!(next.commands(), [Command::new("XRANGE", ["k", "(5-1", "+", "COUNT", "1000"])]);
 }
@@ -266,7 +313,7 @@ fn an_answer_that_is_none_is_no_number() {
 fn what_redis_refuses_says_what_to_do() {
     use ReadErrorKind::{BadReply, Denied, Throttled, Unreachable};
     for (code, detail, kind, cure) in [
-        ("NOAUTH", "Authentication required.", Denied, "set `username` and `password`"),
+        ("NOAUTH", "Authentication required.", Denied, "give `username` and `password`"),
         ("WRONGPASS", "invalid username-password pair", Denied, "correct `username` and `password`"),
         ("NOPERM", "this user has no permissions", Denied, "grant the user `+xlen ~k`"),
         ("WRONGTYPE", "Operation against a key", BadReply, "`k`"),

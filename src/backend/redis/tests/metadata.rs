@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::net::Reach;
 use crate::{
     backend::{
         Backend,
@@ -10,12 +9,13 @@ use crate::{
     },
     error::SpecError,
     metadata::{Metadata, Reader},
+    net::{Reach, Rules},
 };
 
 fn read(scaler_type: &str, pairs: &[(&str, &str)]) -> (Result<Spec, SpecError>, Vec<String>) {
     let metadata: Metadata = pairs.iter().copied().collect();
     let mut keys = Reader::new(&metadata);
-    let spec = Spec::read(scaler_type, &mut keys);
+    let spec = Spec::read(scaler_type, &mut keys, &Reach::open());
     (spec, keys.unknown_keys())
 }
 
@@ -118,6 +118,79 @@ fn labels_name_the_place_and_no_secret() {
     assert_eq!(sentinel.connection.id().label(), "rediss+sentinel://a:26379,b:26379/m/0");
     assert!(!format!("{sentinel:?}").contains("s3cret"), "{sentinel:?}");
     assert!(matches!(sentinel.connection.topology, Topology::Sentinel { login: Some(_), .. }));
+}
+
+#[test]
+fn a_url_says_what_it_says_and_shows_nothing() {
+    let plain = [("listName", "l"), ("tls", "enable"), ("username", "u"), ("password", "PW"), ("databaseIndex", "2")];
+    let expected = spec("redis", &[&[("address", "h:6379")], plain.as_slice()].concat());
+    for pairs in [
+        [("address", "rediss://u:PW@h:6379/2")].as_slice(),
+        &[("addressFromEnv", "rediss://u:PW@h/2")],
+        &[("addresses", "rediss://u:PW@h:6379?db=2")],
+        &[("host", "rediss://u:PW@h"), ("port", "6379"), ("databaseIndex", "2")],
+        &[("host", "rediss://u:PW@h:6379/2")],
+        &[("address", "rediss://u@h:6379/2"), ("password", "PW")],
+    ] {
+        let (url, warnings) = read("redis", &[&LIST[1..], pairs].concat());
+        let url = url.unwrap_or_else(|error| panic!("{pairs:?}: {error}"));
+        assert_eq!(url, expected, "{pairs:?}");
+        assert!(warnings[0].contains("is a URL") && warnings[0].contains("`username`"), "{warnings:?}");
+        let shown = format!("{url:?} {} {warnings:?}", url.connection.id().label());
+        assert!(!shown.contains("PW"), "{shown}");
+    }
+    let sentinels = [("addresses", "redis://:PW@a:1,redis://:PW@b:1"), ("listName", "l"), ("sentinelMaster", "m")];
+    let connection = spec("redis-sentinel", &sentinels).connection;
+    assert_eq!(connection.addresses, ["a:1", "b:1"]);
+    assert_eq!(connection.login.expect("a login").password.expose(), "PW");
+}
+
+#[test]
+fn a_url_that_cannot_be_followed_or_is_contradicted_is_refused_unseen() {
+    for (pairs, key) in [
+        ([("address", "http://u:PW@h:6379")].as_slice(), "address"),
+        (&[("address", "unix:///PW/redis.sock")], "address"),
+        (&[("address", "redis://u:PW@h:PW")], "address"),
+        (&[("address", "redis://u:PW@h:1/PW")], "address"),
+        (&[("address", "h:6379 PW")], "address"),
+        (&[("host", "http://u:PW@h"), ("port", "6379")], "host"),
+        (&[("host", "redis://u:PW@h:1"), ("port", "2")], "port"),
+        (&[("addresses", "redis://u:PW@h:1,redis://u:PWX@g:1")], "address"),
+        (&[("address", "redis://u:PW@h:1"), ("tls", "enable")], "tls"),
+        (&[("address", "rediss://u:PW@h:1"), ("tls", "disable")], "tls"),
+        (&[("address", "redis://u:PW@h:1"), ("username", "PW")], "username"),
+        (&[("address", "redis://u:PW@h:1"), ("password", "PWX")], "password"),
+        (&[("address", "redis://u:PW@h:1/1"), ("databaseIndex", "2")], "databaseIndex"),
+    ] {
+        let (spec, warnings) = read("redis", &[&LIST[1..], pairs].concat());
+        let error = spec.expect_err("refused");
+        assert!(error.problems.iter().any(|problem| problem.key == key), "{pairs:?}: {error}");
+        assert!(!format!("{error} {warnings:?}").contains("PW"), "{pairs:?}: {error} {warnings:?}");
+    }
+}
+
+#[test]
+fn a_place_that_the_policy_forbids_is_a_problem_of_its_key() {
+    let reach = Reach::new(Rules { deny: vec!["10.0.0.0/8".parse().expect("a range")], ..Rules::default() });
+    for (pairs, key) in [
+        ([("address", "10.1.1.1:6379")].as_slice(), "address"),
+        (&[("address", "rediss://u:p@10.1.1.1:6379")], "address"),
+        (&[("addresses", "h:1,169.254.169.254:80")], "address"),
+        (&[("address", ":6379")], "address"),
+        (&[("host", "localhost"), ("port", "6379")], "host"),
+        (&[("host", "[::ffff:10.0.0.1]"), ("port", "6379")], "host"),
+    ] {
+        let metadata: Metadata = LIST[1..].iter().chain(pairs).copied().collect();
+        for scaler_type in ["redis", "redis-cluster", "redis-sentinel"] {
+            let error = Spec::read(scaler_type, &mut Reader::new(&metadata), &reach).expect_err("forbidden");
+            assert_eq!(error.problems[0].key, key, "{pairs:?}");
+            assert!(error.to_string().contains("may not be reached"), "{error}");
+        }
+    }
+    let open = spec("redis", &LIST).connection.id();
+    let metadata: Metadata = LIST.into_iter().collect();
+    let closed = Spec::read("redis", &mut Reader::new(&metadata), &reach).expect("allowed").connection.id();
+    assert_ne!(open, closed, "who may reach less must not share the connection of who may reach more");
 }
 
 #[test]

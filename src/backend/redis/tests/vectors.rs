@@ -13,6 +13,7 @@ use crate::{
         spec::Spec,
     },
     metadata::{Metadata, Reader, Secret},
+    net::Reach,
 };
 
 const NO_TARGET: &str = "a target of 0 or less is refused at once: the HPA would refuse it later";
@@ -195,7 +196,7 @@ fn login(login: Option<Login>) -> (Option<String>, Option<String>) {
 
 fn parse(scaler_type: &str, metadata: BTreeMap<String, String>) -> Result<Spec, crate::error::SpecError> {
     let metadata = Metadata::from(metadata);
-    Spec::read(scaler_type, &mut Reader::new(&metadata))
+    Spec::read(scaler_type, &mut Reader::new(&metadata), &Reach::open())
 }
 
 /// What is different from KEDA in this case, if anything is.

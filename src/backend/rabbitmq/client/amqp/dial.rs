@@ -1,28 +1,26 @@
-//! Opens one AMQP connection, all of it within a deadline.
+//! Opens one AMQP connection: socket, TLS, login, vhost; all of it within a deadline.
 //!
-//! lapin runs each connection on a thread of its own, which waits for as long as the socket does. So we keep a
-//! second handle on that socket: shutting it down is what ends a connection that nobody answers on.
+//! Not for: what is asked on it (`link.rs`), when (`lane.rs`).
 
-use std::{
-    net::{Shutdown, TcpStream},
-    os::fd::AsFd,
-    sync::Arc,
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
 };
+use tokio_rustls::TlsConnector;
 
-use lapin::{
-    AsyncTcpStream, Connection, ConnectionProperties, Error,
-    tcp::RustlsConnector,
-    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism},
+use super::{
+    frame::{Broken, Frame, Frames, Stream},
+    method::{self, Said},
+    trouble,
 };
-use parking_lot::Mutex;
-use tokio::time::timeout;
-
-use super::trouble;
 use crate::{
     backend::rabbitmq::connection::{Amqp, Login},
     error::ReadError,
-    metadata::Secret,
+    limits,
+    net::dial,
 };
 
 /// For TCP and TLS, where the trigger's URL does not say.
@@ -32,77 +30,116 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 /// A broker that is silent for twice as long is gone.
 const HEARTBEAT: u16 = 5;
 
-/// The other handle on a connection's socket. Dropping it ends the connection, whatever state that is in.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Socket(Arc<Hold>);
+/// Opens connections to one vhost.
+pub(super) struct Dialer {
+    pub to: Amqp,
+    /// Made at the first use: it reads the system's certificates.
+    tls: OnceCell<Arc<ClientConfig>>,
+}
 
-#[derive(Debug, Default)]
-struct Hold(Mutex<Option<TcpStream>>);
+/// A connection that is open, and what was agreed on.
+pub(super) struct Opened {
+    pub frames: Frames,
+    /// How many channels there may be.
+    pub channel_max: u16,
+    /// How often both sides give a sign of life.
+    pub heartbeat: Duration,
+}
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(socket) = self.0.lock().take() {
-            // It may be closed already.
-            socket.shutdown(Shutdown::Both).ok();
+/// How far a handshake has come, for the words of its failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing has been heard.
+    Greeting,
+    /// It speaks AMQP and is to let us in.
+    Login,
+}
+
+impl Dialer {
+    pub fn new(to: Amqp) -> Self {
+        Self { to, tls: OnceCell::new() }
+    }
+
+    /// Connects and logs in.
+    pub async fn open(&self) -> Result<Opened, ReadError> {
+        let given = self.to.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT);
+        let mut frames = Frames::new(self.connect(Instant::now() + given).await?);
+        let mut stage = Stage::Greeting;
+        let until = Instant::now() + HANDSHAKE;
+        match timeout_at(until, self.greet(&mut frames, &mut stage)).await {
+            Ok(Ok((channel_max, heartbeat))) => Ok(Opened { frames, channel_max, heartbeat }),
+            Ok(Err(Failed::Broken(broken))) => Err(trouble::connecting(&self.to, stage, &broken)),
+            Ok(Err(Failed::NotOffered)) => Err(trouble::not_offered(&self.to, mechanism(&self.to.login).0)),
+            Err(_) => Err(trouble::silent_handshake(&self.to, stage)),
         }
+    }
+
+    async fn connect(&self, until: Instant) -> Result<Box<dyn Stream>, ReadError> {
+        let to = &self.to;
+        let socket = dial(&to.reach, &to.host, to.port, until).await.map_err(|error| trouble::no_socket(to, &error))?;
+        let Some(tls) = &to.tls else { return Ok(Box::new(socket)) };
+        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
+        let name = to.server_name.as_ref().unwrap_or(&to.host);
+        let name = ServerName::try_from(name.clone()).map_err(|_| trouble::no_server_name(to))?;
+        match timeout_at(until, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await {
+            Ok(stream) => Ok(Box::new(stream.map_err(|error| trouble::no_tls(to, &error))?)),
+            Err(_) => Err(trouble::silent_handshake(to, Stage::Greeting)),
+        }
+    }
+
+    /// All that AMQP says before the first question.
+    async fn greet(&self, frames: &mut Frames, stage: &mut Stage) -> Result<(u16, Duration), Failed> {
+        let (wanted, response) = mechanism(&self.to.login);
+        frames.allow(limits::AMQP_LOGIN);
+        frames.say_raw(method::HEADER);
+        let Said::Start { mechanisms } = hear(frames).await? else { return Err(Broken::Unexpected.into()) };
+        *stage = Stage::Login;
+        if !mechanisms.split(' ').any(|offered| offered == wanted) {
+            return Err(Failed::NotOffered);
+        }
+        frames.say(0, &method::start_ok(wanted, &response));
+        let Said::Tune { channel_max, heartbeat } = hear(frames).await? else {
+            return Err(Broken::Unexpected.into());
+        };
+        let ours = self.to.heartbeat.filter(|seconds| *seconds > 0).unwrap_or(HEARTBEAT);
+        let heartbeat = if heartbeat == 0 { ours } else { heartbeat.min(ours) };
+        frames.say(0, &method::tune_ok(channel_max, limits::AMQP_FRAME_MAX, heartbeat));
+        frames.say(0, &method::open(&self.to.vhost));
+        let Said::Opened = hear(frames).await? else { return Err(Broken::Unexpected.into()) };
+        let channel_max = if channel_max == 0 { u16::MAX } else { channel_max };
+        Ok((channel_max, Duration::from_secs(heartbeat.into())))
     }
 }
 
-/// Connects and logs in.
-pub(super) async fn dial(to: &Amqp, tls: Option<RustlsConnector>) -> Result<(Connection, Socket), ReadError> {
-    let connect_within = to.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT);
-    let socket = Socket::default();
-    let kept = Arc::downgrade(&socket.0);
-    let address = (to.host.clone(), to.port);
-    let server_name = to.server_name.clone().unwrap_or_else(|| to.host.clone());
-    let explain = |error: &Error| trouble::connecting(to, error);
-    let runtime = lapin::runtime::default_runtime().map_err(|error| explain(&error))?;
-    let connecting = Connection::connector(
-        uri(to),
-        runtime,
-        async move |_, runtime| {
-            let connect = async {
-                let stream = AsyncTcpStream::connect(&runtime, runtime.to_socket_addrs(address.clone())).await?;
-                if let (AsyncTcpStream::Plain(plain), Some(kept)) = (&stream, kept.upgrade()) {
-                    *kept.0.lock() = Some(TcpStream::from(plain.get_ref().as_fd().try_clone_to_owned()?));
-                }
-                match &tls {
-                    Some(connector) => stream.into_rustls(connector, &server_name).await,
-                    None => Ok(stream),
-                }
-            };
-            timeout(connect_within, connect).await.map_err(std::io::Error::from)?.map_err(Error::from)
-        },
-        ConnectionProperties::default().with_connection_name("plimsoll".into()),
-    );
-    let connection = match timeout(connect_within + HANDSHAKE, connecting).await {
-        Ok(connected) => connected.map_err(|error| explain(&error))?,
-        Err(_) => return Err(trouble::silent_handshake(to)),
-    };
-    Ok((connection, socket))
+/// What is said about the connection itself.
+async fn hear(frames: &mut Frames) -> Result<Said, Broken> {
+    loop {
+        let Frame::Method { channel: 0, payload } = frames.next().await? else { continue };
+        return match method::decode(&payload) {
+            Some(Said::Close(goodbye)) => Err(Broken::Closed(goodbye)),
+            Some(said) => Ok(said),
+            None => Err(Broken::Unexpected),
+        };
+    }
 }
 
-/// Made of its parts, so that nothing has to survive being written and parsed.
-fn uri(to: &Amqp) -> AMQPUri {
-    let (mechanism, username, password) = match &to.login {
-        Login::Password { username, password } => (SASLMechanism::Plain, username.clone(), password.clone()),
-        Login::AmqPlain { username, password } => (SASLMechanism::AMQPlain, username.clone(), password.clone()),
-        Login::External | Login::Anonymous | Login::OAuth(_) => {
-            (SASLMechanism::External, String::new(), Secret::default())
-        }
-    };
-    AMQPUri {
-        scheme: if to.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
-        authority: AMQPAuthority {
-            userinfo: AMQPUserInfo { username, password: password.expose().to_owned() },
-            host: to.host.clone(),
-            port: to.port,
-        },
-        vhost: to.vhost.clone(),
-        query: AMQPQueryString {
-            heartbeat: Some(to.heartbeat.filter(|seconds| *seconds > 0).unwrap_or(HEARTBEAT)),
-            auth_mechanism: Some(mechanism),
-            ..AMQPQueryString::default()
-        },
+/// The mechanism of a login, and what is said by it.
+fn mechanism(login: &Login) -> (&'static str, Vec<u8>) {
+    match login {
+        Login::Password { username, password } => ("PLAIN", method::plain(username, password.expose())),
+        Login::AmqPlain { username, password } => ("AMQPLAIN", method::amqplain(username, password.expose())),
+        // The others are for HTTP.
+        Login::External | Login::Anonymous | Login::OAuth(_) | Login::Azure(_) => ("EXTERNAL", Vec::new()),
+    }
+}
+
+enum Failed {
+    Broken(Broken),
+    NotOffered,
+}
+
+impl From<Broken> for Failed {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
     }
 }

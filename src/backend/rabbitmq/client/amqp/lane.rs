@@ -1,109 +1,119 @@
-//! A connection that is there when it is needed: dialled by the first burst, again after it broke, and anew when it
-//! is worn. One burst at a time, each within a deadline.
+//! A connection that is there when it is needed: dialled by the first burst, again after it broke, and kept alive in
+//! between. One burst at a time, each within a deadline.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
-use lapin::tcp::RustlsConnector;
 use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout_at},
+    sync::{Mutex, Notify},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{
-    dial::dial,
-    link::{Burst, Link, Manner, TellReady},
+    dial::Dialer,
+    link::{Link, Manner, Refused, TellReady},
     trouble,
 };
-use crate::{backend::rabbitmq::connection::Amqp, error::ReadError};
+use crate::{
+    error::ReadError,
+    task::{self, Task},
+};
 
 /// A burst takes milliseconds; a broker that takes so long is frozen.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One connection to one broker, over time.
 pub(super) struct Lane {
-    to: Arc<Amqp>,
+    dialer: Arc<Dialer>,
     manner: Manner,
     /// Counts declares.
     requests: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+    keeper: OnceLock<Task>,
+}
+
+#[derive(Default)]
+struct Shared {
     slot: Mutex<Slot>,
+    /// There is a connection to keep alive.
+    opened: Notify,
 }
 
 #[derive(Default)]
 struct Slot {
     link: Option<Link>,
-    tls: Option<RustlsConnector>,
     used: Option<Instant>,
 }
 
 impl Lane {
-    pub fn new(to: Arc<Amqp>, manner: Manner, requests: Arc<AtomicU64>) -> Self {
-        Self { to, manner, requests, slot: Mutex::default() }
+    pub fn new(dialer: Arc<Dialer>, manner: Manner, requests: Arc<AtomicU64>) -> Self {
+        Self { dialer, manner, requests, shared: Arc::default(), keeper: OnceLock::new() }
     }
 
-    /// One burst over the living connection, or over a new one. A connection that turns out to have died since the
-    /// last burst is replaced once.
-    pub async fn burst(&self, queues: Vec<Arc<str>>, tell: TellReady<'_>) -> Result<Burst, ReadError> {
-        let frozen = |_| trouble::frozen(&self.to, PATIENCE);
-        let mut slot = timeout_at(Instant::now() + PATIENCE, self.slot.lock()).await.map_err(frozen)?;
+    /// One burst over the living connection, or over a new one; says which queues were refused. A connection that
+    /// turns out to have died since the last burst is replaced once.
+    pub async fn burst(&self, queues: &[Arc<str>], tell: TellReady<'_>) -> Result<Refused, ReadError> {
+        self.keeper.get_or_init(|| {
+            let shared = Arc::clone(&self.shared);
+            task::supervise("rabbitmq keeper", move || keep(Arc::clone(&shared)))
+        });
+        let to = &self.dialer.to;
+        let mut slot = timeout_at(Instant::now() + PATIENCE, self.shared.slot.lock())
+            .await
+            .map_err(|_| trouble::frozen(to, PATIENCE))?;
         slot.used = Some(Instant::now());
         loop {
-            let reused = slot.link.as_ref().is_some_and(Link::is_alive);
-            if !reused {
-                slot.link = None;
-                slot.link = Some(self.dial(&mut slot.tls).await?);
-            }
-            let Some(link) = slot.link.as_mut() else { return Ok(Burst::default()) };
-            let within = Instant::now() + PATIENCE;
-            let burst = timeout_at(within, link.burst(queues.clone(), tell)).await;
-            match burst {
-                Ok(Burst { broken: None, refused }) => {
-                    if link.is_worn()
-                        && let Some(worn) = slot.link.take()
-                    {
-                        worn.retire();
-                    }
-                    return Ok(Burst { broken: None, refused });
-                }
-                Ok(Burst { broken: Some(error), .. }) => {
-                    slot.link = None;
+            // Taken out, so that one that fails or is given up half-way is gone.
+            let (mut link, reused) = match slot.link.take() {
+                Some(link) => (link, true),
+                None => (Link::new(self.dialer.open().await?, self.manner, Arc::clone(&self.requests)), false),
+            };
+            match timeout_at(Instant::now() + PATIENCE, link.burst(queues, tell)).await {
+                Ok(Ok(refused)) => {
+                    slot.link = Some(link);
                     if !reused {
-                        return Err(trouble::connecting(&self.to, &error));
+                        self.shared.opened.notify_one();
                     }
+                    return Ok(refused);
                 }
-                Err(elapsed) => {
-                    slot.link = None;
-                    return Err(frozen(elapsed));
-                }
+                Ok(Err(_)) if reused => {}
+                Ok(Err(broken)) => return Err(trouble::broken(to, &broken)),
+                Err(_) => return Err(trouble::frozen(to, PATIENCE)),
             }
         }
     }
 
     /// Closes the connection if nobody has used it for `time`.
     pub fn close_unused(&self, time: Duration) {
-        let Ok(mut slot) = self.slot.try_lock() else { return };
+        let Ok(mut slot) = self.shared.slot.try_lock() else { return };
         if slot.used.is_some_and(|used| used.elapsed() > time)
             && let Some(link) = slot.link.take()
         {
             link.retire();
         }
     }
+}
 
-    async fn dial(&self, tls: &mut Option<RustlsConnector>) -> Result<Link, ReadError> {
-        if let (Some(wanted), None) = (&self.to.tls, &tls) {
-            // Reads the system's root certificates, so it is kept.
-            *tls = Some(wanted.client_config().await?.into());
+/// Keeps the connection alive while nobody asks, and lets one go that has died.
+async fn keep(shared: Arc<Shared>) {
+    loop {
+        let beat = shared.slot.lock().await.link.as_ref().map(Link::beat);
+        match beat {
+            Some(beat) => sleep(beat).await,
+            None => shared.opened.notified().await,
         }
-        let (connection, socket) = dial(&self.to, tls.clone()).await?;
-        Ok(Link::new(connection, socket, self.manner, Arc::clone(&self.requests)))
+        let mut slot = shared.slot.lock().await;
+        if slot.link.as_mut().is_some_and(|link| link.keep().is_err()) {
+            slot.link = None;
+        }
     }
 }
 
-impl Drop for Lane {
+impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(link) = self.slot.get_mut().link.take() {
+        if let Some(link) = self.link.take() {
             link.retire();
         }
     }

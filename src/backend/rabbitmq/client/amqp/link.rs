@@ -1,9 +1,12 @@
 //! One AMQP connection with its channels: asks about many queues in one pipelined burst.
 //!
-//! A passive declare of a queue that is missing makes the broker close the channel, and every call in flight on it
-//! fails with that same error. A burst therefore says who was at fault; what it left unanswered is asked again.
+//! A passive declare of a queue that is missing makes the broker close the channel, and with it all that was asked on
+//! it and not yet answered. Answers come in the order of the questions, so the first without one is at fault; what a
+//! burst left unanswered is asked again. Nobody listens between bursts but [`Link::keep`], so a broker that talks then
+//! talks to the kernel.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,27 +14,23 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, future::join_all};
-use lapin::{
-    Channel, Connection, Error, ErrorKind, options::QueueDeclareOptions, protocol::AMQPErrorKind, types::FieldTable,
-};
-use tokio::{runtime::Handle, time::timeout};
+use futures::FutureExt;
+use tokio::time::timeout;
 
 use super::{
-    dial::Socket,
-    trouble::{self, Refusal},
+    dial::Opened,
+    frame::{Broken, Frame, Frames},
+    method::{self, Goodbye, Said},
 };
-use crate::task;
+use crate::{limits, task};
 
-/// lapin never gives back the number of a channel that the broker has closed, and there are 2,047.
-const MOST_CLOSED: usize = 1000;
 /// For a polite goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a connection asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    pub channels: usize,
+    pub channels: u16,
     /// Questions under way on each channel.
     pub at_once: usize,
 }
@@ -39,130 +38,170 @@ pub(super) struct Manner {
 /// Hears how many messages are ready in a queue.
 pub(super) type TellReady<'t> = &'t (dyn Fn(&Arc<str>, u32) + Send + Sync);
 
+/// Queues that the broker refuses to tell of, and what it said.
+pub(super) type Refused = Vec<(Arc<str>, Goodbye)>;
+
 /// A live connection.
 pub(super) struct Link {
-    connection: Connection,
+    frames: Frames,
+    heartbeat: Duration,
     manner: Manner,
     /// Counts declares.
     requests: Arc<AtomicU64>,
     channels: Vec<Channel>,
-    /// How many channels the broker has closed.
-    closed: usize,
-    socket: Socket,
 }
 
-/// What one burst came to, besides what was told.
-#[derive(Default)]
-pub(super) struct Burst {
-    /// Queues that the broker refuses to tell of, and why.
-    pub refused: Vec<(Arc<str>, Refusal)>,
-    /// The connection is gone.
-    pub broken: Option<Error>,
+struct Channel {
+    number: u16,
+    state: State,
+    /// To be asked in this burst.
+    share: VecDeque<Arc<str>>,
+    /// Asked, in that order.
+    unanswered: VecDeque<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Opening,
+    Open,
 }
 
 impl Link {
-    pub fn new(connection: Connection, socket: Socket, manner: Manner, requests: Arc<AtomicU64>) -> Self {
-        Self { connection, manner, requests, channels: Vec::new(), closed: 0, socket }
+    pub fn new(opened: Opened, manner: Manner, requests: Arc<AtomicU64>) -> Self {
+        let Opened { frames, channel_max, heartbeat } = opened;
+        let channels = (1..=manner.channels.min(channel_max)).map(Channel::new).collect();
+        Self { frames, heartbeat, manner, requests, channels }
     }
 
-    pub fn is_alive(&self) -> bool {
-        self.connection.status().connected()
-    }
-
-    /// Whether it should make place for a new one while it still works.
-    pub fn is_worn(&self) -> bool {
-        self.closed >= MOST_CLOSED
+    /// How often [`keep`](Self::keep) is due.
+    pub fn beat(&self) -> Duration {
+        self.heartbeat / 2
     }
 
     /// Asks about `queues` and tells each number of ready messages as it comes. The caller sets the deadline, and
-    /// gives this link up when that passes.
-    pub async fn burst(&mut self, queues: Vec<Arc<str>>, tell: TellReady<'_>) -> Burst {
-        let mut burst = Burst::default();
-        if let Err(error) = self.open_channels(queues.len()).await {
-            burst.broken = Some(error);
-            return burst;
+    /// gives this link up when that passes, or when this fails.
+    pub async fn burst(&mut self, queues: &[Arc<str>], tell: TellReady<'_>) -> Result<Refused, Broken> {
+        let mut refused = Vec::new();
+        self.frames.allow(limits::AMQP_BURST + limits::AMQP_ANSWER.saturating_mul(queues.len()));
+        self.share_out(queues);
+        loop {
+            for channel in &mut self.channels {
+                let asked = channel.ask(self.manner.at_once, &mut self.frames);
+                self.requests.fetch_add(asked, Ordering::Relaxed);
+            }
+            if self.channels.iter().all(Channel::is_done) {
+                self.frames.rest();
+                return Ok(refused);
+            }
+            let frame = self.frames.next().await?;
+            refused.extend(self.hear(&frame, tell)?);
         }
-        let per_channel = queues.len().div_ceil(self.channels.len()).max(1);
-        let mut shares = queues.chunks(per_channel);
-        let channels = std::mem::take(&mut self.channels);
-        let asked = channels.into_iter().map(|channel| {
-            let share = shares.next().unwrap_or_default();
-            self.ask(channel, share, tell)
-        });
-        let asked = join_all(asked).await;
-        for (channel, failure) in asked {
-            let Some(Failure { error, refused }) = failure else {
-                self.channels.push(channel);
-                continue;
+    }
+
+    /// No more channels than there are questions.
+    fn share_out(&mut self, queues: &[Arc<str>]) {
+        let each = queues.len().div_ceil(self.channels.len().max(1)).max(1);
+        for (channel, share) in self.channels.iter_mut().zip(queues.chunks(each)) {
+            channel.share = share.iter().cloned().collect();
+        }
+    }
+
+    /// The queue that is refused, if this says so.
+    fn hear(&mut self, frame: &Frame, tell: TellReady<'_>) -> Result<Option<(Arc<str>, Goodbye)>, Broken> {
+        let Frame::Method { channel, payload } = frame else { return Ok(None) };
+        let said = method::decode(payload).ok_or(Broken::Unexpected)?;
+        if *channel == 0 {
+            return match said {
+                Said::Blocked => Ok(None),
+                Said::Close(goodbye) => Err(Broken::Closed(goodbye)),
+                _ => Err(Broken::Unexpected),
             };
-            match error.kind() {
-                ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)) => self.closed += 1,
-                ErrorKind::InvalidChannelState(..) if self.is_alive() => {}
-                _ => burst.broken = Some(error),
-            }
-            burst.refused.extend(refused);
         }
-        burst
+        let number = *channel;
+        let channel = self.channels.iter_mut().find(|channel| channel.number == number).ok_or(Broken::Unexpected)?;
+        match (said, channel.state) {
+            (Said::ChannelOpened, State::Opening) => channel.state = State::Open,
+            (Said::Declared { queue, ready }, State::Open) => {
+                let asked = channel.unanswered.pop_front().ok_or(Broken::Unexpected)?;
+                if asked.as_bytes() != queue.as_slice() {
+                    return Err(Broken::Unexpected);
+                }
+                tell(&asked, ready);
+            }
+            (Said::ChannelClose(goodbye), State::Opening | State::Open) => {
+                self.frames.say(number, &method::channel_close_ok());
+                channel.state = State::Closed;
+                channel.share.clear();
+                let at_fault = channel.unanswered.pop_front();
+                channel.unanswered.clear();
+                // Closed without having been asked anything: that is about all of us.
+                return at_fault.map(|queue| Some((queue, goodbye.clone()))).ok_or(Broken::Closed(goodbye));
+            }
+            _ => return Err(Broken::Unexpected),
+        }
+        Ok(None)
     }
 
-    /// One channel's share. It ends at the first refusal, with the channel.
-    async fn ask(&self, channel: Channel, queues: &[Arc<str>], tell: TellReady<'_>) -> (Channel, Option<Failure>) {
-        for run in queues.chunks(self.manner.at_once.max(1)) {
-            self.requests.fetch_add(u64::try_from(run.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            let asked = run.iter().map(|queue| {
-                let options = QueueDeclareOptions::default().passive();
-                let declared = channel.queue_declare(queue.as_ref().into(), options, FieldTable::default());
-                declared.map(move |told| match told {
-                    Ok(told) => {
-                        tell(queue, told.message_count());
-                        None
-                    }
-                    Err(error) => Some((queue, error)),
-                })
-            });
-            // In the order in which they were sent, which is the order of the broker's answers.
-            let failed: Vec<(&Arc<str>, Error)> = join_all(asked).await.into_iter().flatten().collect();
-            if let Some((first, error)) = failed.first() {
-                let names = failed.iter().map(|(queue, _)| *queue);
-                let refused =
-                    trouble::refusal(names, error).map(|(named, why)| (Arc::clone(named.unwrap_or(first)), why));
-                return (channel, Some(Failure { error: error.clone(), refused }));
-            }
+    /// Between bursts: gives a sign of life, and hears what has come. The connection is gone when this fails.
+    pub fn keep(&mut self) -> Result<(), Broken> {
+        self.frames.say_heartbeat();
+        self.frames.allow(limits::AMQP_IDLE);
+        while let Some(frame) = self.frames.next().now_or_never() {
+            self.hear(&frame?, &|_, _| {})?;
         }
-        (channel, None)
-    }
-
-    /// No more than there are questions.
-    async fn open_channels(&mut self, questions: usize) -> Result<(), Error> {
-        self.channels.retain(|channel| channel.status().connected());
-        let missing = self.manner.channels.min(questions).saturating_sub(self.channels.len());
-        let mut refused = None;
-        for channel in join_all((0..missing).map(|_| self.connection.create_channel())).await {
-            match channel {
-                Ok(channel) => self.channels.push(channel),
-                Err(error) => refused = Some(error),
-            }
-        }
-        // A limit on channels may leave us with fewer.
-        refused.filter(|_| self.channels.is_empty()).map_or(Ok(()), Err)
+        self.frames.rest();
+        if self.frames.heard().elapsed() > self.heartbeat * 2 { Err(Broken::Silent) } else { Ok(()) }
     }
 
     /// Says goodbye, away from whoever is in a hurry.
-    pub fn retire(self) {
+    pub fn retire(mut self) {
         // At the very end there is nobody left to say it.
-        if Handle::try_current().is_err() {
+        if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        let Self { connection, socket, .. } = self;
         task::detach(async move {
-            timeout(GOODBYE, connection.close(200, "OK".into())).await.ok();
-            drop(socket);
+            self.frames.allow(limits::AMQP_IDLE);
+            self.frames.say(0, &method::close());
+            let until_closed = async {
+                while let Ok(frame) = self.frames.next().await
+                    && !is_closed(&frame)
+                {}
+            };
+            timeout(GOODBYE, until_closed).await.ok();
         });
     }
 }
 
-/// Why a channel is no more, and which queue's fault that is, if one's.
-struct Failure {
-    error: Error,
-    refused: Option<(Arc<str>, Refusal)>,
+fn is_closed(frame: &Frame) -> bool {
+    matches!(frame, Frame::Method { channel: 0, payload } if method::decode(payload) == Some(Said::Closed))
+}
+
+impl Channel {
+    fn new(number: u16) -> Self {
+        Self { number, state: State::Closed, share: VecDeque::new(), unanswered: VecDeque::new() }
+    }
+
+    /// Whether it has no part in this burst any more.
+    fn is_done(&self) -> bool {
+        self.share.is_empty() && self.unanswered.is_empty()
+    }
+
+    /// Asks as much as may be under way; says how much that is.
+    fn ask(&mut self, at_once: usize, frames: &mut Frames) -> u64 {
+        let mut asked = 0;
+        if self.state == State::Closed && !self.share.is_empty() {
+            frames.say(self.number, &method::channel_open());
+            self.state = State::Opening;
+        }
+        while self.state == State::Open
+            && self.unanswered.len() < at_once
+            && let Some(queue) = self.share.pop_front()
+        {
+            frames.say(self.number, &method::declare(&queue));
+            self.unanswered.push_back(queue);
+            asked += 1;
+        }
+        asked
+    }
 }

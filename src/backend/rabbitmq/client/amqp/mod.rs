@@ -3,9 +3,14 @@
 
 mod census;
 mod dial;
+mod frame;
 mod lane;
 mod link;
+mod method;
 mod trouble;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashSet,
@@ -18,6 +23,7 @@ use tokio::time::Instant;
 
 use self::{
     census::{Census, Known},
+    dial::Dialer,
     lane::Lane,
     link::Manner,
 };
@@ -25,7 +31,7 @@ use crate::{
     backend::rabbitmq::{
         connection::Amqp,
         measure::Stats,
-        question::{Found, Question, Tell},
+        question::{Askers, Found, Question},
     },
     error::ReadError,
 };
@@ -41,7 +47,7 @@ const UNUSED: Duration = Duration::from_secs(60);
 
 /// The client of one vhost over AMQP.
 pub struct AmqpClient {
-    to: Arc<Amqp>,
+    dialer: Arc<Dialer>,
     main: Lane,
     probe: Lane,
     census: Census,
@@ -49,14 +55,14 @@ pub struct AmqpClient {
 
 impl AmqpClient {
     pub fn new(to: Amqp, requests: Arc<AtomicU64>) -> Self {
-        let to = Arc::new(to);
-        let lane = |manner| Lane::new(Arc::clone(&to), manner, Arc::clone(&requests));
+        let dialer = Arc::new(Dialer::new(to));
+        let lane = |manner| Lane::new(Arc::clone(&dialer), manner, Arc::clone(&requests));
         let (main, probe) = (lane(MAIN), lane(PROBE));
-        Self { to, main, probe, census: Census::default() }
+        Self { dialer, main, probe, census: Census::default() }
     }
 
-    pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
-        let open = Open { client: self, waiting: Mutex::default(), tell };
+    pub async fn look(&self, questions: Vec<Question>, askers: &dyn Askers) {
+        let open = Open { client: self, waiting: Mutex::default(), askers };
         let mut known = Vec::with_capacity(questions.len());
         let mut unknown = Vec::new();
         for question in questions {
@@ -67,7 +73,7 @@ impl AmqpClient {
                 Known::Nothing => unknown.push(Arc::clone(name)),
                 Known::Due => {}
                 Known::Refused(error) => {
-                    tell(&question, Err(error));
+                    askers.tell(&question, Err(error));
                     continue;
                 }
             }
@@ -75,7 +81,7 @@ impl AmqpClient {
         }
         for queues in [known, unknown] {
             if !queues.is_empty()
-                && let Err(error) = open.burst(&self.main, queues).await
+                && let Err(error) = open.burst(&self.main, &queues).await
             {
                 return open.give_up(&error);
             }
@@ -93,12 +99,12 @@ impl AmqpClient {
                 return;
             }
             let before = waiting.len();
-            if let Err(error) = open.burst(&self.probe, waiting).await {
+            if let Err(error) = open.burst(&self.probe, &waiting).await {
                 return open.give_up(&error);
             }
             let no_progress = open.waiting.lock().len() == before;
             if no_progress || Instant::now() > until {
-                return open.give_up(&trouble::not_reached(&self.to));
+                return open.give_up(&trouble::not_reached(&self.dialer.to));
             }
         }
     }
@@ -108,11 +114,11 @@ impl AmqpClient {
 struct Open<'o> {
     client: &'o AmqpClient,
     waiting: Mutex<HashSet<Arc<str>>>,
-    tell: Tell<'o>,
+    askers: &'o dyn Askers,
 }
 
 impl Open<'_> {
-    async fn burst(&self, lane: &Lane, queues: Vec<Arc<str>>) -> Result<(), ReadError> {
+    async fn burst(&self, lane: &Lane, queues: &[Arc<str>]) -> Result<(), ReadError> {
         let census = &self.client.census;
         let ready = |queue: &Arc<str>, ready: u32| {
             census.is_there(queue);
@@ -120,9 +126,8 @@ impl Open<'_> {
             let stats = Stats { name: queue.to_string(), messages: ready, ready, ..Stats::default() };
             self.answer(queue, Ok(Arc::new([stats])));
         };
-        let burst = lane.burst(queues, &ready).await?;
-        for (queue, refusal) in burst.refused {
-            let error = trouble::refused(&self.client.to, &queue, &refusal);
+        for (queue, why) in lane.burst(queues, &ready).await? {
+            let error = trouble::refused(&self.client.dialer.to, &queue, &why);
             census.refuse(&queue, error.clone());
             self.answer(&queue, Err(error));
         }
@@ -131,7 +136,7 @@ impl Open<'_> {
 
     fn answer(&self, queue: &Arc<str>, found: Result<Found, ReadError>) {
         if self.waiting.lock().remove(queue) {
-            (self.tell)(&Question::Queue { name: Arc::clone(queue), rates: false }, found);
+            self.askers.tell(&Question::Queue { name: Arc::clone(queue), rates: false }, found);
         }
     }
 

@@ -1,12 +1,8 @@
 //! What can go wrong with a broker over AMQP, in words: what we looked at, what happened, what to do.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use lapin::{
-    Error, ErrorKind,
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
-};
-
+use super::{dial::Stage, frame::Broken, method::Goodbye};
 use crate::{
     backend::rabbitmq::{
         connection::{Amqp, Login},
@@ -15,63 +11,35 @@ use crate::{
     error::{
         ReadError,
         ReadErrorKind::{self, BadReply, Denied, Timeout, Unreachable},
+        give_login,
     },
-    net::tls::Session,
+    net::{DialError, tls::Session},
 };
 
-/// Why a broker refuses to tell of one queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Missing,
-    /// It belongs to one other connection.
-    Exclusive,
-    /// In the broker's words.
-    Other(String),
-}
-
-/// Whether `error` closed a channel for the sake of one of `queues`, which, and why. No queue means: the first of
-/// them, by the order of answers.
-pub(super) fn refusal<'q>(
-    mut queues: impl Iterator<Item = &'q Arc<str>>,
-    error: &Error,
-) -> Option<(Option<&'q Arc<str>>, Refusal)> {
-    let ErrorKind::ProtocolError(protocol) = error.kind() else { return None };
-    let why = match protocol.kind() {
-        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Refusal::Missing,
-        AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED) => Refusal::Exclusive,
-        AMQPErrorKind::Soft(_) => Refusal::Other(protocol.get_message().to_string()),
-        AMQPErrorKind::Hard(_) => return None,
-    };
-    let named = protocol.get_message().as_str();
-    Some((queues.find(|queue| names(named, queue)), why))
-}
-
-/// Whether the broker's words end the name where `queue` ends: `no queue 'a' in vhost '/'`. They are cut at 255
-/// bytes, so a long name may be missing in part; then the order of answers decides.
-fn names(words: &str, queue: &str) -> bool {
-    let quoted = format!("queue '{queue}' in vhost '");
-    words.contains(&quoted)
+/// AMQP's reply codes that mean something to us.
+mod code {
+    pub const CONNECTION_FORCED: u16 = 320;
+    pub const ACCESS_REFUSED: u16 = 403;
+    pub const NOT_FOUND: u16 = 404;
+    pub const RESOURCE_LOCKED: u16 = 405;
+    pub const NOT_ALLOWED: u16 = 530;
 }
 
 /// For a trigger whose queue was refused.
-pub(super) fn refused(to: &Amqp, queue: &str, refusal: &Refusal) -> ReadError {
+pub(super) fn refused(to: &Amqp, queue: &str, why: &Goodbye) -> ReadError {
     let vhost = &to.vhost;
-    match refusal {
-        Refusal::Missing => no_queue(queue, vhost),
-        Refusal::Exclusive => ReadError::new(
-            Denied,
-            format!(
-                "queue `{queue}` on vhost `{vhost}` is exclusive to another connection: \
-                 declare it without `exclusive`, or give the management API's URL as `host`"
-            ),
+    let text = match why.code {
+        code::NOT_FOUND => return no_queue(queue, vhost),
+        code::RESOURCE_LOCKED => format!(
+            "queue `{queue}` on vhost `{vhost}` is exclusive to another connection: \
+             declare it without `exclusive`, or give the management API's URL as `host`"
         ),
-        Refusal::Other(words) => ReadError::new(
-            Denied,
-            format!(
-                "the broker does not tell of queue `{queue}` on vhost `{vhost}`, {words}: grant the user the right"
-            ),
+        _ => format!(
+            "the broker does not tell of queue `{queue}` on vhost `{vhost}`, {}: grant the user the right",
+            why.words
         ),
-    }
+    };
+    ReadError::new(Denied, text)
 }
 
 /// Many queues are missing, and asking about them took all the time.
@@ -90,62 +58,101 @@ pub(super) fn frozen(to: &Amqp, patience: Duration) -> ReadError {
 }
 
 /// Connected, and then silence.
-pub(super) fn silent_handshake(to: &Amqp) -> ReadError {
-    let text = format!(
-        "`{}` accepts a connection and does not answer AMQP: check that it is up, and that the port is its {} port",
-        to.origin(),
-        if to.tls.is_some() { "TLS" } else { "plain AMQP" }
-    );
+pub(super) fn silent_handshake(to: &Amqp, stage: Stage) -> ReadError {
+    let place = to.origin();
+    let text = match stage {
+        Stage::Greeting => format!(
+            "`{place}` accepts a connection and does not answer AMQP: check that it is up, and that the port is its {} port",
+            if to.tls.is_some() { "TLS" } else { "plain AMQP" }
+        ),
+        Stage::Login => format!("`{place}` does not answer our login: check that it is up and not overloaded"),
+    };
     ReadError::new(Timeout, text)
 }
 
-/// A connection did not come about, or broke.
-pub(super) fn connecting(to: &Amqp, error: &Error) -> ReadError {
+/// There is no socket.
+pub(super) fn no_socket(to: &Amqp, error: &DialError) -> ReadError {
+    error.at(&format!("`{}`", to.origin())).of_connection()
+}
+
+/// The name that the certificate should be for is none.
+pub(super) fn no_server_name(to: &Amqp) -> ReadError {
+    let text = format!("`{}` has no name that a certificate could be for: correct `host`", to.origin());
+    ReadError::new(BadReply, text).of_connection()
+}
+
+/// TLS did not come about.
+pub(super) fn no_tls(to: &Amqp, error: &io::Error) -> ReadError {
     let place = format!("`{}`", to.origin());
-    if let ErrorKind::IOError(error) = error.kind()
-        && let Some(error) = session(to, &place).failed_by(&**error)
-    {
-        return error;
-    }
-    let (kind, text) = match error.kind() {
-        ErrorKind::ProtocolError(protocol) => {
-            let words = protocol.get_message().as_str();
-            match protocol.kind() {
-                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => (Denied, login_refused(to, &place)),
-                AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => (Denied, not_allowed(to, &place, words)),
-                AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED) => {
-                    (Unreachable, format!("{place} has closed the connection: check that it is up"))
-                }
-                _ => (BadReply, format!("{place} answers {words}: see its log")),
-            }
+    let client_certificate = to.tls.as_ref().is_some_and(|tls| tls.cert.is_some());
+    let without_tls = "use `amqp://`, or give the address of its TLS port";
+    Session { place: &place, client_certificate, without_tls }.failed_by(error).unwrap_or_else(|| {
+        let text = format!("{place} hangs up: check that the port is its TLS port, and `cert` and `key`");
+        ReadError::new(Unreachable, text)
+    })
+}
+
+/// The broker does not know the way in which we log in.
+pub(super) fn not_offered(to: &Amqp, mechanism: &str) -> ReadError {
+    let text = format!(
+        "`{}` does not offer the login mechanism {mechanism}: enable it there, or choose another by `auth_mechanism` in `host`",
+        to.origin()
+    );
+    ReadError::new(Denied, text).of_connection()
+}
+
+/// A connection did not come about.
+pub(super) fn connecting(to: &Amqp, stage: Stage, broken: &Broken) -> ReadError {
+    let place = format!("`{}`", to.origin());
+    let (kind, text) = match (broken, stage) {
+        (Broken::Lost, Stage::Greeting) if to.tls.is_some() => {
+            (Unreachable, format!("{place} hangs up: check that the port is its TLS port, and `cert` and `key`"))
         }
-        ErrorKind::IOError(error) => io_error(to, &place, error),
-        ErrorKind::MissingHeartbeatError => {
-            (Timeout, format!("{place} has fallen silent: check that it is up and not overloaded"))
-        }
-        ErrorKind::InvalidConnectionState(_) | ErrorKind::InvalidChannelState(..) => (Unreachable, broken(&place)),
+        (Broken::Lost, Stage::Greeting) => (
+            Unreachable,
+            format!("{place} hangs up: check that it is up, and use `amqps://`, or give its plain AMQP port"),
+        ),
+        (Broken::Lost, Stage::Login) => (Unreachable, format!("{place} hangs up while we log in: see its log")),
         // A TLS port answers plain text with an alert.
-        ErrorKind::ParsingError(_) if to.tls.is_none() => {
+        (Broken::Foreign, Stage::Greeting) if to.tls.is_none() => {
             (Unreachable, format!("{place} does not speak plain AMQP: use `amqps://`, or give its plain AMQP port"))
         }
-        ErrorKind::InvalidProtocolVersion(_) | ErrorKind::ParsingError(_) => {
+        (Broken::Foreign | Broken::Unexpected | Broken::LargeFrame, Stage::Greeting) => {
             (BadReply, format!("{place} does not speak AMQP 0-9-1: give the address of RabbitMQ's AMQP port"))
         }
-        other => (BadReply, format!("{place} cannot be talked to: {}", Error::from(other.clone()))),
+        (Broken::Closed(goodbye), _) => closed(to, &place, goodbye),
+        _ => return self::broken(to, broken),
     };
     ReadError::new(kind, text).of_connection()
 }
 
-fn session<'a>(to: &Amqp, place: &'a str) -> Session<'a> {
-    Session {
-        place,
-        client_certificate: to.tls.as_ref().is_some_and(|tls| tls.cert.is_some()),
-        without_tls: "use `amqp://`, or give the address of its TLS port",
-    }
+/// A connection that had come about broke.
+pub(super) fn broken(to: &Amqp, broken: &Broken) -> ReadError {
+    let place = format!("`{}`", to.origin());
+    let (kind, text) = match broken {
+        Broken::Lost => (Unreachable, format!("the connection to {place} broke: check that it is up")),
+        Broken::Silent => (Timeout, format!("{place} has fallen silent: check that it is up and not overloaded")),
+        Broken::Closed(goodbye) => closed(to, &place, goodbye),
+        Broken::Foreign | Broken::Unexpected => {
+            (BadReply, format!("{place} says what AMQP 0-9-1 does not have there: check that it is RabbitMQ"))
+        }
+        Broken::LargeFrame => {
+            (BadReply, format!("{place} sends a frame larger than may be: check that it is RabbitMQ"))
+        }
+        Broken::Flood => (BadReply, format!("{place} sends more than was asked for: check that it is RabbitMQ")),
+    };
+    ReadError::new(kind, text).of_connection()
 }
 
-fn broken(place: &str) -> String {
-    format!("the connection to {place} broke: check that it is up")
+/// The broker has closed the connection.
+fn closed(to: &Amqp, place: &str, goodbye: &Goodbye) -> (ReadErrorKind, String) {
+    let words = &goodbye.words;
+    match goodbye.code {
+        code::ACCESS_REFUSED => (Denied, login_refused(to, place)),
+        code::NOT_ALLOWED => (Denied, not_allowed(to, place, words)),
+        code::CONNECTION_FORCED => (Unreachable, format!("{place} has closed the connection: check that it is up")),
+        code => (BadReply, format!("{place} has closed the connection with {code}, {words}: see its log")),
+    }
 }
 
 fn login_refused(to: &Amqp, place: &str) -> String {
@@ -154,10 +161,14 @@ fn login_refused(to: &Amqp, place: &str) -> String {
             "{place} refuses the client certificate as a login: grant its user, enable `rabbitmq_auth_mechanism_ssl`, \
              or give `username` and `password`"
         ),
+        Login::Password { username, .. } | Login::AmqPlain { username, .. } if username == "guest" => {
+            let cure = give_login(&["username", "password"]);
+            format!("{place} refuses user `guest`, whom it is asked as where no other is given: {cure}")
+        }
         Login::Password { username, .. } | Login::AmqPlain { username, .. } => {
             format!("{place} refuses user `{username}`: correct `username` and `password`, or the user part of `host`")
         }
-        Login::Anonymous | Login::OAuth(_) => format!("{place} refuses the login"),
+        Login::Anonymous | Login::OAuth(_) | Login::Azure(_) => format!("{place} refuses the login"),
     }
 }
 
@@ -166,37 +177,11 @@ fn not_allowed(to: &Amqp, place: &str, words: &str) -> String {
     if words.contains("not found") {
         return format!("{place} has no vhost `{vhost}`: create it, or correct `vhostName` or the path of `host`");
     }
+    if words.contains("channels") {
+        return format!("{place} lets us open no more channels: raise the user's limit of channels");
+    }
     if words.contains("limit") {
         return format!("{place} lets nobody else connect to vhost `{vhost}`: raise its connection limit");
     }
     format!("{place} refuses us vhost `{vhost}`: grant the user access to it, no permission in it is needed")
-}
-
-fn io_error(to: &Amqp, place: &str, error: &io::Error) -> (ReadErrorKind, String) {
-    let text = match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            format!("{place} refuses connections: check that it is up, and the address in `host`")
-        }
-        io::ErrorKind::TimedOut => {
-            format!(
-                "{place} cannot be connected to in time: check its address, and that a network policy lets us through"
-            )
-        }
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
-            match &to.tls {
-                Some(_) => format!("{place} hangs up: check that the port is its TLS port, and `cert` and `key`"),
-                None => {
-                    format!("{place} hangs up: check that it is up, and use `amqps://`, or give its plain AMQP port")
-                }
-            }
-        }
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            format!("{place} cannot be reached: check the address in `host`, and the network")
-        }
-        _ if error.to_string().contains("lookup") => {
-            format!("{place} has no address: correct the name in `host`, or check DNS")
-        }
-        _ => format!("{place} cannot be reached, {error}: check the address in `host`"),
-    };
-    (Unreachable, text)
 }

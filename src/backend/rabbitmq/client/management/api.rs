@@ -9,8 +9,10 @@ use crate::{
     },
     error::{
         ReadError,
-        ReadErrorKind::{BadReply, Denied, NotFound},
+        ReadErrorKind::{BadReply, Denied, NotFound, Timeout},
+        give_login, quoted,
     },
+    limits,
     net::http::{self, Answer, StatusCode, escape},
 };
 
@@ -70,6 +72,21 @@ pub(super) fn no_url(place: &str) -> ReadError {
     ReadError::new(BadReply, format!("`{place}` is no address to send a request to: correct `host`")).of_connection()
 }
 
+/// A pattern matches more than will be read.
+pub(super) fn too_many_pages(place: &str, pattern: &str) -> ReadError {
+    let most = limits::HTTP_PAGES;
+    let text = format!(
+        "`{place}` has more than {most} pages of queues that match `{pattern}`: match fewer by `queueName`, or raise `pageSize`"
+    );
+    ReadError::new(BadReply, text)
+}
+
+/// Nobody waits for the rest of the pages.
+pub(super) fn too_late(place: &str) -> ReadError {
+    let text = format!("`{place}` has not told all pages of queues in time: check its load, or raise `timeout`");
+    ReadError::new(Timeout, text).of_source()
+}
+
 /// How the API says no.
 #[derive(Debug, Default, Deserialize)]
 struct Refusal {
@@ -80,8 +97,9 @@ struct Refusal {
 /// What an answer other than 200 means.
 pub(super) fn refused(to: &Management, answer: &Answer, scope: Scope<'_>) -> ReadError {
     let place = format!("`{}`", to.origin);
-    let refusal = serde_json::from_slice::<Refusal>(&answer.body).ok();
-    let reason = refusal.as_ref().and_then(|refusal| refusal.reason.as_str()).unwrap_or_default();
+    let refusal = refusal(answer);
+    let reason = quoted(refusal.as_ref().and_then(|refusal| refusal.reason.as_str()).unwrap_or_default());
+    let reason = reason.as_str();
     let vhost = &to.vhost;
     match (answer.status, scope) {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
@@ -102,20 +120,25 @@ pub(super) fn refused(to: &Management, answer: &Answer, scope: Scope<'_>) -> Rea
         (StatusCode::BAD_REQUEST, _) if !reason.is_empty() => {
             ReadError::new(BadReply, format!("{place} does not take the question, {reason}: correct `queueName`"))
         }
-        (status, _) => {
-            // A proxy's 502 or 503 speaks for all who ask there.
-            let error = answer.refusal(&place);
-            if status.is_server_error() { ReadError::new(http::kind(status), error.to_string()) } else { error }
-        }
+        (_, _) if reason.is_empty() => answer.refusal(&place),
+        (status, _) => ReadError::new(http::kind(status), format!("{place} answered {status}, {reason}: see its log")),
     }
+}
+
+/// Its own words, if they are as short as they always are.
+fn refusal(answer: &Answer) -> Option<Refusal> {
+    const LONGEST: usize = 64 << 10;
+    serde_json::from_slice(answer.body.get(..answer.body.len().min(LONGEST))?).ok()
 }
 
 fn not_authorised(to: &Management, place: &str, status: StatusCode, reason: &str) -> String {
     let who = match &to.login {
         Login::Password { username, .. } => format!("user `{username}`"),
         Login::OAuth(oauth) => format!("the token of client `{}`", oauth.client_id),
-        _ => return format!("{place} wants a login: give `username` and `password`, or a user part in `host`"),
+        Login::Azure(_) => "the token of the server's workload identity".to_owned(),
+        _ => return format!("{place} wants a login: {}", give_login(&["username", "password"])),
     };
+    let said = if reason.is_empty() { String::new() } else { format!(", {reason}") };
     let vhost = &to.vhost;
     match reason {
         "Not management user" => format!("{place} keeps {who} from its API: give the user the tag `management`"),
@@ -123,10 +146,17 @@ fn not_authorised(to: &Management, place: &str, status: StatusCode, reason: &str
             format!("{place} refuses {who} vhost `{vhost}`: grant access to it, no permission in it is needed")
         }
         _ if matches!(to.login, Login::OAuth(_)) => {
-            format!("{place} refuses {who} with {status}: grant it the scope that reads vhost `{vhost}`, see `scopes`")
+            format!(
+                "{place} refuses {who} with {status}{said}: grant it the scope that reads vhost `{vhost}`, see `scopes`"
+            )
+        }
+        _ if matches!(to.login, Login::Azure(_)) => {
+            format!(
+                "{place} refuses {who} with {status}{said}: grant it access to vhost `{vhost}`, and check `workloadIdentityResource`"
+            )
         }
         _ => format!(
-            "{place} refuses {who} with {status}: correct `username` and `password`, or the user part of `host`"
+            "{place} refuses {who} with {status}{said}: correct `username` and `password`, or the user part of `host`"
         ),
     }
 }

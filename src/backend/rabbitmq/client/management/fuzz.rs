@@ -4,7 +4,7 @@ use crate::net::http::{StatusCode, header::HeaderMap};
 
 use super::{
     api::{self, Scope},
-    items::{self, Item, Page},
+    items::{self, Item, Items, Page},
 };
 use crate::{
     backend::rabbitmq::{
@@ -12,7 +12,7 @@ use crate::{
         measure::{Measure, Mode, Operation, Stats},
     },
     metadata::Secret,
-    net::{http::Answer, tls::Tls},
+    net::{Reach, http::Answer, tls::Tls},
 };
 
 const MODES: [Mode; 5] = [
@@ -27,10 +27,10 @@ const MODES: [Mode; 5] = [
 pub fn answer(data: &[u8]) {
     let answer = |status| Answer::new(status, HeaderMap::new(), data);
     let good = answer(StatusCode::OK);
-    let mut queues: Vec<Item> = items::parse(&good, "rabbitmq").unwrap_or_default();
-    queues.extend(items::parse::<Page>(&good, "rabbitmq").map(|page| page.items).unwrap_or_default());
-    queues.extend(items::parse::<Item>(&good, "rabbitmq").ok());
-    let stats: Vec<Stats> = queues.iter().map(|queue| queue.stats(true)).collect();
+    let mut queues = items::parse::<Items>(&good, "rabbitmq", "queues").unwrap_or_default().0;
+    queues.extend(items::parse::<Page>(&good, "rabbitmq", "queues").map(|page| page.items.0).unwrap_or_default());
+    queues.extend(items::parse::<Item>(&good, "rabbitmq", "queue `queue`").ok());
+    let stats: Vec<Stats> = queues.iter().map(|queue| queue.stats("queue", true)).collect();
     for mode in MODES {
         let measure = Measure { mode, activation: 0.0, exclude_unacknowledged: false, operation: Operation::Sum };
         drop(measure.reading(&stats));
@@ -41,6 +41,7 @@ pub fn answer(data: &[u8]) {
         vhost: "/".to_owned(),
         login: Login::Password { username: "guest".to_owned(), password: Secret::default() },
         tls: Tls::default(),
+        reach: Reach::open(),
     };
     for status in [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND, StatusCode::BAD_GATEWAY] {
         drop(api::refused(&to, &answer(status), Scope::Queue("queue")));

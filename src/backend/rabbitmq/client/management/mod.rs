@@ -9,7 +9,7 @@ pub mod fuzz;
 mod items;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,12 +29,14 @@ use crate::{
     backend::rabbitmq::{
         connection::{Login, Management},
         measure::Stats,
-        question::{Found, Question, Tell, no_queue},
+        question::{Askers, Found, Question, no_queue},
     },
     error::{ReadError, ReadErrorKind},
-    identity::oauth::{self, Tokens},
+    identity::{azure, oauth},
+    limits::{self, Limit},
+    metadata::Secret,
     net::{
-        Reach,
+        ReplyBytes,
         http::{Answer, Http, Method, Request, StatusCode, Url},
     },
 };
@@ -54,7 +56,7 @@ const LEARNT: Duration = Duration::from_secs(600);
 pub struct ManagementClient {
     to: Management,
     http: OnceCell<Http>,
-    tokens: Option<Arc<Tokens>>,
+    tokens: Tokens,
     /// Why there are no listings for now, and since when.
     unlisted: Mutex<Option<(Unlisted, Instant)>>,
     /// Since when single requests go to the statistics: this server has fresh numbers in listings only.
@@ -64,10 +66,36 @@ pub struct ManagementClient {
     requests: Arc<AtomicU64>,
 }
 
+/// Where bearer tokens come from, if the login is by one.
+enum Tokens {
+    None,
+    OAuth(Arc<oauth::Tokens>),
+    Azure(Arc<azure::Tokens>),
+}
+
+impl Tokens {
+    async fn get(&self) -> Result<Option<Secret>, ReadError> {
+        match self {
+            Self::None => Ok(None),
+            Self::OAuth(tokens) => tokens.get().await.map(Some),
+            Self::Azure(tokens) => tokens.get().await.map(Some),
+        }
+    }
+
+    /// The server refuses the token at hand.
+    fn forget(&self) {
+        match self {
+            Self::None => {}
+            Self::OAuth(tokens) => tokens.forget(),
+            Self::Azure(tokens) => tokens.forget(),
+        }
+    }
+}
+
 /// Why single requests are better.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Unlisted {
-    /// The server makes no fresh listing, or none that we can read.
+    /// The server makes no fresh listing.
     NotOffered,
     /// The vhost has so many queues.
     TooLarge(u64),
@@ -76,8 +104,9 @@ enum Unlisted {
 impl ManagementClient {
     pub fn new(to: Management, requests: Arc<AtomicU64>) -> Self {
         let tokens = match &to.login {
-            Login::OAuth(oauth) => Some(Tokens::of(oauth, &to.tls, &Reach::open())),
-            _ => None,
+            Login::OAuth(oauth) => Tokens::OAuth(oauth::Tokens::of(oauth, &to.tls, &to.reach)),
+            Login::Azure(azure) => Tokens::Azure(azure::Tokens::of(azure)),
+            _ => Tokens::None,
         };
         let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
         Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default(), requests }
@@ -88,7 +117,7 @@ impl ManagementClient {
         Duration::from_micros(self.took.load(Ordering::Relaxed))
     }
 
-    pub async fn look(&self, questions: Vec<Question>, tell: Tell<'_>) {
+    pub async fn look(&self, questions: Vec<Question>, askers: &dyn Askers) {
         let mut totals = Vec::new();
         let mut singly = Vec::new();
         for question in questions {
@@ -99,104 +128,169 @@ impl ManagementClient {
         }
         let began = Instant::now();
         let counts = async {
-            self.totals(totals, tell).await;
+            self.totals(totals, askers).await;
             self.took.store(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         };
-        tokio::join!(counts, self.each(singly, tell));
+        tokio::join!(counts, self.each(singly, askers));
     }
 
     /// Messages of `queues`: by one listing where that pays.
-    async fn totals(&self, queues: Vec<Arc<str>>, tell: Tell<'_>) {
+    async fn totals(&self, queues: Vec<Arc<str>>, askers: &dyn Askers) {
         if queues.is_empty() {
             return;
         }
         let each =
             |queues: Vec<Arc<str>>| queues.into_iter().map(|name| Question::Queue { name, rates: false }).collect();
         if !self.listing_pays(queues.len()) {
-            return self.each(each(queues), tell).await;
+            return self.each(each(queues), askers).await;
         }
         let items = match self.list().await {
             Ok(Some(items)) => items,
-            Ok(None) => return self.each(each(queues), tell).await,
+            Ok(None) => return self.each(each(queues), askers).await,
             Err(error) => {
                 return queues.iter().for_each(|name| {
-                    tell(&Question::Queue { name: Arc::clone(name), rates: false }, Err(error.clone()));
+                    askers.tell(&Question::Queue { name: Arc::clone(name), rates: false }, Err(error.clone()));
                 });
             }
         };
-        let by_name: HashMap<&str, &Item> = items.iter().map(|item| (item.name.as_str(), item)).collect();
+        let by_name: HashMap<&str, &Item> =
+            items.iter().filter_map(|item| item.name.as_deref().map(|name| (name, item))).collect();
+        // Of streams a listing says no more than that they are there.
+        let mut untold = Vec::new();
         for name in queues {
             let found = match by_name.get(name.as_ref()) {
-                Some(item) => Ok(Found::from([item.stats(false)])),
+                Some(item) if item.is_told() => Ok(Found::from([item.stats(&name, false)])),
+                Some(_) => {
+                    untold.push(name);
+                    continue;
+                }
                 None => Err(no_queue(&name, &self.to.vhost)),
             };
-            tell(&Question::Queue { name, rates: false }, found);
+            askers.tell(&Question::Queue { name, rates: false }, found);
         }
+        drop(by_name);
+        drop(items);
+        let asked = untold.into_iter().map(|name| async move {
+            let found = self.single(&name, Numbers::Sampled).await.map(|item| Found::from([item.stats(&name, false)]));
+            askers.tell(&Question::Queue { name, rates: false }, found);
+        });
+        stream::iter(asked).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     }
 
-    /// Each question by itself, some at once.
-    async fn each(&self, questions: Vec<Question>, tell: Tell<'_>) {
+    /// Each question by itself, some at once. What nobody waits for any more is not asked.
+    async fn each(&self, questions: Vec<Question>, askers: &dyn Askers) {
         let asked = questions.into_iter().map(|question| async move {
+            if !askers.wait_for(&question) {
+                return;
+            }
             let found = match &question {
                 Question::Queue { name, rates } => self.queue(name, *rates).await,
-                Question::Pattern { pattern, page_size, rates } => self.pattern(pattern, *page_size, *rates).await,
+                Question::Pattern { .. } => self.pattern(&question, askers).await,
             };
-            tell(&question, found);
+            askers.tell(&question, found);
         });
         stream::iter(asked).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     }
 
     async fn queue(&self, name: &str, rates: bool) -> Result<Found, ReadError> {
-        let get = async |numbers| {
-            let answer = self.get(&api::queue(&self.to, name, numbers), Scope::Queue(name)).await?;
-            items::parse::<Item>(&answer, self.place())
-        };
         if rates {
-            return Ok(Found::from([get(Numbers::Rates).await?.stats(true)]));
+            return Ok(Found::from([self.single(name, Numbers::Rates).await?.stats(name, true)]));
         }
-        if self.sampled.lock().is_none_or(|learnt| learnt.elapsed() > LEARNT) {
-            let item = get(Numbers::Fresh).await?;
-            if item.is_told() {
-                return Ok(Found::from([item.stats(false)]));
-            }
+        if self.sampled.lock().is_some_and(|learnt| learnt.elapsed() < LEARNT) {
+            return Ok(Found::from([self.single(name, Numbers::Sampled).await?.stats(name, false)]));
+        }
+        let fresh = self.single(name, Numbers::Fresh).await?;
+        if fresh.is_told() {
+            return Ok(Found::from([fresh.stats(name, false)]));
+        }
+        let sample = self.single(name, Numbers::Sampled).await?;
+        if sample.is_told() {
             *self.sampled.lock() = Some(Instant::now());
         }
-        Ok(Found::from([get(Numbers::Sampled).await?.stats(false)]))
+        Ok(Found::from([sample.stats(name, false)]))
     }
 
-    /// All pages. A queue that moves to the next page in between is counted once.
-    async fn pattern(&self, pattern: &str, page_size: u16, rates: bool) -> Result<Found, ReadError> {
-        let mut found: Vec<Stats> = Vec::new();
-        let numbers = if rates { Numbers::Rates } else { Numbers::Fresh };
-        let mut page = 1;
-        loop {
-            let answer = self.get(&api::page(&self.to, pattern, page_size, page, numbers), Scope::Vhost).await?;
-            let items::Page { items, page_count } = items::parse(&answer, self.place())?;
-            let seen: std::collections::HashSet<String> = found.iter().map(|queue| queue.name.clone()).collect();
-            let fresh = items.into_iter().filter(|item| item.name.is_empty() || !seen.contains(&item.name));
-            found.extend(fresh.map(|item| item.stats(rates)));
+    /// One queue, which must be the one that was asked for.
+    async fn single(&self, name: &str, numbers: Numbers) -> Result<Item, ReadError> {
+        let answer = self.get(&api::queue(&self.to, name, numbers), Scope::Queue(name)).await?;
+        let what = format!("queue `{name}`");
+        let item: Item = items::parse(&answer, self.place(), &what)?;
+        let is_it = item.name.as_deref().map_or(item.is_told(), |told| told == name);
+        if is_it { Ok(item) } else { Err(items::something_else(self.place(), &what)) }
+    }
+
+    /// All pages, as long as somebody waits. A queue that moves to the next page in between is counted once.
+    async fn pattern(&self, question: &Question, askers: &dyn Askers) -> Result<Found, ReadError> {
+        let Question::Pattern { pattern, page_size, rates } = question else { return Ok(Found::default()) };
+        let (mut found, mut seen) = (Vec::<Stats>::new(), HashSet::new());
+        let mut held = ReplyBytes::default();
+        for page in 1..=limits::HTTP_PAGES {
+            if !askers.wait_for(question) {
+                return Err(api::too_late(self.place()));
+            }
+            let numbers = if *rates { Numbers::Rates } else { Numbers::Fresh };
+            let (items, page_count) = self.page(pattern, *page_size, page, numbers, &mut held).await?;
+            if page_count > limits::HTTP_PAGES {
+                break;
+            }
+            let before = found.len();
+            let new = items.iter().filter(|(name, _)| !seen.contains(name));
+            found.extend(new.map(|(name, item)| item.stats(name, *rates)));
+            seen.extend(found.iter().skip(before).map(|queue| queue.name.clone()));
             if page >= page_count {
                 return Ok(found.into());
             }
-            page += 1;
         }
+        Limit::Reply.crossed();
+        Err(api::too_many_pages(self.place(), pattern))
     }
 
-    /// Every queue of the vhost as it is now; `None` if this server has no such answer.
+    /// One page of queues with their names, and how many pages there are. What the light answer leaves out (of streams
+    /// it says no more than that they are there) is taken from the full one.
+    async fn page(
+        &self,
+        pattern: &str,
+        page_size: u16,
+        page: u32,
+        numbers: Numbers,
+        held: &mut ReplyBytes,
+    ) -> Result<(Vec<(String, Item)>, u32), ReadError> {
+        let mut ask = async |numbers| {
+            let answer = self.get(&api::page(&self.to, pattern, page_size, page, numbers), Scope::Vhost).await?;
+            held.grow(answer.body.len())?;
+            let items::Page { items, page_count } = items::parse(&answer, self.place(), "queues")?;
+            let unnamed = || items::something_else(self.place(), "queues");
+            let named = |mut item: Item| item.name.take().map(|name| (name, item)).ok_or_else(unnamed);
+            let items: Vec<_> = items.0.into_iter().map(named).collect::<Result<_, ReadError>>()?;
+            Ok::<_, ReadError>((items, page_count))
+        };
+        let (mut items, page_count) = ask(numbers).await?;
+        if matches!(numbers, Numbers::Fresh) && items.iter().any(|(_, item)| !item.is_told()) {
+            let mut full: HashMap<String, Item> = ask(Numbers::Sampled).await?.0.into_iter().collect();
+            for (name, item) in items.iter_mut().filter(|(_, item)| !item.is_told()) {
+                *item = full.remove(name).unwrap_or_default();
+            }
+        }
+        Ok((items, page_count))
+    }
+
+    /// Every queue of the vhost as it is now; `None` if this server has no such answer, which only an answer can say
+    /// that is a listing: an error, a foreign page or half an answer says nothing of the next one.
     async fn list(&self) -> Result<Option<Vec<Item>>, ReadError> {
-        let answer = match self.get(&api::list(&self.to), Scope::Vhost).await {
+        let answer = match self.send(&api::list(&self.to)).await {
             Ok(answer) => answer,
-            // Too large to read, or a server that knows single queues only.
-            Err(error) if matches!(error.kind, ReadErrorKind::BadReply) => {
-                self.learn(Unlisted::NotOffered);
+            // Larger than may be.
+            Err(error) if error.kind == ReadErrorKind::BadReply => {
+                self.learn(Unlisted::TooLarge(u64::MAX));
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        let Ok(items) = items::parse::<Vec<Item>>(&answer, self.place()) else {
-            self.learn(Unlisted::NotOffered);
-            return Ok(None);
-        };
+        let answer = self.expect_ok(answer, Scope::Vhost)?;
+        let items::Items(items) = items::parse(&answer, self.place(), "queues")?;
+        if items.iter().any(|item| item.name.is_none()) {
+            return Err(items::something_else(self.place(), "queues"));
+        }
         // A server that does not know the question answers from its statistics, which have a history.
         if items.iter().any(Item::is_a_sample) {
             self.learn(Unlisted::NotOffered);
@@ -228,22 +322,30 @@ impl ManagementClient {
     }
 
     async fn get(&self, path_and_query: &str, scope: Scope<'_>) -> Result<Answer, ReadError> {
-        let http = self.http.get_or_try_init(|| Http::new(&self.to.tls, Reach::open())).await?;
+        let answer = self.send(path_and_query).await?;
+        self.expect_ok(answer, scope)
+    }
+
+    async fn send(&self, path_and_query: &str) -> Result<Answer, ReadError> {
+        let http = self.http.get_or_try_init(|| Http::new(&self.to.tls, self.to.reach.clone())).await?;
         let url = format!("{}{path_and_query}", self.to.origin);
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
         let request = Request::new(Method::GET, url);
-        let request = match (&self.to.login, &self.tokens) {
-            (_, Some(tokens)) => request.bearer_auth(tokens.get().await?.expose()).ok_or_else(oauth::not_a_token)?,
-            (Login::Password { username, password }, None) => request.basic_auth(username, password.expose()),
-            _ => request,
+        let request = match (self.tokens.get().await?, &self.to.login) {
+            (Some(token), _) => request.bearer_auth(token.expose()).ok_or_else(oauth::not_a_token)?,
+            (None, Login::Password { username, password }) => request.basic_auth(username, password.expose()),
+            (None, _) => request,
         };
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = http.send(request, PATIENCE).await?;
+        http.send(request, PATIENCE).await
+    }
+
+    fn expect_ok(&self, answer: Answer, scope: Scope<'_>) -> Result<Answer, ReadError> {
         if answer.status == StatusCode::OK {
             return Ok(answer);
         }
-        if let (StatusCode::UNAUTHORIZED, Some(tokens)) = (answer.status, &self.tokens) {
-            tokens.forget();
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.forget();
         }
         Err(api::refused(&self.to, &answer, scope))
     }

@@ -73,7 +73,7 @@ const DIFFERENCES: [Difference<Parsed>; 7] = [
         ours: |parsed| matches!(parsed, Parsed::Accepted(_, _, fields) if fields["username"] == "u"),
     },
     Difference {
-        why: "Azure workload identity is refused with a clear text",
+        why: "Azure workload identity is for applications (`api://…`) and over verified TLS alone",
         ids: &["rmq-cfg-149"],
         ours: |parsed| refused(parsed, "workloadIdentityResource"),
     },

@@ -29,6 +29,7 @@ use crate::{
         ReadError,
         ReadErrorKind::{BadReply, Denied, Unreachable},
     },
+    limits::{self, Limit},
 };
 
 /// How often a question follows a redirect.
@@ -73,7 +74,12 @@ impl Cluster {
     /// Asks one node about `group` and follows what has moved on, each redirect by itself: no node waits for another.
     fn stop_at(&self, (address, asking): Stop, group: Vec<Pending>, hops: usize) -> BoxFuture<'_, ()> {
         async move {
-            let moved = visit(&self.link(&address), group, asking, of_one_node).await;
+            let Some(link) = self.link(&address) else {
+                let text = "the redis cluster names more nodes than a cluster can have: look at what answers there";
+                let error = ReadError::new(BadReply, text).of_source();
+                return group.into_iter().for_each(|pending| pending.fail(error.clone()));
+            };
+            let moved = visit(&link, group, asking, of_one_node).await;
             if moved.is_empty() {
                 return;
             }
@@ -165,10 +171,15 @@ impl Cluster {
         ((target, once), pending)
     }
 
-    fn link(&self, address: &Address) -> Arc<Link> {
+    /// `None` when there are too many: nodes that are only named, one after the other, would be dialled.
+    fn link(&self, address: &Address) -> Option<Arc<Link>> {
         let mut known = self.known.lock();
+        if known.links.len() >= limits::REDIS_NODES && !known.links.contains_key(address) {
+            Limit::Connections.crossed();
+            return None;
+        }
         let new = || Arc::new(Link::new(Target::Node(address.clone()), self.setup.clone()));
-        Arc::clone(known.links.entry(address.clone()).or_insert_with(new))
+        Some(Arc::clone(known.links.entry(address.clone()).or_insert_with(new)))
     }
 
     /// The map, from whichever node tells it first: those we know, else the seeds.
@@ -198,7 +209,10 @@ impl Cluster {
     }
 
     async fn map_of(&self, node: &Address) -> Result<Slots, ReadError> {
-        let answer = self.link(node).ask(&[Command::new("CLUSTER SLOTS", [])]).await?;
+        let none =
+            || ReadError::new(BadReply, format!("`{node}` is one seed of the redis cluster too many: give fewer"));
+        let link = self.link(node).ok_or_else(none)?;
+        let answer = link.ask(&[Command::new("CLUSTER SLOTS", [])]).await.map_err(|none| none.error)?;
         let place = &answer.place;
         let reply = answer.replies.first().unwrap_or(&Reply::Other);
         if let Some(refusal) = reply.refusal() {

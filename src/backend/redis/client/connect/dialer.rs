@@ -4,22 +4,31 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     sync::OnceCell,
+    time::Instant,
 };
 use tokio_rustls::TlsConnector;
 
-use super::trouble;
+use super::trouble::{self, Doubt};
 use crate::{
-    backend::redis::{address::Address, connection::Connection, refusal::Place},
-    error::ReadError,
-    net::tls::Tls,
+    backend::redis::{
+        address::Address,
+        connection::{Connection, Topology},
+        refusal::Place,
+    },
+    error::{ReadError, ReadErrorKind::Denied},
+    limits,
+    net::{DialError, dial, tls::Tls},
 };
 
 /// Bytes both ways, over plain TCP or TLS.
@@ -34,12 +43,23 @@ pub struct Dialer {
     tls: OnceCell<Arc<ClientConfig>>,
     /// Commands sent, of all clients of this server.
     pub sent: Arc<AtomicU64>,
+    /// A data node has let us in: what the trigger says of it is right.
+    pub has_worked: AtomicBool,
 }
 
 impl Dialer {
     /// For `connection`, counting into `sent`.
     pub fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
-        Self { connection, tls: OnceCell::new(), sent }
+        Self { connection, tls: OnceCell::new(), sent, has_worked: AtomicBool::new(false) }
+    }
+
+    /// What may be wrong with what the trigger says of TLS.
+    pub fn doubt(&self) -> Doubt {
+        match &self.connection.tls {
+            _ if self.has_worked.load(Ordering::Relaxed) => Doubt::None,
+            Some(_) => Doubt::Tls,
+            None => Doubt::Plain,
+        }
     }
 
     /// How TLS is spoken, if it is.
@@ -47,25 +67,34 @@ impl Dialer {
         self.connection.tls.as_ref()
     }
 
-    /// Opens the socket.
+    /// Opens the socket. Every connection of this backend begins here, whoever has named the address.
     pub async fn dial(&self, address: &Address, place: &Place) -> Result<Box<dyn Stream>, ReadError> {
-        let found = lookup_host((&*address.host, address.port)).await.map_err(|_| trouble::unresolved(place))?;
-        let mut failure = trouble::unresolved(place);
-        for target in found {
-            match TcpStream::connect(target).await {
-                Ok(socket) => return self.secure(socket, address, place).await,
-                Err(error) => failure = trouble::not_connected(place, &error),
+        // Later than the dialer's own limit, which its texts name.
+        let until = Instant::now() + 2 * limits::DIAL;
+        let socket = dial(&self.connection.reach, &address.host, address.port, until).await;
+        self.secure(socket.map_err(|error| self.not_dialled(address, place, &error))?, address, place).await
+    }
+
+    fn not_dialled(&self, address: &Address, place: &Place, error: &DialError) -> ReadError {
+        let DialError::Forbidden(refusal) = error else { return error.at(&place.to_string()) };
+        if self.connection.addresses.contains(&address.to_string()) {
+            return error.at(&place.to_string());
+        }
+        match self.connection.topology {
+            // Of one node of many: the others are served.
+            Topology::Cluster => {
+                ReadError::new(Denied, format!("the redis cluster names a node at `{address}`: {refusal}"))
+            }
+            _ => {
+                ReadError::new(Denied, format!("the sentinels name a master at `{address}`: {refusal}")).of_connection()
             }
         }
-        Err(failure)
     }
 
     async fn secure(&self, socket: TcpStream, address: &Address, place: &Place) -> Result<Box<dyn Stream>, ReadError> {
-        // A lone small command must not wait for company.
-        socket.set_nodelay(true).map_err(|error| trouble::not_connected(place, &error))?;
         let Some(tls) = &self.connection.tls else { return Ok(Box::new(socket)) };
         let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
-        let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::unresolved(place))?;
+        let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::no_tls_name(place))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
         Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error, tls))?))
     }

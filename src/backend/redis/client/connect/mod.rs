@@ -1,22 +1,37 @@
 //! Opens connections: to a data node, to a sentinel, or for publish and subscribe; each within one deadline.
 //!
-//! `dialer.rs` makes the socket and TLS, `hello.rs` says the first words, `wire.rs` translates, `trouble.rs` says what
-//! went wrong. Not for: what happens to the connection afterwards (`link`).
+//! `dialer.rs` makes the socket and TLS, `guard.rs` holds what comes in against our bounds (`walk.rs` knows the frames,
+//! `meter.rs` keeps the books), `hello.rs` says the first words, `wire.rs` takes commands, `terms.rs` translates,
+//! `trouble.rs` says what went wrong. Not for: what happens to the connection afterwards (`link`).
 
 mod dialer;
+mod guard;
 mod hello;
+mod meter;
+pub mod terms;
 pub mod trouble;
-pub mod wire;
+pub mod walk;
+mod wire;
 
 pub use dialer::Dialer;
-pub use hello::{Opened, ask, not_serving};
+pub use hello::{Opened, not_serving};
+pub use meter::{Crossed, Meter};
+pub use wire::{Broken, Wire};
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use redis::{RedisConnectionInfo, aio::PubSub};
 use tokio::time::timeout;
 
-use self::hello::{Guest, logged_in};
+use self::{
+    guard::Guarded,
+    hello::{Guest, logged_in},
+    walk::Hears,
+};
 use crate::{
     backend::redis::{address::Address, bells::Bells, connection::Login, refusal::Place},
     error::ReadError,
@@ -26,13 +41,14 @@ use crate::{
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 impl Dialer {
-    /// Opens a connection to the data node at `address`, whose pushes ring `bells`.
-    pub async fn open(&self, address: &Address, bells: &Arc<Bells>) -> Result<Opened, ReadError> {
+    /// Opens a connection to the data node at `address`, whose news rings `bells`, if there shall be any.
+    pub async fn open(&self, address: &Address, bells: Option<&Arc<Bells>>) -> Result<Opened, ReadError> {
         let login = self.connection.login.as_ref();
-        let guest = Guest { dialer: self, address, place: Place::node(address), login, bells: Some(bells) };
+        let guest = Guest { dialer: self, address, place: Place::node(address), login, bells };
         self.in_time(&guest.place, async {
             let mut opened = guest.greet().await?;
             guest.enter(&mut opened).await?;
+            self.has_worked.store(true, Ordering::Relaxed);
             Ok(opened)
         })
         .await
@@ -44,14 +60,23 @@ impl Dialer {
         self.in_time(&guest.place, guest.greet()).await
     }
 
-    /// Opens a connection to the data node at `address` that is for publish and subscribe alone.
-    pub async fn open_subscriber(&self, address: &Address) -> Result<PubSub, ReadError> {
-        let place = Place::node(address);
+    /// Opens a connection to the server at `place` that is for publish and subscribe alone. Tell the meter of what is
+    /// subscribed to: each is answered.
+    pub async fn open_subscriber(
+        &self,
+        address: &Address,
+        place: Place,
+        login: Option<&Login>,
+    ) -> Result<(PubSub, Arc<Meter>), ReadError> {
+        let meter = Arc::new(Meter::default());
         self.in_time(&place, async {
-            let stream = self.dial(address, &place).await?;
-            let info = logged_in(RedisConnectionInfo::default(), self.connection.login.as_ref());
-            let subscriber = PubSub::new(&info, stream).await;
-            subscriber.map_err(|error| trouble::no_hello(&place, &error, self.tls()))
+            let stream = Guarded::new(self.dial(address, &place).await?, Arc::clone(&meter), Hears::News);
+            let subscriber = PubSub::new(&logged_in(RedisConnectionInfo::default(), login), stream).await;
+            let no_hello = |error| {
+                trouble::of_tls(&place, &error, self.tls()).unwrap_or_else(|| trouble::no_hello(&place, self.doubt()))
+            };
+            let subscriber = subscriber.map_err(no_hello)?;
+            Ok((subscriber, Arc::clone(&meter)))
         })
         .await
     }
@@ -61,7 +86,7 @@ impl Dialer {
         place: &Place,
         opening: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.tls().is_some());
+        let late = |_| trouble::not_in_time(place, CONNECT_WITHIN, self.doubt());
         timeout(CONNECT_WITHIN, opening).await.map_err(late)?
     }
 }

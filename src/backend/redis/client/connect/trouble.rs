@@ -4,30 +4,22 @@
 
 use std::{error::Error, io, time::Duration};
 
+use super::meter::Crossed;
 use crate::{
     backend::redis::refusal::Place,
     error::{
         ReadError,
-        ReadErrorKind::{Timeout, Unreachable},
+        ReadErrorKind::{BadReply, Throttled, Timeout, Unreachable},
     },
     net::tls::{Session, Tls},
 };
 
-/// The name in the address has no machine.
-pub fn unresolved(place: &Place) -> ReadError {
-    ReadError::new(Unreachable, format!("{place} has a host that DNS does not know: correct `address` in the trigger"))
-}
-
-/// The socket could not be opened.
-pub fn not_connected(place: &Place, error: &io::Error) -> ReadError {
-    let why = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refuses connections: start it, or correct `address` in the trigger",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "has no route from here: look at the network policies"
-        }
-        _ => return ReadError::new(Unreachable, format!("{place} cannot be reached: {}", error.kind())),
-    };
-    ReadError::new(Unreachable, format!("{place} {why}"))
+/// No certificate can be for such a name.
+pub fn no_tls_name(place: &Place) -> ReadError {
+    ReadError::new(
+        Unreachable,
+        format!("{place} has a host that no certificate can name: correct `address` in the trigger"),
+    )
 }
 
 /// It was working, then the connection broke.
@@ -40,24 +32,44 @@ pub fn silent(place: &Place, within: Duration) -> ReadError {
     ReadError::new(Timeout, format!("{place} has not answered for {within:?}: see whether it is overloaded or stopped"))
 }
 
-/// Nothing came of connecting within the time there is; over plain text it may be that TLS is expected.
-pub fn not_in_time(place: &Place, within: Duration, tls: bool) -> ReadError {
-    let why = if tls { ", and whether it speaks TLS there" } else { ", and whether it wants `tls: enable`" };
-    let text = format!("{place} does not answer within {within:?}: look at the address and the network policies{why}");
-    ReadError::new(Timeout, text)
+/// What may be wrong with what the trigger says of TLS.
+#[derive(Debug, Clone, Copy)]
+pub enum Doubt {
+    /// Whether TLS is spoken there at all.
+    Tls,
+    /// Whether plain text is.
+    Plain,
+    /// Nothing: it has worked.
+    None,
 }
 
-/// Redis hung up while we said hello, or spoke another language.
-pub fn no_hello(place: &Place, error: &(dyn Error + 'static), tls: Option<&Tls>) -> ReadError {
-    if let Some(error) = of_tls(place, error, tls) {
-        return error;
-    }
-    let why = if tls.is_some() {
-        "see its log for why"
-    } else {
-        "set `tls: enable` if it wants TLS, else see its log for why"
+/// Nothing came of connecting within the time there is.
+pub fn not_in_time(place: &Place, within: Duration, doubt: Doubt) -> ReadError {
+    let cure = match doubt {
+        Doubt::Tls => "look at the address and the network policies, and whether it speaks TLS there",
+        Doubt::Plain => "look at the address and the network policies, and whether it wants `tls: enable`",
+        Doubt::None => "see whether it is overloaded or stopped, and look at the network policies",
+    };
+    ReadError::new(Timeout, format!("{place} does not answer within {within:?}: {cure}"))
+}
+
+/// Redis hung up while we said hello.
+pub fn no_hello(place: &Place, doubt: Doubt) -> ReadError {
+    let why = match doubt {
+        Doubt::Plain => "set `tls: enable` if it wants TLS, else see its log for why",
+        Doubt::Tls | Doubt::None => "see its log for why",
     };
     ReadError::new(Unreachable, format!("{place} hangs up on the first command: {why}"))
+}
+
+/// It has crossed one of our bounds.
+pub fn crossed(place: &Place, crossed: Crossed) -> ReadError {
+    let (kind, cure) = match crossed {
+        Crossed::NotRedis => (BadReply, "correct `address`, or set `tls: enable` if it wants TLS"),
+        Crossed::NoRoom => (Throttled, "spread large reads, or run more replicas"),
+        _ => (BadReply, "no Redis needs so much here, look at what listens there"),
+    };
+    ReadError::new(kind, format!("{place} {crossed}: {cure}")).of_connection()
 }
 
 /// What failed in TLS, if that is it: the library's error is somewhere in the chain.

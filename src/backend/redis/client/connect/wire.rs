@@ -1,94 +1,85 @@
-//! Our commands and replies in the client library's terms, and back.
+//! A connection that takes commands, with what is known of why it broke.
 
-use redis::{Cmd, PushInfo, PushKind, ServerError, Value};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use crate::backend::redis::reply::{Command, Refusal, Reply};
+use redis::{Pipeline, aio::MultiplexedConnection};
 
-/// What Redis says unasked about keys.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// This key has changed.
-    Key(String),
-    /// All have.
-    Everything,
+use super::{
+    meter::{Crossed, Meter},
+    terms, trouble,
+};
+use crate::{
+    backend::redis::{
+        refusal::Place,
+        reply::{Command, Reply},
+    },
+    error::ReadError,
+};
+
+/// Takes commands; a clone shares the connection.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    connection: MultiplexedConnection,
+    meter: Arc<Meter>,
+    /// Commands sent, of all clients of this server.
+    sent: Arc<AtomicU64>,
+    /// Who is at the other end.
+    pub place: Place,
 }
 
-/// `command` as the library packs it.
-pub fn pack(command: &Command) -> Cmd {
-    let mut packed = Cmd::new();
-    for word in command.name.split(' ') {
-        packed.arg(word);
-    }
-    for arg in &command.args {
-        packed.arg(&**arg);
-    }
-    packed
+/// A connection that broke before all replies were there.
+#[derive(Debug)]
+pub struct Broken {
+    /// Why.
+    pub error: ReadError,
+    /// Whether a bound was crossed.
+    pub crossed: bool,
+    /// The command whose reply was too much, if that was it and it was one of ours.
+    pub too_much: Option<usize>,
 }
 
-/// A reply as the library has parsed it.
-pub fn reply(value: Value) -> Reply {
-    match value {
-        Value::Nil => Reply::Nil,
-        Value::Int(number) => Reply::Int(number),
-        Value::BulkString(bytes) => Reply::Text(String::from_utf8_lossy(&bytes).into_owned()),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Reply::Text(text),
-        Value::Okay => Reply::Text("OK".to_owned()),
-        Value::Array(items) | Value::Set(items) => Reply::List(items.into_iter().map(reply).collect()),
-        Value::Map(pairs) => Reply::List(pairs.into_iter().flat_map(|(k, v)| [reply(k), reply(v)]).collect()),
-        Value::Attribute { data, .. } => reply(*data),
-        Value::ServerError(error) => Reply::Error(refusal(&error)),
-        _ => Reply::Other,
-    }
-}
-
-/// An error of the server's.
-pub fn refusal(error: &ServerError) -> Refusal {
-    Refusal { code: error.code().to_owned(), text: error.details().unwrap_or_default().to_owned() }
-}
-
-/// The keys that a push is about; after `FLUSHALL` and the like, everything.
-pub fn heard(push: PushInfo) -> Vec<Heard> {
-    if push.kind != PushKind::Invalidate {
-        return Vec::new();
-    }
-    let keys = push.data.into_iter().flat_map(|data| match data {
-        Value::Array(keys) => keys,
-        other => vec![other],
-    });
-    keys.filter_map(|key| match reply(key) {
-        Reply::Text(key) => Some(Heard::Key(key)),
-        Reply::Nil => Some(Heard::Everything),
-        _ => None,
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_of_two_words_is_packed_as_two() {
-        let packed = pack(&Command::new("XINFO GROUPS", ["s"])).get_packed_command();
-        assert_eq!(String::from_utf8_lossy(&packed), "*3\r\n$5\r\nXINFO\r\n$6\r\nGROUPS\r\n$1\r\ns\r\n");
+impl Wire {
+    /// Over `connection`, whose bytes pass the guard that tells `meter`.
+    pub fn new(connection: MultiplexedConnection, meter: Arc<Meter>, sent: Arc<AtomicU64>, place: Place) -> Self {
+        Self { connection, meter, sent, place }
     }
 
-    #[test]
-    fn maps_look_alike_in_both_protocols() {
-        let text = |text: &str| Value::BulkString(text.into());
-        let old = reply(Value::Array(vec![text("lag"), Value::Int(3)]));
-        let new = reply(Value::Map(vec![(text("lag"), Value::Int(3))]));
-        assert_eq!(old, new);
-        assert_eq!(new.field("lag"), Some(&Reply::Int(3)));
+    /// Sends `commands` in one go and waits for all replies; refusals are replies.
+    pub async fn ask(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Broken> {
+        self.sent.fetch_add(u64::try_from(commands.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(terms::pack(command));
+        }
+        let waiting = self.meter.ask(commands.len());
+        match self.connection.send_packed_commands(&pipeline, 0, commands.len()).await {
+            Ok(values) => Ok(values.into_iter().map(terms::reply).collect()),
+            Err(_) => Err(Broken {
+                error: self.why_lost(),
+                crossed: self.meter.crossed().is_some(),
+                too_much: self.too_much(waiting.first, commands.len()),
+            }),
+        }
     }
 
-    #[test]
-    fn an_invalidation_names_keys_or_everything() {
-        let push = |kind, data| PushInfo { kind, data };
-        let keys = Value::Array(vec![Value::BulkString("a".into()), Value::BulkString("b".into())]);
-        let both = [Heard::Key("a".to_owned()), Heard::Key("b".to_owned())];
-        assert_eq!(heard(push(PushKind::Invalidate, vec![keys])), both);
-        assert_eq!(heard(push(PushKind::Invalidate, vec![Value::Nil])), [Heard::Everything]);
-        assert_eq!(heard(push(PushKind::Disconnection, vec![])), []);
+    /// Why it is of no use, when it is gone.
+    pub fn why_lost(&self) -> ReadError {
+        self.meter
+            .crossed()
+            .map_or_else(|| trouble::lost(&self.place), |crossed| trouble::crossed(&self.place, crossed))
+    }
+
+    /// What the other end has crossed.
+    pub fn crossed(&self) -> Option<Crossed> {
+        self.meter.crossed()
+    }
+
+    fn too_much(&self, first: u64, commands: usize) -> Option<usize> {
+        self.meter.crossed().filter(|crossed| crossed.is_of_one_reply())?;
+        let place = self.meter.answered().checked_sub(first)?;
+        usize::try_from(place).ok().filter(|place| *place < commands)
     }
 }

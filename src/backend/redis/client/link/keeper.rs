@@ -1,11 +1,18 @@
 //! Makes the connections of a link, one after the other, and watches over the present one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
+use tracing::warn;
 
 use super::{
     backoff::Backoff,
@@ -17,8 +24,8 @@ use crate::{
         address::Address,
         bells::Bells,
         client::{
-            connect::{Dialer, Opened, ask, not_serving, trouble},
-            sentinel,
+            connect::{Crossed, Dialer, Opened, Wire, not_serving, trouble},
+            sentinel::{self, Sentinels},
         },
         reply::{Command, Reply},
     },
@@ -29,6 +36,8 @@ use crate::{
 const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take to say so.
 const BEAT_WITHIN: Duration = Duration::from_secs(2);
+/// How long no news is taken after a flood of it.
+const QUIET: Duration = Duration::from_secs(60);
 /// A connection that held this long was a good one.
 const HELD: Duration = Duration::from_secs(1);
 
@@ -38,7 +47,7 @@ pub enum Target {
     /// The one at this address.
     Node(Address),
     /// Whatever node the sentinels say is master.
-    Master,
+    Master(Arc<Sentinels>),
 }
 
 /// What a link needs from its owner.
@@ -56,10 +65,13 @@ pub struct Setup {
 pub struct Keeper {
     target: Target,
     setup: Setup,
-    tell: watch::Sender<State>,
+    tell: Arc<watch::Sender<State>>,
     backoff: Backoff,
-    /// Of attempts so far.
-    number: u64,
+    /// Attempts so far, by those who kept the link before too.
+    attempts: Arc<AtomicU64>,
+    /// No news is taken until then: there was too much of it.
+    quiet_until: Option<Instant>,
+    told_of_flood: bool,
 }
 
 /// Why a connection has come to its end.
@@ -68,18 +80,20 @@ enum End {
     Lost,
     /// It is of no use any more.
     Unfit(ReadError),
+    /// Another one would be of more use.
+    Stale,
 }
 
 impl Keeper {
     /// Keeps a link to `target` and tells how it stands.
-    pub fn new(target: Target, setup: Setup, tell: watch::Sender<State>) -> Self {
-        Self { target, setup, tell, backoff: Backoff::default(), number: 0 }
+    pub fn new(target: Target, setup: Setup, tell: Arc<watch::Sender<State>>, attempts: Arc<AtomicU64>) -> Self {
+        Self { target, setup, tell, backoff: Backoff::default(), attempts, quiet_until: None, told_of_flood: false }
     }
 
     /// Runs for ever.
     pub async fn run(mut self) {
         loop {
-            self.number += 1;
+            self.attempts.fetch_add(1, Ordering::Relaxed);
             match self.open().await {
                 Ok(opened) => self.serve(opened).await,
                 Err(error) => {
@@ -91,43 +105,64 @@ impl Keeper {
         }
     }
 
-    async fn open(&self) -> Result<(Opened, Pushes), ReadError> {
-        let Setup { dialer, bells, .. } = &self.setup;
+    async fn open(&mut self) -> Result<(Opened, Pushes, Address), ReadError> {
+        let Setup { dialer, bells, .. } = &self.setup.clone();
         let address = match &self.target {
             Target::Node(address) => address.clone(),
-            Target::Master => sentinel::find_master(dialer).await?,
+            Target::Master(sentinels) => sentinels.master().await?,
         };
-        let mut opened = dialer.open(&address, bells).await?;
-        self.beat(&mut opened).await.unwrap_or_else(|| Err(trouble::lost(&opened.place)))?;
+        let is_quiet = self.quiet_until.is_some();
+        let mut opened = dialer.open(&address, Some(bells).filter(|_| !is_quiet)).await?;
+        if let Err(error) = self.beat(&mut opened).await.unwrap_or_else(|| Err(opened.wire.why_lost())) {
+            self.heed_flood(&opened.wire, &Pushes::Tracking, Instant::now());
+            return Err(error);
+        }
         let pushes = if opened.tracks {
             Pushes::Tracking
+        } else if is_quiet {
+            Pushes::None
         } else {
             Keyspace::start(dialer, &address, &mut opened.wire, bells).await.map_or(Pushes::None, Pushes::Keyspace)
         };
-        Ok((opened, pushes))
+        Ok((opened, pushes, address))
     }
 
     /// Serves until the connection is of no use.
-    async fn serve(&mut self, (mut opened, pushes): (Opened, Pushes)) {
-        let place = opened.place.clone();
-        let (number, wire) = (self.number, opened.wire.clone());
-        let session = Session { number, wire, place: place.clone(), pushes: pushes.clone() };
+    async fn serve(&mut self, (mut opened, pushes, address): (Opened, Pushes, Address)) {
+        let wire = opened.wire.clone();
+        let number = self.attempts.load(Ordering::Relaxed);
+        let session = Session { number, wire: wire.clone(), pushes: pushes.clone() };
         self.tell.send_replace(State::Up(session));
-        if self.number > 1 {
+        if number > 1 {
             // Nothing is armed on a new connection, and what happened in between was not heard.
             self.setup.bells.ring_all();
         }
         let since = Instant::now();
-        let end = self.watch_over(&mut opened, &pushes).await;
-        if since.elapsed() >= HELD {
+        let end = tokio::select! {
+            end = self.watch_over(&mut opened, &pushes) => end,
+            () = self.leave(&address) => End::Stale,
+        };
+        // Who crosses a bound when asked for one key is soon needed for the others.
+        if since.elapsed() >= HELD || wire.crossed().is_some_and(Crossed::is_of_one_reply) {
             self.backoff.reset();
         }
+        self.heed_flood(&wire, &pushes, since);
+        let harmful = wire.crossed().is_some_and(|crossed| !crossed.is_of_one_reply());
         // The state first: those whose replies are cut off by what follows look there for the reason.
         self.tell.send_replace(match end {
-            End::Lost if self.backoff.is_brief() => State::Connecting,
-            End::Lost => State::Down(trouble::lost(&place)),
+            End::Stale => State::Connecting,
+            End::Lost if self.backoff.is_brief() && !harmful => State::Connecting,
+            End::Lost => State::Down(wire.why_lost()),
             End::Unfit(error) => State::Down(error),
         });
+    }
+
+    /// Waits until the node at `address` is not the one we want any more, whatever it says itself.
+    async fn leave(&self, address: &Address) {
+        match &self.target {
+            Target::Master(sentinels) => sentinels.leave(address).await,
+            Target::Node(_) => std::future::pending().await,
+        }
     }
 
     async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes) -> End {
@@ -141,6 +176,9 @@ impl Keeper {
             if matches!(pushes, Pushes::Keyspace(keyspace) if keyspace.has_ended()) {
                 return End::Lost;
             }
+            if self.quiet_until.is_some_and(|until| until <= Instant::now()) {
+                return End::Stale;
+            }
             match self.beat(opened).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return End::Unfit(error),
@@ -149,16 +187,34 @@ impl Keeper {
         }
     }
 
+    /// After more news than anybody can have asked for the keys are looked at by the clock for a while.
+    fn heed_flood(&mut self, wire: &Wire, pushes: &Pushes, since: Instant) {
+        let flooded = wire.crossed() == Some(Crossed::Flood)
+            || matches!(pushes, Pushes::Keyspace(keyspace) if keyspace.was_flooded());
+        let was_quiet = self.quiet_until.is_some();
+        if flooded {
+            if !self.told_of_flood {
+                let place = &wire.place;
+                warn!(%place, quiet = ?QUIET, "redis floods us with news: its keys are looked at by the clock for a while");
+            }
+            self.told_of_flood = true;
+            self.quiet_until = Some(Instant::now() + QUIET);
+            return;
+        }
+        self.told_of_flood &= was_quiet || since.elapsed() < QUIET;
+        self.quiet_until = self.quiet_until.filter(|until| *until > Instant::now());
+    }
+
     /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
     /// asked for its role, since one that was demoted keeps answering; who has no right to that relies on
     /// Sentinel, which closes the connections of a master that it demotes.
     async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
-        let place = &opened.place;
+        let place = &opened.wire.place.clone();
         let mut commands = vec![Command::new("PING", [])];
-        if matches!(self.target, Target::Master) && opened.tells_role {
+        if matches!(self.target, Target::Master(_)) && opened.tells_role {
             commands.push(Command::new("ROLE", []));
         }
-        let replies = match timeout(BEAT_WITHIN, ask(&self.setup.dialer, &mut opened.wire, &commands)).await {
+        let replies = match timeout(BEAT_WITHIN, opened.wire.ask(&commands)).await {
             Ok(Ok(replies)) => replies,
             Ok(Err(_)) => return None,
             Err(_) => return Some(Err(trouble::silent(place, BEAT_WITHIN))),

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use redis::aio::{MultiplexedConnection, PubSubSink};
+use redis::aio::PubSubSink;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -16,7 +16,7 @@ use crate::{
     backend::redis::{
         address::Address,
         bells::Bells,
-        client::connect::{Dialer, ask},
+        client::connect::{Crossed, Dialer, Meter, Wire},
         measure::Measure,
         reply::{Command, Reply},
     },
@@ -38,29 +38,34 @@ pub struct Keyspace {
     /// Keys to listen for. Bounded by the keys in use: each is sent once.
     wanted: mpsc::UnboundedSender<Arc<str>>,
     listener: Arc<Task>,
+    meter: Arc<Meter>,
 }
 
 impl Keyspace {
     /// Starts to listen, if the server at `address` sends notifications and lets us hear them.
-    pub async fn start(
-        dialer: &Dialer,
-        address: &Address,
-        wire: &mut MultiplexedConnection,
-        bells: &Arc<Bells>,
-    ) -> Option<Self> {
+    pub async fn start(dialer: &Dialer, address: &Address, wire: &mut Wire, bells: &Arc<Bells>) -> Option<Self> {
         let question = [Command::new("CONFIG GET", [SETTING])];
-        let replies = timeout(WITHIN, ask(dialer, wire, &question)).await.ok()?.ok()?;
+        let replies = timeout(WITHIN, wire.ask(&question)).await.ok()?.ok()?;
         let classes: Arc<str> = replies.first()?.field(SETTING).and_then(Reply::text)?.into();
         if !classes.contains('K') {
             return None;
         }
-        let (sink, stream) = dialer.open_subscriber(address).await.ok()?.split();
+        let login = dialer.connection.login.as_ref();
+        let (subscriber, meter) = dialer.open_subscriber(address, wire.place.clone(), login).await.ok()?;
+        let (sink, stream) = subscriber.split();
         let (wanted, keys) = mpsc::unbounded_channel();
         let prefix = format!("__keyspace@{}__:", dialer.connection.database);
-        let mut listener = Listener { sink, prefix, keys, listening: HashSet::new(), bells: Arc::clone(bells) };
+        let mut listener = Listener {
+            sink,
+            meter: Arc::clone(&meter),
+            prefix,
+            keys,
+            listening: HashSet::new(),
+            bells: Arc::clone(bells),
+        };
         // Without the right to it there is nothing to hear.
         listener.subscribe(vec!["".into()]).await?;
-        Some(Self { classes, wanted, listener: Arc::new(task::spawn(listener.run(stream))) })
+        Some(Self { classes, wanted, listener: Arc::new(task::spawn(listener.run(stream))), meter })
     }
 
     /// Whether all events that can raise `measure` are sent. Of a missing key nobody knows what it will be.
@@ -74,6 +79,11 @@ impl Keyspace {
         self.wanted.send(Arc::clone(key)).ok();
     }
 
+    /// Whether there was more to hear than can be listened to.
+    pub fn was_flooded(&self) -> bool {
+        self.meter.crossed() == Some(Crossed::Flood)
+    }
+
     /// Whether it hears nothing any more.
     pub fn has_ended(&self) -> bool {
         self.listener.is_finished()
@@ -82,6 +92,7 @@ impl Keyspace {
 
 struct Listener {
     sink: PubSubSink,
+    meter: Arc<Meter>,
     prefix: String,
     keys: mpsc::UnboundedReceiver<Arc<str>>,
     listening: HashSet<Arc<str>>,
@@ -138,12 +149,14 @@ impl Listener {
             self.listening.remove(key);
         }
         let channels = self.channels(&unused);
+        let _waiting = self.meter.ask(channels.len());
         // Without the right to it we hear more than we need, and no more is wrong.
         timeout(WITHIN, self.sink.unsubscribe(channels)).await.ok().map(|_| ())
     }
 
     async fn subscribe(&mut self, keys: Vec<Arc<str>>) -> Option<()> {
         let channels = self.channels(&keys);
+        let _waiting = self.meter.ask(channels.len());
         timeout(WITHIN, self.sink.subscribe(channels)).await.ok()?.ok()
     }
 

@@ -10,7 +10,7 @@ mod keyspace;
 mod session;
 
 pub use keeper::{Setup, Target};
-pub use session::{Answer, Pushes};
+pub use session::{Answer, NoAnswer, Pushes};
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,7 @@ use self::{
     session::{State, ready},
 };
 use crate::{
-    backend::redis::{
-        client::connect::{Dialer, ask, trouble},
-        reply::Command,
-    },
+    backend::redis::{client::connect::trouble, refusal::Place, reply::Command},
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
 };
@@ -35,7 +32,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A link; dropping it closes the connection.
 #[derive(Debug)]
 pub struct Link {
-    dialer: Arc<Dialer>,
+    /// For people.
+    to: String,
     state: watch::Receiver<State>,
     _keeper: Task,
 }
@@ -44,26 +42,31 @@ impl Link {
     /// A link to `target`; starts to connect.
     pub fn new(target: Target, setup: Setup) -> Self {
         let (tell, state) = watch::channel(State::Connecting);
-        let dialer = Arc::clone(&setup.dialer);
-        Self { dialer, state, _keeper: task::spawn(Keeper::new(target, setup, tell).run()) }
+        let to = match &target {
+            Target::Node(address) => Place::node(address).to_string(),
+            Target::Master(_) => "the redis master that the sentinels name".to_owned(),
+        };
+        let (tell, attempts) = (Arc::new(tell), Arc::default());
+        let keep = move || Keeper::new(target.clone(), setup.clone(), Arc::clone(&tell), Arc::clone(&attempts)).run();
+        Self { to, state, _keeper: task::supervise("redis link", keep) }
     }
 
     /// Sends `commands` in one go and waits for all replies. A connection that breaks meanwhile costs one more try
-    /// on the next, since nothing we send changes anything.
-    pub async fn ask(&self, commands: &[Command]) -> Result<Answer, ReadError> {
+    /// on the next, since nothing we send changes anything; unless it was one of these replies that was too much.
+    pub async fn ask(&self, commands: &[Command]) -> Result<Answer, NoAnswer> {
         let mut state = self.state.clone();
         let mut broken = None;
         let asking = async {
             loop {
                 let mut session = ready(&mut state, broken).await?;
-                match ask(&self.dialer, &mut session.wire, commands).await {
-                    Ok(replies) => return Ok(Answer { replies, place: session.place, pushes: session.pushes }),
-                    Err(_) if broken.is_none() => broken = Some(session.number),
-                    Err(_) => return Err(trouble::lost(&session.place)),
+                match session.wire.ask(commands).await {
+                    Ok(replies) => return Ok(Answer { replies, place: session.wire.place, pushes: session.pushes }),
+                    Err(why) if why.too_much.is_some() || broken.is_some() => return Err(why.into()),
+                    Err(_) => broken = Some(session.number),
                 }
             }
         };
-        timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent()))
+        timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent().into()))
     }
 
     /// Whether there is a connection now.
@@ -73,10 +76,10 @@ impl Link {
 
     fn silent(&self) -> ReadError {
         match &*self.state.borrow() {
-            State::Up(session) => trouble::silent(&session.place, ANSWER_WITHIN),
+            State::Up(session) => trouble::silent(&session.wire.place, ANSWER_WITHIN),
             State::Down(error) => error.clone(),
             State::Connecting => {
-                let text = format!("redis did not become reachable within {ANSWER_WITHIN:?}: see whether it is up");
+                let text = format!("{} is not reachable within {ANSWER_WITHIN:?}: see whether it is up", self.to);
                 ReadError::new(ReadErrorKind::Timeout, text)
             }
         }

@@ -1,11 +1,14 @@
 //! One connection of a link as its askers see it, and the answers it gives.
 
-use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 
 use super::keyspace::Keyspace;
 use crate::{
-    backend::redis::{refusal::Place, reply::Reply},
+    backend::redis::{
+        client::connect::{Broken, Wire},
+        refusal::Place,
+        reply::Reply,
+    },
     error::{ReadError, ReadErrorKind},
 };
 
@@ -18,6 +21,27 @@ pub struct Answer {
     pub place: Place,
     /// How changes of the keys will be known.
     pub pushes: Pushes,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub struct NoAnswer {
+    /// For the askers.
+    pub error: ReadError,
+    /// The command whose reply was too much, if that was it: the others may be answered without it.
+    pub too_much: Option<usize>,
+}
+
+impl From<ReadError> for NoAnswer {
+    fn from(error: ReadError) -> Self {
+        Self { error, too_much: None }
+    }
+}
+
+impl From<Broken> for NoAnswer {
+    fn from(Broken { error, too_much, .. }: Broken) -> Self {
+        Self { error, too_much }
+    }
 }
 
 /// How a node tells of changes of a key that was read.
@@ -48,9 +72,7 @@ pub struct Session {
     /// Tells connections of one link apart.
     pub number: u64,
     /// Takes commands.
-    pub wire: MultiplexedConnection,
-    /// Who is at the other end.
-    pub place: Place,
+    pub wire: Wire,
     /// How the node tells of changes.
     pub pushes: Pushes,
 }
