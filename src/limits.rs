@@ -48,6 +48,9 @@ pub const REFUSED_TRIGGERS: usize = 1_000;
 
 /// Bytes of an error, a problem or a log field: several sentences; KEDA's own events end at 1,024 characters.
 pub const TEXT: usize = 1 << 10;
+/// Bytes of a source's description: a topic and a group with the longest names that Kafka takes, and half of [`TEXT`] is left
+/// for what happened to it.
+pub const DESCRIPTION: usize = 576;
 /// Characters of a broker's own words that are shown: enough for its code and the first sentence.
 pub const QUOTED: usize = 100;
 /// Bytes of a log line: a few fields of [`TEXT`] each.

@@ -7,7 +7,8 @@ use std::{sync::Arc, time::Duration};
 use crate::net::Reach;
 use crate::{
     backend::{Registry, Source},
-    error::{Problem, SpecError},
+    error::{Problem, SpecError, clean_within},
+    limits,
     metadata::{Metadata, Reader},
     reading::Metric,
 };
@@ -50,6 +51,12 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// What is read, for people: cleaned, and short enough to leave room for what happened to it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        clean_within(&self.source.describe(), limits::DESCRIPTION).into_owned()
+    }
+
     /// Parses `metadata` of a trigger that may reach `reach`; pure. `default_interval` holds where the trigger names none.
     pub fn parse(
         registry: &Registry,

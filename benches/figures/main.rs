@@ -38,6 +38,8 @@ mod amqp_proxy;
 #[path = "../../tests/emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
+#[path = "../../tests/emulator/hostile.rs"]
+mod hostile_triggers;
 #[path = "../../tests/emulator/process.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod process;
@@ -81,7 +83,7 @@ async fn main() {
         pushes::of_active_triggers(&mut report).await;
     }
     if wanted("hostile") {
-        hostile::of_useless_triggers(&mut report).await;
+        hostile::triggers(&mut report).await;
     }
     if wanted("isolation") {
         isolation::of_healthy_triggers(&mut report).await;

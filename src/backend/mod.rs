@@ -32,7 +32,7 @@ use async_trait::async_trait;
 
 use crate::net::Reach;
 use crate::{
-    error::{ReadError, SpecError},
+    error::{ReadError, SpecError, clean},
     metadata::Reader,
     reading::{Metric, Reading},
 };
@@ -94,12 +94,13 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// An id for the connection made of `parts`, shown as `label`: scheme and addresses, no user part.
+    /// An id for the connection made of `parts`, shown as `label`: scheme and addresses, no user part. It is
+    /// [cleaned](clean).
     pub fn new(parts: &impl Hash, label: impl Into<Arc<str>>) -> Self {
         use std::hash::{BuildHasher, RandomState};
         // One random key per process: the digest cannot be used to guess a secret from outside.
         static KEY: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
-        Self { digest: KEY.hash_one(parts), label: label.into() }
+        Self { digest: KEY.hash_one(parts), label: clean(&label.into()).into() }
     }
 
     /// For people: `kafka://b1:9092`.

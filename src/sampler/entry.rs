@@ -227,7 +227,7 @@ impl Entry {
                 *self.wake_rests.lock() = None;
                 return;
             }
-            let source = self.trigger.source.describe();
+            let source = self.trigger.describe();
             error!(source, "the wake of a source panicked: it is refreshed by the clock until that is tried again");
             let mut rests = self.wake_rests.lock();
             let mut backoff =
@@ -264,11 +264,11 @@ impl Entry {
         let reading = match timeout_at(deadline, task::caught(read)).await {
             Ok(Some(outcome)) => outcome?,
             Ok(None) => {
-                let text = format!("reading {} met a defect of this server: see its log", source.describe());
+                let text = format!("reading {} met a defect of this server: see its log", self.trigger.describe());
                 return Err(ReadError::new(ReadErrorKind::Internal, text));
             }
             Err(_elapsed) => {
-                let (what, place) = (source.describe(), source.connection().label());
+                let (what, place) = (self.trigger.describe(), source.connection().label());
                 let text =
                     format!("{what} on {place} did not answer in time: check that the broker is up and not overloaded");
                 return Err(ReadError::new(ReadErrorKind::Timeout, text));
@@ -277,7 +277,7 @@ impl Entry {
         if reading.value.is_finite() {
             return Ok(reading);
         }
-        let text = format!("{} gave a value that is not a number: see what it measures", source.describe());
+        let text = format!("{} gave a value that is not a number: see what it measures", self.trigger.describe());
         Err(ReadError::new(ReadErrorKind::BadReply, text))
     }
 
@@ -288,7 +288,7 @@ impl Entry {
         }
         let failed_since = self.state.borrow().failure.as_ref().filter(|f| !f.error.whole_connection).map(|f| f.since);
         if let Some(since) = failed_since {
-            info!(source = source.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
+            info!(source = self.trigger.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
         }
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
         self.state.send_modify(|state| {
@@ -307,7 +307,7 @@ impl Entry {
             Fault::ConnectionStill => debug!(connection, kind = %error.kind, %error, "connection is still failing"),
             Fault::Source if self.state.borrow().failure.as_ref().is_none_or(|last| last.error != error) => {
                 let objects = self.objects_text();
-                warn!(source = source.describe(), %objects, kind = %error.kind, %error, "trigger is failing");
+                warn!(source = self.trigger.describe(), %objects, kind = %error.kind, %error, "trigger is failing");
             }
             Fault::Source => {}
         }

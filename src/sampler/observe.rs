@@ -169,7 +169,7 @@ pub(super) async fn follow(policy: Policy, core: Weak<Core>) {
 }
 
 fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
-    let (namespace, name, source) = (object.namespace, object.name, trigger.source.describe());
+    let (namespace, name, source) = (object.namespace, object.name, trigger.describe());
     info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
     for warning in &trigger.warnings {
         warn!(namespace, name, "{warning}");

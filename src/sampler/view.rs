@@ -74,7 +74,7 @@ impl View {
             state: word(&state),
             scaled_objects: entry.askers.names(),
             scaler_type: Cow::Borrowed(trigger.scaler_type),
-            source: clean(&source.describe()).into_owned(),
+            source: trigger.describe(),
             connection: clean(source.connection().label()).into_owned(),
             metric: clean(&metric.name).into_owned(),
             target: metric.target,

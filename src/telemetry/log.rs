@@ -19,7 +19,10 @@ use tracing_subscriber::{
     },
 };
 
-use crate::{error::clean_within, limits};
+use crate::{
+    error::{clean, clean_within},
+    limits,
+};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -74,13 +77,14 @@ fn lines(out: impl Write + Send + 'static, format: LogFormat, colour: bool, most
     let (queue, guard) = NonBlockingBuilder::default().buffered_lines_limit(most).lossy(true).finish(out);
     let counter = queue.error_counter();
     dropped.set(counter.clone()).ok();
-    (Lines { queue, colour }, counter, Log(guard))
+    (Lines { queue, format, colour }, counter, Log(guard))
 }
 
 /// Where the formatter writes each line, in one piece.
 #[derive(Debug, Clone)]
 struct Lines {
     queue: NonBlocking,
+    format: LogFormat,
     colour: bool,
 }
 
@@ -96,10 +100,15 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        // Colours are ours; the formatter has made all other escapes harmless.
-        let parts = text.split(|c| self.colour && c == '\u{1b}').map(|part| clean_within(part, limits::LOG_LINE));
-        let mut clean = parts.collect::<Vec<_>>().join("\u{1b}");
-        clean.push('\n');
+        let clean = if self.format == LogFormat::Json && text.len() > limits::LOG_LINE {
+            // What is cut is no JSON any more.
+            let begins = clean(text).replace('\\', "\\\\").replace('"', "\\\"");
+            notice(self.format, "a log line was too long", &format!("\"begins\":\"{begins}\""))
+        } else {
+            // Colours are ours; the formatter has made all other escapes harmless.
+            let parts = text.split(|c| self.colour && c == '\u{1b}').map(|part| clean_within(part, limits::LOG_LINE));
+            parts.collect::<Vec<_>>().join("\u{1b}") + "\n"
+        };
         self.queue.write_all(clean.as_bytes())?;
         Ok(line.len())
     }
@@ -122,7 +131,9 @@ impl<W: Write> Write for Candid<W> {
         self.out.write_all(line)?;
         let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines);
         if dropped > self.told {
-            self.out.write_all(self.notice(dropped - self.told).as_bytes())?;
+            let count = format!("\"count\":{}", dropped - self.told);
+            let text = "log lines were dropped, since nobody read them in time";
+            self.out.write_all(notice(self.format, text, &count).as_bytes())?;
             self.told = dropped;
         }
         Ok(line.len())
@@ -133,18 +144,16 @@ impl<W: Write> Write for Candid<W> {
     }
 }
 
-impl<W> Candid<W> {
-    fn notice(&self, count: usize) -> String {
-        let mut time = String::new();
-        // A clock that cannot be shown leaves the line without one.
-        SystemTime.format_time(&mut Writer::new(&mut time)).ok();
-        let text = "log lines were dropped, since nobody read them in time";
-        match self.format {
-            LogFormat::Text => format!("{time}  WARN plimsoll: {text} count={count}\n"),
-            LogFormat::Json => format!(
-                "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"fields\":{{\"message\":\"{text}\",\"count\":{count}}},\"target\":\"plimsoll\"}}\n"
-            ),
-        }
+/// A line of the log's own; `field` is in JSON.
+fn notice(format: LogFormat, text: &str, field: &str) -> String {
+    let mut time = String::new();
+    // A clock that cannot be shown leaves the line without one.
+    SystemTime.format_time(&mut Writer::new(&mut time)).ok();
+    match format {
+        LogFormat::Text => format!("{time}  WARN plimsoll: {text} {field}\n"),
+        LogFormat::Json => format!(
+            "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"fields\":{{\"message\":\"{text}\",{field}}},\"target\":\"plimsoll\"}}\n"
+        ),
     }
 }
 
@@ -169,10 +178,10 @@ mod tests {
         }
     }
 
-    fn written(colour: bool, line: &str) -> String {
+    fn written(format: LogFormat, colour: bool, line: &str) -> String {
         let ((go, ready), (said, heard)) = (mpsc::channel(), mpsc::channel());
         drop(go);
-        let (mut lines, _, log) = lines(Slow(ready, said), LogFormat::Text, colour, 10);
+        let (mut lines, _, log) = lines(Slow(ready, said), format, colour, 10);
         lines.write_all(line.as_bytes()).expect("queued");
         drop(log);
         heard.recv().expect("written")
@@ -180,10 +189,19 @@ mod tests {
 
     #[test]
     fn no_line_can_be_forged_or_be_endless() {
-        assert_eq!(written(false, "a\nERROR forged\u{1b}[2J\u{202e}\n"), "a ERROR forged\u{fffd}[2J\u{fffd}\n");
-        assert_eq!(written(true, "\u{1b}[33mWARN\u{1b}[0m a\nb\n"), "\u{1b}[33mWARN\u{1b}[0m a b\n");
-        let long = written(false, &"x".repeat(1 << 20));
+        let text = |colour, line: &str| written(LogFormat::Text, colour, line);
+        assert_eq!(text(false, "a\nERROR forged\u{1b}[2J\u{202e}\n"), "a ERROR forged\u{fffd}[2J\u{fffd}\n");
+        assert_eq!(text(true, "\u{1b}[33mWARN\u{1b}[0m a\nb\n"), "\u{1b}[33mWARN\u{1b}[0m a b\n");
+        let long = text(false, &"x".repeat(1 << 20));
         assert!(long.len() <= limits::LOG_LINE + 1 && long.ends_with("…\n"), "{}", long.len());
+        // A long line of JSON is JSON still.
+        let long = format!(r#"{{"fields":{{"message":"a \\ \"b\"{}"}}}}"#, "x".repeat(1 << 20));
+        let short = written(LogFormat::Json, false, &long);
+        let parsed: serde_json::Value = serde_json::from_str(&short).expect("JSON");
+        assert!(
+            short.len() < 2 * limits::TEXT
+                && parsed["fields"]["begins"].as_str().is_some_and(|text| long.starts_with(text.trim_end_matches('…')))
+        );
     }
 
     #[test]

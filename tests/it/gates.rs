@@ -193,6 +193,16 @@ async fn what_is_known_of_a_connection_goes_with_its_last_trigger() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_or_forged_name_hides_neither_what_happened_nor_what_to_do() {
+    let bench = Bench::new();
+    let name = format!("a\nERROR forged\u{1b}[2J{}", "x".repeat(5_000));
+    bench.world.queue(&name).set(Act::Hang);
+    let text = bench.value(&trigger(&[("queue", &name)])).await.unwrap_err();
+    assert!(text.starts_with("queue `a ERROR forged") && text.len() < 1024, "{text}");
+    assert!(text.ends_with("did not answer in time: check that the broker is up and not overloaded"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_after_a_long_silence_is_not_answered_from_an_old_failure() {
     let bench = Bench::new();
     let triggers = known(&bench, 2, "5s").await;

@@ -29,6 +29,7 @@ mod structure;
 mod tls;
 
 #[path = "../emulator/mod.rs"]
+#[allow(dead_code, reason = "shared with the benches")]
 mod emulator;
 #[path = "../emulator/process.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

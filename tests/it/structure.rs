@@ -133,7 +133,9 @@ fn nothing_points_up() {
 fn a_backend_never_uses_another_and_only_it_names_its_library() {
     for (file, text) in sources() {
         for backend in ["kafka", "prometheus", "rabbitmq", "redis", "sqs"] {
-            let inside = file.starts_with(&format!("backend/{backend}/"));
+            // The Kerberos helper is a process of its own, which the command line starts.
+            let inside =
+                file.starts_with(&format!("backend/{backend}/")) || (file == "cli/kerberos.rs" && backend == "kafka");
             assert!(inside || !text.contains(&format!("backend::{backend}::")), "{file} uses backend::{backend}");
         }
         for (library, folders) in LIBRARIES {

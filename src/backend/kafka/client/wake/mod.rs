@@ -93,8 +93,10 @@ impl Wakes {
 
     /// Resolves when a partition of `seen` has got a record beyond its end.
     pub async fn wait(self: &Arc<Self>, isolation: Isolation, seen: &[PartitionOffsets]) {
-        self.follower
-            .get_or_init(|| task::spawn(follow(Arc::downgrade(self), self.topics.moves(), Arc::clone(&self.astray))));
+        self.follower.get_or_init(|| {
+            let (wakes, moves, astray) = (Arc::downgrade(self), self.topics.moves(), Arc::clone(&self.astray));
+            task::supervise("kafka moves", move || follow(Weak::clone(&wakes), moves.clone(), Arc::clone(&astray)))
+        });
         let waits = seen.iter().filter_map(|known| {
             let (topic, partition) = (Arc::clone(&known.topic), known.partition);
             Some(Wait { topic, partition, end: known.end?, with: None })
@@ -143,7 +145,8 @@ impl Wakes {
 
     fn open(self: &Arc<Self>, key: PostKey) -> Post {
         let changed = Arc::new(Notify::new());
-        let task = task::spawn(post::run(Arc::downgrade(self), key, Arc::clone(&changed)));
+        let (wakes, news) = (Arc::downgrade(self), Arc::clone(&changed));
+        let task = task::supervise("kafka post", move || post::run(Weak::clone(&wakes), key, Arc::clone(&news)));
         Post { list: Watchlist::default(), changed, _task: task }
     }
 

@@ -82,7 +82,12 @@ impl Link {
         let state = State { stage: Stage::Hello, waiting: HashMap::new(), dead: None };
         let shared = Arc::new(Shared { peer, state: Mutex::new(state), closed: CancellationToken::new() });
         let (outbox, frames) = mpsc::unbounded_channel();
-        let pump = task::spawn(pump(stream, frames, Arc::clone(&shared)));
+        let moved = Arc::clone(&shared);
+        let pump = task::spawn(async move {
+            if task::caught(pump(stream, frames, Arc::clone(&moved))).await.is_none() {
+                moved.fail(&Broke::Closed);
+            }
+        });
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         Self {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
