@@ -16,7 +16,8 @@ mod tests;
 
 /// What a fuzzer feeds.
 #[cfg(any(test, feature = "fuzzing"))]
-pub const FUZZED: &[super::fuzz::Fuzzed] = &[("rabbitmq_http", client::fuzz::answer)];
+pub const FUZZED: &[super::fuzz::Fuzzed] =
+    &[("rabbitmq_http", client::fuzz_http::answer), ("rabbitmq_amqp", client::fuzz_amqp::frames)];
 
 use std::{
     fmt,

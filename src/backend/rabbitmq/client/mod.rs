@@ -10,7 +10,7 @@ mod management;
 mod wire;
 
 #[cfg(any(test, feature = "fuzzing"))]
-pub use management::fuzz;
+pub use {amqp::fuzz as fuzz_amqp, management::fuzz as fuzz_http};
 
 use std::{
     collections::HashMap,

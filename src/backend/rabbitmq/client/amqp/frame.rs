@@ -175,7 +175,7 @@ impl Frames {
 }
 
 /// Takes one whole frame off `bytes`, if there is one. Its length is judged before its bytes have come.
-fn take(bytes: &mut BytesMut) -> Result<Option<Frame>, Broken> {
+pub fn take(bytes: &mut BytesMut) -> Result<Option<Frame>, Broken> {
     let Some((&[kind, high, low, a, b, c, d], rest)) = bytes.split_first_chunk::<HEAD>() else {
         let foreign = bytes.first().is_some_and(|kind| !is_known(*kind));
         return if foreign { Err(Broken::Foreign) } else { Ok(None) };

@@ -4,6 +4,8 @@
 mod census;
 mod dial;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod lane;
 mod link;
 mod method;

@@ -1,0 +1,4 @@
+//! Feeds `rabbitmq_amqp`: see `src/fuzzing.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("rabbitmq_amqp", data));
