@@ -51,6 +51,17 @@ async fn only_the_first_question_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_look_takes_what_it_finds_even_if_it_took_longer_than_a_sample_may_live() {
+    let bench = Bench::new();
+    bench.world.queue("a").set(Act::Slow(SECOND, 7.0));
+    let metadata = trigger(&[("queue", "a"), ("pollingInterval", "100ms"), ("maxStaleness", "200ms")]);
+    for _ in 0..3 {
+        assert_eq!(bench.value(&metadata).await, Ok(7.0));
+        sleep(Duration::from_millis(730)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn refreshes_fall_on_the_clock_grid() {
     let bench = Bench::new();
     let start = Instant::now();

@@ -104,13 +104,18 @@ fn attributes(keys: &mut Reader<'_>) -> Vec<Attribute> {
 
 fn endpoint(keys: &mut Reader<'_>, reach: &Reach) -> Option<String> {
     let endpoint = keys.text(ENDPOINT)?;
-    let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // SQS takes no login in a URL, and the SDK's log shows the URL as it is given.
+    let is_address = |url: &Url| {
+        let login = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && !login
+    };
+    let url = Url::parse(endpoint).ok().filter(is_address);
     match url.map(|url| reach.check_host(url.host_str().unwrap_or_default())) {
         Some(Ok(())) => {}
         Some(Err(refusal)) => keys.problem(ENDPOINT, format!("`{ENDPOINT}`: {refusal}")),
         None => keys.problem(
             ENDPOINT,
-            format!("`{ENDPOINT}` must be a URL such as `https://sqs-fips.us-east-1.amazonaws.com`"),
+            format!("`{ENDPOINT}` must be a URL without a user part, such as `https://sqs-fips.us-east-1.amazonaws.com`"),
         ),
     }
     Some(endpoint.to_owned())

@@ -160,6 +160,8 @@ impl Http {
             held.grow(piece.len())?;
             body.extend_from_slice(&piece);
         }
+        // The words of a refusal are shown: what they say back of our own login is taken out.
+        let body = if head.status.is_success() { body } else { request.concealed_in(body) };
         Ok(Answer { status: head.status, headers: head.headers, body, _held: held })
     }
 

@@ -203,6 +203,11 @@ async fn no_secret_of_a_rabbitmq_trigger_shows() {
 }
 
 #[tokio::test]
+async fn no_secret_of_a_redis_trigger_shows() {
+    no_secret_shows(Kind { name: "redis", real: real("REDIS"), triggers: triggers::redis }).await;
+}
+
+#[tokio::test]
 async fn no_secret_of_an_sqs_trigger_shows() {
     no_secret_shows(Kind { name: "sqs", real: real("SQS"), triggers: triggers::sqs }).await;
 }

@@ -60,7 +60,6 @@ pub fn rabbitmq(at: &str) -> Vec<Pairs> {
     .collect()
 }
 
-#[expect(dead_code)]
 pub fn redis(at: &str) -> Vec<Pairs> {
     let user = [("username", "user"), ("password", "x")];
     let tls = [("tls", "enable"), ("cert", "cert"), ("key", "key"), ("keyPassword", "x")];
