@@ -122,6 +122,25 @@ pub const KERBEROS_REALMS: usize = 64;
 
 // Replies of Kafka.
 
+/// The largest frame before the login: versions and mechanisms are some 2 KiB, whatever is at the address.
+pub const KAFKA_GREETING: usize = 1 << 20;
+/// The largest frame after it: 500,000 partitions in one answer, more than a cluster has.
+pub const KAFKA_REPLY: usize = 32 << 20;
+/// Memory that a reply may take once it is read, per byte of it: what all replies may hold is charged with it too.
+pub const KAFKA_READ: usize = 4;
+/// Brokers of one cluster: a hundred are many.
+pub const KAFKA_BROKERS: usize = 10_000;
+/// Topics in one answer: only those in use are asked for.
+pub const KAFKA_TOPICS: usize = 100_000;
+/// Partitions of one topic: what is known of them is kept, and a topic of a thousand is large.
+pub const KAFKA_PARTITIONS: usize = 20_000;
+/// Groups in one answer: 200 are asked for.
+pub const KAFKA_GROUPS: usize = 1_000;
+/// Login mechanisms that a broker offers: there are ten.
+pub const KAFKA_MECHANISMS: usize = 64;
+/// Rounds of a SCRAM login, which the broker asks for and we compute: Kafka itself allows 16,384.
+pub const KAFKA_SCRAM_ROUNDS: u32 = 20_000;
+
 // Replies of Redis.
 
 /// Texts of one reply that are kept; what is beyond is taken for nothing. We ask for names and ids; entries of a stream,

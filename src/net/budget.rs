@@ -39,6 +39,14 @@ impl ReplyBytes {
         Ok(())
     }
 
+    /// Gives `bytes` of these to a holder of their own, at most what there is.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Self {
+        let part = bytes.min(self.0);
+        self.0 -= part;
+        Self(part)
+    }
+
     /// How many bytes all clients hold now.
     #[must_use]
     pub fn held() -> usize {

@@ -6,6 +6,7 @@
 use super::kerberos::Kerberos;
 use super::{
     connection::{Login, MskIam, Oidc, Sasl},
+    servers::host,
     spec::Dialect,
 };
 use crate::{
@@ -227,6 +228,22 @@ fn extensions(keys: &mut Reader<'_>) -> Vec<(String, String)> {
     })
 }
 
+/// The server's own identity at a cloud is shown only where the rules allow it: to each of `servers`, in a login that
+/// uses it.
+pub fn check_identity(
+    sasl: Option<&Sasl>,
+    tls: Option<&Tls>,
+    servers: &[String],
+    keys: &mut Reader<'_>,
+    reach: &Reach,
+) {
+    let Some(sasl) = sasl.filter(|_| !keys.has_problem(TLS)) else { return };
+    let refused = servers.iter().find_map(|server| sasl.check_identity(reach, host(server)?, tls).err());
+    if let Some(refusal) = refused {
+        keys.problem(SASL, format!("`{SASL}`: {refusal}"));
+    }
+}
+
 /// In the order of KEDA's Kafka scalers: a role comes before `identityOwner: operator` here.
 fn aws_credentials(keys: &mut Reader<'_>) -> Credentials {
     let owner = keys.text("identityOwner").unwrap_or("pod");
@@ -237,17 +254,18 @@ fn aws_credentials(keys: &mut Reader<'_>) -> Credentials {
     if owner != "pod" {
         return Credentials::DefaultChain;
     }
-    let Some(access_key_id) = keys.first_of(&[ACCESS_KEY, "awsAccessKeyId"]) else {
-        let text = format!(
-            "`{ACCESS_KEY}` is missing: give it with `{SECRET_KEY}`, or `awsRoleArn`, or use the server's own AWS identity by `identityOwner: operator`"
-        );
-        keys.problem(ACCESS_KEY, text);
+    let access_key_id = keys.first_of(&[ACCESS_KEY, "awsAccessKeyId"]);
+    let (secret_access_key, session_token) = (keys.secret(SECRET_KEY), keys.secret("awsSessionToken"));
+    let Some(access_key_id) = access_key_id else {
+        if secret_access_key.is_some() || session_token.is_some() {
+            keys.problem(ACCESS_KEY, format!("`{ACCESS_KEY}` is missing: `{SECRET_KEY}` is of no use without it"));
+        }
+        // Nothing is said of whose rights to use: the server's own.
         return Credentials::DefaultChain;
     };
-    let secret_access_key = keys.secret(SECRET_KEY).unwrap_or_default();
+    let secret_access_key = secret_access_key.unwrap_or_default();
     if secret_access_key.expose().is_empty() {
         keys.problem(SECRET_KEY, format!("`{SECRET_KEY}` is missing: `{ACCESS_KEY}` needs it"));
     }
-    let session_token = keys.secret("awsSessionToken");
     Credentials::Static { access_key_id: access_key_id.to_owned(), secret_access_key, session_token }
 }

@@ -8,7 +8,7 @@ use super::kerberos::Kerberos;
 use crate::{
     identity::{aws::Credentials, oauth::OAuth},
     metadata::Secret,
-    net::{Reach, tls::Tls},
+    net::{Reach, Refusal, tls::Tls},
 };
 
 /// One Kafka cluster as one login sees it.
@@ -78,6 +78,17 @@ impl Connection {
 }
 
 impl Sasl {
+    /// Whether a login at `host` may show what it shows: only one with the server's own identity at a cloud can be
+    /// refused.
+    pub fn check_identity(&self, reach: &Reach, host: &str, tls: Option<&Tls>) -> Result<(), Refusal> {
+        match self {
+            Self::MskIam(msk) => msk.credentials.check(reach, host, tls.is_some_and(|tls| !tls.skip_verify)),
+            Self::Plain(_) | Self::Scram256(_) | Self::Scram512(_) | Self::OauthOidc(_) => Ok(()),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(_) => Ok(()),
+        }
+    }
+
     /// The mechanism's name on the wire.
     #[must_use]
     pub fn mechanism(&self) -> &'static str {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    auth::Auth,
+    auth::{self, Auth},
     client::{Isolation, Query, Topics},
     connection::Connection,
     lag::{ResetPolicy, Settings, as_metric},
@@ -69,6 +69,7 @@ impl Spec {
         let partitions = fields.partitions(dialect, keys);
         fields.check_together(dialect, keys);
         let (tls, sasl) = auth.check(keys, reach);
+        auth::check_identity(sasl.as_ref(), tls.as_ref(), &fields.servers, keys, reach);
         if dialect == Dialect::Kafka {
             check_version(keys);
         }

@@ -40,6 +40,7 @@ fn since(client: &Client, before: Requests) -> Requests {
         find_coordinator: now.find_coordinator - before.find_coordinator,
         offset_fetch: now.offset_fetch - before.offset_fetch,
         list_offsets: now.list_offsets - before.list_offsets,
+        share_groups: now.share_groups - before.share_groups,
         fetch: now.fetch - before.fetch,
     }
 }

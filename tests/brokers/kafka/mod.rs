@@ -3,6 +3,7 @@
 mod costs;
 mod faults;
 pub mod fixtures;
+mod groups;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 mod logins;

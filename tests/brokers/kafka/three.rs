@@ -109,7 +109,7 @@ fn partition_where(metadata: &MetadataResponse, is: impl Fn(&MetadataResponsePar
 }
 
 /// Asks one broker over a connection of its own.
-async fn ask<R: Request>(server: &str, request: &R, version: i16) -> anyhow::Result<R::Response> {
+pub async fn ask<R: Request>(server: &str, request: &R, version: i16) -> anyhow::Result<R::Response> {
     let header = RequestHeader::default().with_request_api_key(R::KEY).with_request_api_version(version);
     let mut body = BytesMut::new();
     header.encode(&mut body, R::header_version(version))?;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     identity::aws::Credentials,
     metadata::{Metadata, Reader},
-    net::Reach,
+    net::{Identities, Reach, Rules},
 };
 
 /// The keys at fault, in order.
@@ -248,7 +248,9 @@ fn an_iam_login_uses_the_identity_that_keda_would() {
     assert_eq!(identity(&[role, operator]), Ok(Credentials::AssumeRole { arn: "arn".into(), external_id: None }));
     assert_eq!(identity(&[id, secret, operator]), Ok(Credentials::DefaultChain));
     assert_eq!(identity(&[role, neither]), Ok(Credentials::DefaultChain));
-    assert_eq!(identity(&[]), Err("awsAccessKeyID".into()));
+    assert_eq!(identity(&[]), Ok(Credentials::DefaultChain));
+    assert_eq!(identity(&[secret]), Err("awsAccessKeyID".into()));
+    assert_eq!(identity(&[("awsSessionToken", "t")]), Err("awsAccessKeyID".into()));
     assert_eq!(identity(&[id]), Err("awsSecretAccessKey".into()));
     let Ok(Credentials::Static { access_key_id, session_token, .. }) =
         identity(&[id, secret, ("awsSessionToken", "t")])
@@ -256,6 +258,33 @@ fn an_iam_login_uses_the_identity_that_keda_would() {
         panic!("static keys")
     };
     assert_eq!((access_key_id.as_str(), session_token.is_some()), ("AK", true));
+}
+
+#[test]
+fn the_servers_own_identity_is_shown_over_verified_tls_only_or_where_the_rules_name_the_host() {
+    let read = |more: &[(&str, &str)], reach: &Reach| {
+        let mut pairs = vec![("bootstrapServers", "b1.shop.svc:9098"), ("consumerGroup", "g"), ("topic", "t")];
+        pairs.extend([("sasl", "aws_msk_iam"), ("tls", "enable"), ("awsRegion", "eu-west-1")]);
+        pairs.extend_from_slice(more);
+        let metadata: Metadata = pairs.into_iter().collect();
+        super::Spec::read(Dialect::ApacheKafka, &mut Reader::new(&metadata), reach).map(drop)
+    };
+    let blind = ("skipTlsVerify", "true");
+    let keys = [("awsAccessKeyID", "AK"), ("awsSecretAccessKey", "s")];
+    let open = Reach::open();
+    assert!(read(&[], &open).is_ok());
+    assert!(read(&[blind, keys[0], keys[1]], &open).is_ok(), "the trigger's own keys are its own to show");
+    for own in [&[blind][..], &[blind, ("awsRoleArn", "arn")], &[blind, ("identityOwner", "operator")]] {
+        let error = read(own, &open).expect_err("refused");
+        assert_eq!(error.problems[0].key, "sasl", "{error}");
+        assert!(error.to_string().contains("`b1.shop.svc` without verified TLS"), "{error}");
+    }
+    let aws = |place: &str| {
+        let identities = Identities { aws: Some(vec![place.parse().expect("a place")]), ..Identities::default() };
+        Reach::new(Rules { identities, ..Rules::default() })
+    };
+    assert!(read(&[blind], &aws("*.shop.svc")).is_ok());
+    assert!(read(&[], &aws("*.amazonaws.com")).is_err());
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use kafka_protocol::{
-    messages::{FindCoordinatorRequest, FindCoordinatorResponse},
-    protocol::StrBytes,
-};
+use kafka_protocol::{messages::FindCoordinatorRequest, protocol::StrBytes};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::super::wire::codes;
+use super::super::wire::{
+    codes,
+    replies::{CoordinatorAnswer, FindCoordinator},
+};
 use super::Cluster;
 use crate::error::ReadError;
 
@@ -105,20 +105,23 @@ impl Coordinators {
             // The first one tells us that this is an old broker.
             _ => FindCoordinatorRequest::default().with_key(groups.first().map(|group| key(group)).unwrap_or_default()),
         };
-        let response = match self.cluster.ask_any(request, 0).await {
-            Ok(response) => response,
+        let reply = match self.cluster.ask_any(request, 0).await {
+            Ok(reply) => reply,
             Err(error) => return groups.into_iter().map(|group| (group, Err(error.clone()))).collect(),
         };
-        if !response.coordinators.is_empty()
-            || response.node_id.0 == 0 && response.host.is_empty() && response.error_code == 0
-        {
-            return self.read_many(&response);
-        }
+        let Some(first) = only(&reply) else {
+            // What nobody asked for is not kept.
+            let asked = reply.coordinators.iter().filter_map(|answer| {
+                let group = groups.iter().find(|group| ***group == *answer.group)?;
+                Some((Arc::clone(group), self.read(answer, group)))
+            });
+            return asked.collect();
+        };
         let mut groups = groups.into_iter();
         let mut found = Found::new();
-        if let Some(first) = groups.next() {
-            let answer = self.read_one(&first, &response);
-            found.insert(first, answer);
+        if let Some(group) = groups.next() {
+            let answer = self.read(first, &group);
+            found.insert(group, answer);
         }
         let rest: Vec<_> =
             stream::iter(groups).map(|group| self.find_one(group)).buffer_unordered(AT_ONCE).collect().await;
@@ -132,36 +135,29 @@ impl Coordinators {
             _ => FindCoordinatorRequest::default().with_key(key(&group)),
         };
         let answer = match self.cluster.ask_any(request, 0).await {
-            Ok(response) if response.coordinators.is_empty() => self.read_one(&group, &response),
-            Ok(response) => {
-                let answer = self.read_many(&response).remove(&group);
-                answer.unwrap_or_else(|| Err(error(codes::COORDINATOR_NOT_AVAILABLE, &group)))
+            Ok(reply) => {
+                match reply.coordinators.iter().find(|answer| answer.group.is_empty() || *answer.group == *group) {
+                    Some(answer) => self.read(answer, &group),
+                    None => Err(error(codes::COORDINATOR_NOT_AVAILABLE, &group)),
+                }
             }
             Err(error) => Err(error),
         };
         (group, answer)
     }
 
-    fn read_many(&self, response: &FindCoordinatorResponse) -> Found {
-        let answers = response.coordinators.iter().map(|answer| {
-            let group: Arc<str> = answer.key.as_str().into();
-            let found = self.read(answer.error_code, answer.node_id.0, &answer.host, answer.port, &group);
-            (group, found)
-        });
-        answers.collect()
-    }
-
-    fn read_one(&self, group: &str, response: &FindCoordinatorResponse) -> Result<Coordinator, ReadError> {
-        self.read(response.error_code, response.node_id.0, &response.host, response.port, group)
-    }
-
-    fn read(&self, code: i16, broker: i32, host: &str, port: i32, group: &str) -> Result<Coordinator, ReadError> {
-        if code != 0 {
-            return Err(error(code, group));
+    fn read(&self, answer: &CoordinatorAnswer, group: &str) -> Result<Coordinator, ReadError> {
+        if answer.code != 0 {
+            return Err(error(answer.code, group));
         }
-        self.cluster.learn_one(broker, host, port);
-        Ok(Coordinator { broker, proven_on: None })
+        self.cluster.learn_one(&answer.broker);
+        Ok(Coordinator { broker: answer.broker.id, proven_on: None })
     }
+}
+
+/// The answer of an old broker, which names no group.
+fn only(reply: &FindCoordinator) -> Option<&CoordinatorAnswer> {
+    reply.coordinators.first().filter(|answer| answer.group.is_empty())
 }
 
 fn error(code: i16, group: &str) -> ReadError {

@@ -13,7 +13,6 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 use tokio::time::sleep;
@@ -23,12 +22,14 @@ use super::{
     dial::Dialer,
     wire::{
         link::Link,
+        replies::BrokerAddress,
         requests::{Ask, Counts},
     },
 };
 use crate::{
     backend::kafka::connection::Connection,
     error::{ReadError, ReadErrorKind},
+    limits,
 };
 
 /// Every request's own deadline.
@@ -90,24 +91,27 @@ impl Cluster {
     }
 
     /// What the cluster says of its brokers. Links to addresses that are no longer of use end.
-    pub fn learn(&self, brokers: &[MetadataResponseBroker]) {
+    pub fn learn(&self, brokers: &[BrokerAddress]) {
         if brokers.is_empty() {
             return;
         }
         let mut view = self.view.lock();
-        view.addresses = brokers.iter().map(|b| (b.node_id.0, address(&b.host, b.port))).collect();
+        view.addresses = brokers.iter().map(|b| (b.id, address(b))).collect();
         let View { brokers, addresses } = &mut *view;
         let useful: HashSet<_> = addresses.values().collect();
         brokers.retain(|address, _| useful.contains(address));
     }
 
     /// What a broker says of another one that we may not have heard of.
-    pub fn learn_one(&self, id: i32, host: &str, port: i32) {
-        self.view.lock().addresses.entry(id).or_insert_with(|| address(host, port));
+    pub fn learn_one(&self, broker: &BrokerAddress) {
+        let mut view = self.view.lock();
+        if view.addresses.len() < limits::KAFKA_BROKERS {
+            view.addresses.entry(broker.id).or_insert_with(|| address(broker));
+        }
     }
 
     /// Asks whichever broker answers first, the likeliest ones first.
-    pub async fn ask_any<R: Ask>(&self, request: impl Fn(i16) -> R, least: i16) -> Result<R::Response, ReadError> {
+    pub async fn ask_any<R: Ask>(&self, request: impl Fn(i16) -> R, least: i16) -> Result<R::Reply, ReadError> {
         let mut candidates = self.candidates();
         // Best last, to pop.
         candidates.reverse();
@@ -167,8 +171,9 @@ impl View {
 }
 
 /// Whatever a broker claims, it can be shown; what is no host stays none.
-fn address(host: &str, port: i32) -> Arc<str> {
-    let shown: String = host.chars().take(LONGEST_HOST).map(|c| if c.is_control() { '?' } else { c }).collect();
+fn address(broker: &BrokerAddress) -> Arc<str> {
+    let port = broker.port;
+    let shown: String = broker.host.chars().take(LONGEST_HOST).map(|c| if c.is_control() { '?' } else { c }).collect();
     Arc::from(if shown.contains(':') { format!("[{shown}]:{port}") } else { format!("{shown}:{port}") })
 }
 

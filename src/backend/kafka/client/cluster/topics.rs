@@ -3,9 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kafka_protocol::{
-    messages::{
-        MetadataRequest, TopicName, metadata_request::MetadataRequestTopic, metadata_response::MetadataResponseTopic,
-    },
+    messages::{MetadataRequest, TopicName, metadata_request::MetadataRequestTopic},
     protocol::StrBytes,
 };
 use parking_lot::Mutex;
@@ -15,17 +13,22 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::super::wire::codes;
+use super::super::wire::{
+    codes,
+    replies::{PartitionLeader, TopicAnswer},
+};
 use super::Cluster;
 use crate::{
     backend::batch::{Ask, Batcher},
-    error::ReadError,
+    error::{ReadError, ReadErrorKind},
 };
 
 /// For so long we trust what the cluster said, unless something fails.
-const FRESH: Duration = Duration::from_secs(30);
-/// When a topic is asked for anyway, those that will be stale soon come along: one request for all.
-const STALE_SOON: Duration = Duration::from_secs(20);
+const TRUSTED: Duration = Duration::from_secs(30);
+/// Each look asks whether its topics have grown meanwhile, unless somebody has just done so.
+const FRESH: Duration = Duration::from_millis(250);
+/// When a topic is asked for anyway, those that will not be fresh soon come along: one request for all.
+const STALE_SOON: Duration = Duration::from_millis(125);
 /// A topic that nobody asked for in so long is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 /// A broker that has just started may not know its topics yet.
@@ -113,8 +116,17 @@ impl Topics {
 
     /// The topic, not older than half a minute.
     pub async fn get(&self, name: &Arc<str>) -> Result<Arc<Topic>, ReadError> {
-        let fresh = Instant::now().checked_sub(FRESH);
-        self.newer(name, fresh).await
+        let trusted = Instant::now().checked_sub(TRUSTED);
+        self.newer(name, trusted).await
+    }
+
+    /// What has become of `known`; itself while the cluster cannot be asked.
+    pub async fn fresh(&self, known: &Arc<Topic>) -> Result<Arc<Topic>, ReadError> {
+        use ReadErrorKind::{Throttled, Timeout, Unreachable};
+        match self.newer(&known.name, Instant::now().checked_sub(FRESH)).await {
+            Err(error) if matches!(error.kind, Throttled | Timeout | Unreachable) => Ok(Arc::clone(known)),
+            answer => answer,
+        }
     }
 
     /// The topic as asked for after `then`: what we knew at that time did not work.
@@ -232,16 +244,14 @@ impl Known {
                 .with_topics(Some(names.iter().map(topic).collect()))
                 .with_allow_auto_topic_creation(false)
         };
-        let response = self.cluster.ask_any(request, LEAST).await?;
-        if response.error_code != 0 {
-            return Err(codes::error(response.error_code, "the cluster's metadata"));
+        let reply = self.cluster.ask_any(request, LEAST).await?;
+        if reply.code != 0 {
+            return Err(codes::error(reply.code, "the cluster's metadata"));
         }
-        self.cluster.learn(&response.brokers);
-        let named = response.topics.into_iter().filter_map(|topic| {
-            let name: Arc<str> = topic.name.as_ref()?.as_str().into();
-            Some((Arc::clone(&name), described(name, topic, asked)))
-        });
-        Ok(named.collect())
+        self.cluster.learn(&reply.brokers);
+        // What nobody asked for is not kept.
+        let named = reply.topics.into_iter().filter(|topic| names.binary_search(&topic.name).is_ok());
+        Ok(named.map(|topic| (Arc::clone(&topic.name), described(topic, asked))).collect())
     }
 
     fn learn(&self, name: &Arc<str>, described: Described) -> Result<Arc<Topic>, i16> {
@@ -260,17 +270,15 @@ impl Known {
 /// A topic, or the error code in its stead.
 type Described = Result<Arc<Topic>, i16>;
 
-fn described(name: Arc<str>, topic: MetadataResponseTopic, asked: Instant) -> Described {
-    if topic.error_code != 0 {
-        return Err(topic.error_code);
+fn described(topic: TopicAnswer, asked: Instant) -> Described {
+    if topic.code != 0 {
+        return Err(topic.code);
     }
-    let partition = |p: &kafka_protocol::messages::metadata_response::MetadataResponsePartition| Partition {
-        id: p.partition_index,
-        leader: (p.leader_id.0 >= 0).then_some((p.leader_id.0, p.leader_epoch)),
-    };
-    let mut partitions: Vec<Partition> = topic.partitions.iter().map(partition).collect();
+    let partition = |p: PartitionLeader| Partition { id: p.id, leader: (p.broker >= 0).then_some((p.broker, p.epoch)) };
+    let mut partitions: Vec<Partition> = topic.partitions.into_iter().map(partition).collect();
     partitions.sort_unstable_by_key(|partition| partition.id);
-    Ok(Arc::new(Topic { name, id: topic.topic_id, partitions, asked }))
+    partitions.dedup_by_key(|partition| partition.id);
+    Ok(Arc::new(Topic { name: topic.name, id: topic.id, partitions, asked }))
 }
 
 /// A name as the codec wants it.

@@ -36,7 +36,7 @@ use crate::{
         servers::host,
     },
     error::{ReadError, ReadErrorKind},
-    net::{self, Reach},
+    net::{self, DialError, Reach},
 };
 
 /// From the first packet to the end of the login. A broker that takes longer is not fit to be read from.
@@ -72,6 +72,11 @@ impl Dialer {
             worked: self.worked(address),
             sasl: self.connection.sasl.as_ref().map(Sasl::mechanism),
         };
+        // The cluster may advertise any host: each is asked for before it is shown a login.
+        if let (Some(sasl), Some(host)) = (&self.connection.sasl, host(address)) {
+            let checked = sasl.check_identity(&self.connection.reach, host, self.connection.tls.as_ref());
+            checked.map_err(|refusal| undialled(&peer, &DialError::Forbidden(refusal)))?;
+        }
         // A token may come from far away: it has its own deadline, and mostly it is there already.
         if let Some(authenticator) = &self.authenticator {
             authenticator.prepare().await?;

@@ -2,7 +2,11 @@
 //!
 //! A coordinator that has moved is followed inside the batch. Each group is answered as soon as it is known.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -19,9 +23,16 @@ use super::super::{
         topics::Topic,
     },
     query::Commit,
-    wire::{codes, link::Link},
+    wire::{
+        codes,
+        link::Link,
+        replies::{GroupAnswer, TopicCommits},
+    },
 };
-use super::offset_fetch::{self, Answer, Partitions, Terms, Wanted};
+use super::{
+    kinds::Kinds,
+    offset_fetch::{self, Partitions, Terms, Wanted},
+};
 use crate::{
     backend::batch::{Ask, Batcher},
     error::{ReadError, ReadErrorKind},
@@ -33,12 +44,12 @@ const WINDOW: Duration = Duration::from_millis(2);
 const GROUPS: usize = 200;
 
 /// Ascending by partition; −1 is no commit.
-type TopicCommits = Result<Vec<(i32, i64)>, ReadError>;
+type KnownCommits = Result<Vec<(i32, i64)>, ReadError>;
 
 /// One group's commits, by topic.
 #[derive(Debug, Default)]
 pub struct GroupCommits {
-    topics: HashMap<Arc<str>, TopicCommits>,
+    topics: HashMap<Arc<str>, KnownCommits>,
     /// All topics were asked for, so that one which is not here has no commit.
     all: bool,
 }
@@ -59,7 +70,7 @@ impl GroupCommits {
 
     /// The topics with a commit, by name.
     pub fn topics(&self) -> Vec<Arc<str>> {
-        let committed = |commits: &TopicCommits| {
+        let committed = |commits: &KnownCommits| {
             commits.as_ref().map_or(true, |commits| commits.iter().any(|(_, offset)| *offset >= 0))
         };
         let mut names: Vec<_> =
@@ -86,8 +97,11 @@ pub struct Commits(Batcher<Question, Arc<GroupCommits>>);
 
 impl Commits {
     pub fn new(cluster: &Arc<Cluster>) -> Self {
-        let asker =
-            Arc::new(Asker { cluster: Arc::clone(cluster), coordinators: Coordinators::new(Arc::clone(cluster)) });
+        let asker = Arc::new(Asker {
+            cluster: Arc::clone(cluster),
+            coordinators: Coordinators::new(Arc::clone(cluster)),
+            kinds: Kinds::default(),
+        });
         Self(Batcher::new(WINDOW, move |asks| {
             let asker = Arc::clone(&asker);
             async move { asker.ask(merge(asks), Heal::start()).await }
@@ -102,6 +116,7 @@ impl Commits {
 struct Asker {
     cluster: Arc<Cluster>,
     coordinators: Coordinators,
+    kinds: Kinds,
 }
 
 /// All that is asked of one group.
@@ -224,8 +239,16 @@ impl Asker {
             Ok(answers) => answers,
             Err(error) => return self.lost(gathers, &error),
         };
+        let bare = |gather: &&Gather| answers.get(&gather.wanted.group).is_some_and(|a| a.as_ref().is_ok_and(is_bare));
+        let bare: Vec<Arc<str>> = gathers.iter().filter(bare).map(|gather| Arc::clone(&gather.wanted.group)).collect();
+        let share_groups = if bare.is_empty() { HashSet::new() } else { self.kinds.share_groups(link, bare).await };
         let mut failed = Vec::new();
         for gather in gathers {
+            if share_groups.contains(&gather.wanted.group) {
+                let error = no_consumers(&gather.wanted.group);
+                gather.answer(Err(error));
+                continue;
+            }
             match answers.remove(&gather.wanted.group) {
                 Some(Ok(answer)) => {
                     if terms.stable && answer.code == 0 {
@@ -247,7 +270,7 @@ impl Asker {
         gathers.into_iter().map(|gather| (gather, error.clone())).collect()
     }
 
-    fn settle(&self, gather: Gather, answer: Answer, failed: &mut Vec<Failed>) {
+    fn settle(&self, gather: Gather, answer: GroupAnswer, failed: &mut Vec<Failed>) {
         let all = gather.wanted.topics.is_none();
         match answer.code {
             0 => {}
@@ -260,16 +283,16 @@ impl Asker {
             }
         }
         let mut topics = HashMap::with_capacity(answer.topics.len());
-        for (name, mut partitions) in answer.topics {
-            let refused = partitions.iter().map(|(_, _, code)| *code).find(|code| *code != 0);
+        for TopicCommits { topic: name, mut partitions } in answer.topics {
+            let refused = partitions.iter().map(|commit| commit.code).find(|code| *code != 0);
             if let Some(code) = refused.filter(|code| *code != codes::UNKNOWN_TOPIC_OR_PARTITION && codes::heals(*code))
             {
                 return failed.push(with_code(gather, code));
             }
             let commits = match refused {
                 None => {
-                    partitions.sort_unstable();
-                    Ok(partitions.into_iter().map(|(id, offset, _)| (id, offset)).collect())
+                    partitions.sort_unstable_by_key(|commit| commit.id);
+                    Ok(partitions.into_iter().map(|commit| (commit.id, commit.offset)).collect())
                 }
                 Some(code) => Err(codes::error(code, &format!("topic `{name}`"))),
             };
@@ -277,6 +300,19 @@ impl Asker {
         }
         gather.answer(Ok(GroupCommits { topics, all }));
     }
+}
+
+/// Whether the group has committed nothing that was asked for, or is said to be none that commits.
+fn is_bare(answer: &GroupAnswer) -> bool {
+    let commits = answer.topics.iter().flat_map(|topic| &topic.partitions).any(|commit| commit.offset >= 0);
+    !commits && (answer.code == 0 || !codes::heals(answer.code))
+}
+
+fn no_consumers(group: &str) -> ReadError {
+    let text = format!(
+        "group `{group}` is a share group, which commits no offsets, so that it has no lag: name a consumer group in `consumerGroup`"
+    );
+    ReadError::new(ReadErrorKind::NotFound, text)
 }
 
 fn with_code(gather: Gather, code: i16) -> Failed {

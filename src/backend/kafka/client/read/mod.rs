@@ -4,6 +4,7 @@
 //! of whom it asks.
 
 mod commits;
+mod kinds;
 mod offset_fetch;
 pub mod offsets;
 
@@ -42,21 +43,25 @@ impl Readers {
     }
 
     pub async fn read(&self, query: &Query) -> Result<Arc<[PartitionOffsets]>, ReadError> {
-        let (topics, commits, ends) = match &query.topics {
-            Wanted::Named(names) => {
-                let names = names.iter().map(|name| Arc::from(name.as_str()));
-                let topics = self.topics(names, |id| query.partitions.as_ref().is_none_or(|p| p.contains(id))).await?;
-                // Side by side, so that the two are as of nearly the same moment.
-                let (commits, ends) = join(self.commits(query, Some(topics.clone())), self.ends(query, &topics)).await;
-                (topics, commits?, ends?)
-            }
+        let counts = |id| query.partitions.as_ref().is_none_or(|partitions| partitions.contains(id));
+        let (names, all) = match &query.topics {
+            Wanted::Named(names) => (names.iter().map(|name| Arc::from(name.as_str())).collect(), None),
             Wanted::All => {
                 let commits = self.commits(query, None).await?;
-                let topics = self.topics(commits.topics().into_iter(), |_| true).await?;
-                let ends = self.ends(query, &topics).await?;
-                (topics, commits, ends)
+                (commits.topics(), Some(commits))
             }
         };
+        let known = try_join_all(names.iter().map(|name| self.topics.get(name))).await?;
+        let mut topics: Vec<Part> = known.iter().map(|topic| part(topic, counts)).collect();
+        // Whether they have grown is asked beside, so that it costs no time unless they have.
+        let fresh = try_join_all(known.iter().map(|topic| self.topics.fresh(topic)));
+        let (fresh, mut looked) = join(fresh, self.look(query, &topics, all.clone())).await;
+        let fresh: Vec<Part> = fresh?.iter().map(|topic| part(topic, counts)).collect();
+        if fresh.iter().map(|(_, partitions)| partitions).ne(topics.iter().map(|(_, partitions)| partitions)) {
+            looked = self.look(query, &fresh, all).await;
+            topics = fresh;
+        }
+        let (commits, ends) = looked?;
         let starts = self.starts(query, &topics, &commits, &ends).await?;
         let mut offsets = Vec::with_capacity(topics.iter().map(|(_, partitions)| partitions.len()).sum());
         for (((topic, partitions), ends), starts) in topics.iter().zip(&ends).zip(&starts) {
@@ -71,17 +76,22 @@ impl Readers {
         Ok(offsets.into())
     }
 
-    async fn topics(
+    /// Where the group stands, unless that is known, and where the logs end: side by side, so that the two are as of
+    /// nearly the same moment.
+    async fn look(
         &self,
-        names: impl Iterator<Item = Arc<str>>,
-        counts: impl Fn(i32) -> bool,
-    ) -> Result<Vec<Part>, ReadError> {
-        let topics = try_join_all(names.map(|name| async move { self.topics.get(&name).await })).await?;
-        let part = |topic: Arc<Topic>| {
-            let partitions = topic.partitions.iter().map(|partition| partition.id).filter(|id| counts(*id)).collect();
-            (topic, partitions)
+        query: &Query,
+        topics: &[Part],
+        commits: Option<Arc<GroupCommits>>,
+    ) -> Result<(Arc<GroupCommits>, Vec<Arc<TopicOffsets>>), ReadError> {
+        let commits = async {
+            match commits {
+                Some(commits) => Ok(commits),
+                None => self.commits(query, Some(topics.to_vec())).await,
+            }
         };
-        Ok(topics.into_iter().map(part).collect())
+        let (commits, ends) = join(commits, self.ends(query, topics)).await;
+        Ok((commits?, ends?))
     }
 
     async fn commits(&self, query: &Query, topics: Option<Vec<Part>>) -> Result<Arc<GroupCommits>, ReadError> {
@@ -113,6 +123,11 @@ impl Readers {
         }))
         .await
     }
+}
+
+fn part(topic: &Arc<Topic>, counts: impl Fn(i32) -> bool) -> Part {
+    let partitions = topic.partitions.iter().map(|partition| partition.id).filter(|id| counts(*id)).collect();
+    (Arc::clone(topic), partitions)
 }
 
 /// Whether the start of the log may say more about the lag than commit and end do.

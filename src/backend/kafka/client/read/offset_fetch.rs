@@ -16,9 +16,9 @@ use kafka_protocol::{
 
 use super::super::{
     cluster::{REQUEST, topics::topic_name},
-    wire::link::Link,
+    wire::{link::Link, replies::GroupAnswer},
 };
-use crate::error::ReadError;
+use crate::error::{ReadError, ReadErrorKind};
 
 /// Since this version a request holds many groups.
 const MANY_GROUPS: i16 = 8;
@@ -37,9 +37,6 @@ pub struct Wanted {
     pub topics: Option<Partitions>,
 }
 
-/// Partition, offset and error code.
-pub type PartitionCommit = (i32, i64, i16);
-
 /// How to ask.
 #[derive(Clone, Copy)]
 pub struct Terms {
@@ -48,14 +45,8 @@ pub struct Terms {
     pub stable: bool,
 }
 
-/// What a coordinator says of one group.
-pub struct Answer {
-    pub code: i16,
-    pub topics: Vec<(Arc<str>, Vec<PartitionCommit>)>,
-}
-
 /// An answer, or why there is none, by group.
-pub type Answers = HashMap<Arc<str>, Result<Answer, ReadError>>;
+pub type Answers = HashMap<Arc<str>, Result<GroupAnswer, ReadError>>;
 
 /// Asks a coordinator for some of its groups.
 pub async fn ask(link: &Link, terms: Terms, wanted: &[&Wanted]) -> Result<Answers, ReadError> {
@@ -78,15 +69,8 @@ async fn many(link: &Link, terms: Terms, wanted: &[&Wanted]) -> Result<Answers, 
     };
     let request =
         OffsetFetchRequest::default().with_groups(wanted.iter().map(group).collect()).with_require_stable(terms.stable);
-    let response = link.call(&request, terms.version, REQUEST).await?;
-    let answers = response.groups.into_iter().map(|group| {
-        let topics = group.topics.into_iter().map(|topic| {
-            let partitions = topic.partitions.iter();
-            let partitions = partitions.map(|p| (p.partition_index, p.committed_offset, p.error_code)).collect();
-            (Arc::from(topic.name.as_str()), partitions)
-        });
-        (Arc::from(group.group_id.as_str()), Ok(Answer { code: group.error_code, topics: topics.collect() }))
-    });
+    let reply = link.call(&request, terms.version, REQUEST).await?;
+    let answers = reply.groups.into_iter().map(|group| (Arc::from(group.group.as_str()), Ok(group)));
     Ok(answers.collect())
 }
 
@@ -99,7 +83,7 @@ async fn one_by_one(link: &Link, terms: Terms, wanted: &[&Wanted]) -> Answers {
     asking.collect().await
 }
 
-async fn one(link: &Link, terms: Terms, wanted: &Wanted) -> Result<Answer, ReadError> {
+async fn one(link: &Link, terms: Terms, wanted: &Wanted) -> Result<GroupAnswer, ReadError> {
     let topic = |(name, partitions): (&Arc<str>, &BTreeSet<i32>)| {
         let partitions = partitions.iter().copied().collect();
         OffsetFetchRequestTopic::default().with_name(topic_name(name)).with_partition_indexes(partitions)
@@ -108,13 +92,8 @@ async fn one(link: &Link, terms: Terms, wanted: &Wanted) -> Result<Answer, ReadE
         .with_group_id(group_id(&wanted.group))
         .with_topics(wanted.topics.as_ref().map(|topics| topics.iter().map(topic).collect()))
         .with_require_stable(terms.stable && terms.version >= STABLE);
-    let response = link.call(&request, terms.version, REQUEST).await?;
-    let topics = response.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter();
-        let partitions = partitions.map(|p| (p.partition_index, p.committed_offset, p.error_code)).collect();
-        (Arc::from(topic.name.as_str()), partitions)
-    });
-    Ok(Answer { code: response.error_code, topics: topics.collect() })
+    let mut reply = link.call(&request, terms.version, REQUEST).await?;
+    reply.groups.pop().ok_or_else(|| ReadError::new(ReadErrorKind::BadReply, "an OffsetFetch answer without a group"))
 }
 
 fn group_id(group: &str) -> GroupId {

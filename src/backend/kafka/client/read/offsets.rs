@@ -13,7 +13,6 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 use kafka_protocol::messages::{
     BrokerId, ListOffsetsRequest,
     list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
-    list_offsets_response::ListOffsetsPartitionResponse,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -25,7 +24,7 @@ use super::super::{
         topics::{Partition, Topic, Topics, topic_name},
     },
     query::Isolation,
-    wire::codes,
+    wire::{codes, replies::ListedPartition},
 };
 use crate::{
     backend::batch::{Ask, Batcher},
@@ -156,8 +155,8 @@ impl Asker {
             }
             link.call(&request, version, REQUEST).await
         };
-        let response = match asked.await {
-            Ok(response) => response,
+        let reply = match asked.await {
+            Ok(reply) => reply,
             Err(error) => {
                 let error = self.cluster.scoped(error);
                 return parts.into_iter().map(|part| (part, error.clone())).collect();
@@ -166,14 +165,11 @@ impl Asker {
         let mut waiting: HashMap<(Arc<str>, i32), Part> =
             parts.into_iter().map(|part| ((Arc::clone(&part.topic), part.partition), part)).collect();
         let mut again = Vec::new();
-        for topic in response.topics {
-            let name: Arc<str> = topic.name.as_str().into();
-            for answer in topic.partitions {
-                let Some(part) = waiting.remove(&(Arc::clone(&name), answer.partition_index)) else { continue };
-                match offset(&answer) {
-                    Ok(offset) => board.found(&part, Some(offset)),
-                    Err(code) => again.push(with_code(part, code)),
-                }
+        for answer in reply.partitions {
+            let Some(part) = waiting.remove(&(Arc::clone(&answer.topic), answer.id)) else { continue };
+            match offset(&answer) {
+                Ok(offset) => board.found(&part, Some(offset)),
+                Err(code) => again.push(with_code(part, code)),
             }
         }
         for part in waiting.into_values() {
@@ -291,8 +287,8 @@ fn wanted(parts: &[Part], at: At) -> Vec<ListOffsetsTopic> {
     topics.into_iter().map(topic).collect()
 }
 
-fn offset(answer: &ListOffsetsPartitionResponse) -> Result<i64, i16> {
-    match answer.error_code {
+fn offset(answer: &ListedPartition) -> Result<i64, i16> {
+    match answer.code {
         // A broker that has no offset to give says -1; 0 would be a lie.
         0 if answer.offset < 0 => Err(codes::LEADER_NOT_AVAILABLE),
         0 => Ok(answer.offset),

@@ -5,12 +5,16 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kafka_protocol::messages::{
-    FetchRequest, FetchResponse, TopicName,
+    FetchRequest, TopicName,
     fetch_request::{FetchPartition, FetchTopic, ForgottenTopic},
 };
 use uuid::Uuid;
 
-use super::super::{cluster::topics::topic_name, query::Isolation, wire::codes};
+use super::super::{
+    cluster::topics::topic_name,
+    query::Isolation,
+    wire::{codes, replies::Fetch},
+};
 
 /// Since this version there are sessions.
 const SESSIONS: i16 = 7;
@@ -81,42 +85,35 @@ impl Session {
     }
 
     /// Reads the answer to the last request. `Err`: the session is void, and the next request starts another one.
-    pub fn read(&mut self, response: FetchResponse, isolation: Isolation) -> Result<Vec<Heard>, i16> {
-        if response.error_code != 0 {
+    pub fn read(&mut self, reply: Fetch, isolation: Isolation) -> Result<Vec<Heard>, i16> {
+        if reply.code != 0 {
             *self = Self::default();
-            return Err(response.error_code);
+            return Err(reply.code);
         }
-        self.epoch = match (response.session_id, self.id) {
+        self.epoch = match (reply.session, self.id) {
             (0, _) => 0,
             (granted, had) if granted != had => 1,
             // Wraps around zero, which would ask for another session.
             _ => self.epoch.checked_add(1).unwrap_or(1),
         };
-        self.id = response.session_id;
+        self.id = reply.session;
         let names: HashMap<Uuid, &Arc<str>> = self.known.iter().map(|(name, topic)| (topic.id, name)).collect();
         let mut heard = Vec::new();
-        for topic in response.responses {
-            let by_name = || self.known.get_key_value(topic.topic.as_str()).map(|(name, _)| name);
-            let name = if topic.topic_id.is_nil() { by_name() } else { names.get(&topic.topic_id).copied() };
+        for answer in reply.partitions {
+            let by_name = || self.known.get_key_value(&answer.topic).map(|(name, _)| name);
+            let name = if answer.topic_id.is_nil() { by_name() } else { names.get(&answer.topic_id).copied() };
             let Some(name) = name else { continue };
-            for answer in topic.partitions {
-                let place = self.known.get(name).and_then(|topic| topic.partitions.get(&answer.partition_index));
-                let Some(place) = place else { continue };
-                let mut end = match isolation {
-                    Isolation::ReadUncommitted => answer.high_watermark,
-                    Isolation::ReadCommitted => answer.last_stable_offset,
-                };
-                // Not every broker keeps its watermarks up to the moment.
-                if answer.records.is_some_and(|records| !records.is_empty()) {
-                    end = end.max(place.from + 1);
-                }
-                heard.push(Heard {
-                    topic: Arc::clone(name),
-                    partition: answer.partition_index,
-                    code: answer.error_code,
-                    end,
-                });
+            let place = self.known.get(name).and_then(|topic| topic.partitions.get(&answer.id));
+            let Some(place) = place else { continue };
+            let mut end = match isolation {
+                Isolation::ReadUncommitted => answer.high_watermark,
+                Isolation::ReadCommitted => answer.last_stable_offset,
+            };
+            // Not every broker keeps its watermarks up to the moment.
+            if answer.has_records {
+                end = end.max(place.from.saturating_add(1));
             }
+            heard.push(Heard { topic: Arc::clone(name), partition: answer.id, code: answer.code, end });
         }
         Ok(heard)
     }
@@ -173,9 +170,8 @@ fn label(name: &str, id: Uuid, version: i16) -> (TopicName, Uuid) {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-
     use super::*;
+    use crate::backend::kafka::client::wire::replies::FetchedPartition;
 
     fn places(partitions: &[(i32, i64)]) -> Places {
         let place = |from| Place { from, epoch: -1 };
@@ -183,8 +179,8 @@ mod tests {
         Places::from([("t".into(), TopicPlaces { id: Uuid::nil(), partitions })])
     }
 
-    fn granted(id: i32) -> FetchResponse {
-        FetchResponse::default().with_session_id(id)
+    fn granted(session: i32) -> Fetch {
+        Fetch { session, ..Fetch::default() }
     }
 
     fn request(session: &mut Session, places: &Places) -> FetchRequest {
@@ -212,7 +208,7 @@ mod tests {
         let mut session = Session::default();
         request(&mut session, &places(&[(0, 5)]));
         session.read(granted(9), Isolation::ReadUncommitted).unwrap();
-        let void = FetchResponse::default().with_error_code(codes::INVALID_FETCH_SESSION_EPOCH);
+        let void = Fetch { code: codes::INVALID_FETCH_SESSION_EPOCH, ..Fetch::default() };
         request(&mut session, &places(&[(0, 5)]));
         assert!(session.read(void, Isolation::ReadUncommitted).is_err_and(is_void));
         let again = request(&mut session, &places(&[(0, 5)]));
@@ -221,13 +217,19 @@ mod tests {
 
     #[test]
     fn an_answer_tells_how_far_each_partition_has_come() {
-        let partition =
-            PartitionData::default().with_partition_index(0).with_high_watermark(8).with_last_stable_offset(6);
-        let topic = FetchableTopicResponse::default().with_topic(topic_name("t")).with_partitions(vec![partition]);
+        let partition = || FetchedPartition {
+            topic: "t".into(),
+            topic_id: Uuid::nil(),
+            id: 0,
+            code: 0,
+            high_watermark: 8,
+            last_stable_offset: 6,
+            has_records: false,
+        };
         for (isolation, end) in [(Isolation::ReadUncommitted, 8), (Isolation::ReadCommitted, 6)] {
             let mut session = Session::default();
             session.request(&places(&[(0, 5)]), 12, isolation, Duration::ZERO);
-            let heard = session.read(granted(0).with_responses(vec![topic.clone()]), isolation).unwrap();
+            let heard = session.read(Fetch { partitions: vec![partition()], ..granted(0) }, isolation).unwrap();
             assert_eq!((heard[0].partition, heard[0].end), (0, end));
         }
     }

@@ -74,6 +74,10 @@ pub enum Broke {
     Late(&'static str, Duration),
     /// An answer that makes no sense.
     Garbled(&'static str),
+    /// An answer of more bytes than may come.
+    TooLong(usize),
+    /// There is no room for more replies.
+    Full(ReadError),
 }
 
 impl From<&io::Error> for Broke {
@@ -109,6 +113,7 @@ pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
     match (stage, broke) {
         (_, Broke::Tls(error)) => tls(peer, stage, error),
         (_, Broke::TlsRecord) => wants_tls(peer),
+        (_, Broke::Full(error)) => error.clone(),
         (Stage::TlsHandshake, Broke::Late(_, after)) => {
             let text =
                 format!("`{address}` accepts the connection but does not answer a TLS handshake within {after:?}");
@@ -146,6 +151,16 @@ pub fn explain(peer: &Peer, stage: Stage, broke: &Broke) -> ReadError {
         .of_connection(),
         (_, Broke::Closed) => ReadError::new(Unreachable, format!("`{address}` closed the connection")),
         (_, Broke::Io(kind)) => ReadError::new(Unreachable, format!("{} cannot be reached: {kind}", peer.place())),
+        (Stage::Hello | Stage::Login | Stage::TlsHandshake, Broke::TooLong(longest)) => {
+            let text =
+                format!("`{address}` sends more than {} MiB before any login: is it a Kafka broker?", longest >> 20);
+            ReadError::new(BadReply, text).of_connection()
+        }
+        (_, Broke::TooLong(longest)) => {
+            let text =
+                format!("`{address}` answers with more than {} MiB: name fewer topics in one trigger", longest >> 20);
+            ReadError::new(BadReply, text)
+        }
         (_, Broke::Garbled(what)) => {
             ReadError::new(BadReply, format!("`{address}` sends {what}: is it a Kafka broker?"))
         }

@@ -2,18 +2,23 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
-    messages::{RequestHeader, ResponseHeader},
-    protocol::{Decodable, Encodable, HeaderVersion, StrBytes},
+    messages::{ApiVersionsRequest, RequestHeader},
+    protocol::{Encodable, StrBytes},
 };
 
-use super::{explain::Broke, requests::Ask};
+use super::{
+    body::{Body, Malformed},
+    explain::Broke,
+    requests::Ask,
+};
 
 /// What we call ourselves, in the broker's logs and quotas.
 pub const CLIENT_ID: &str = "plimsoll";
-/// No answer of ours comes near; what claims to be longer is not Kafka.
-const LONGEST_FRAME: usize = 256 << 20;
-/// What is claimed to come is believed in pieces of this size.
-const PIECE: usize = 1 << 20;
+/// Bytes of the length before each frame.
+pub const LENGTH: usize = 4;
+/// What claims to be longer is not Kafka.
+const BELIEVABLE: usize = 256 << 20;
+const PIECE: usize = 4 << 10;
 
 /// A whole frame.
 pub fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Result<Bytes> {
@@ -33,22 +38,30 @@ pub fn encode<R: Ask>(request: &R, version: i16, id: i32) -> anyhow::Result<Byte
     Ok(frame.freeze())
 }
 
-/// Decodes a frame without its length.
-pub fn decode<R: Ask>(mut frame: Bytes, version: i16) -> anyhow::Result<R::Response> {
-    ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version))?;
-    R::Response::decode(&mut frame, version)
+/// Reads a frame without its length.
+pub fn decode<R: Ask>(frame: &[u8], version: i16) -> Result<R::Reply, Malformed> {
+    let flexible = version >= R::FLEXIBLE;
+    // A broker that does not know our version could not say so in a flexible header, so ApiVersions never has one.
+    let mut header = Body::new(frame, flexible && R::KEY != ApiVersionsRequest::KEY);
+    header.i32()?;
+    header.tags()?;
+    R::read(&mut header.into_body(flexible), version)
 }
 
-/// Takes a whole frame off the front of `buffer`, if there is one, without its length.
-pub fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, Broke> {
+/// Takes a whole frame off the front of `buffer`, if there is one, without its length. `longest` is what may come.
+pub fn next(buffer: &mut BytesMut, longest: usize) -> Result<Option<Bytes>, Broke> {
     let Some(mut prefix) = buffer.get(..4) else { return Ok(None) };
     if prefix.starts_with(&[0x15, 0x03]) {
         return Err(Broke::TlsRecord);
     }
-    let length = usize::try_from(prefix.get_i32()).ok().filter(|length| *length <= LONGEST_FRAME);
+    let length = usize::try_from(prefix.get_i32()).ok().filter(|length| *length <= BELIEVABLE);
     let Some(length) = length else { return Err(Broke::Garbled("bytes that are no Kafka frame")) };
+    if length > longest {
+        return Err(Broke::TooLong(longest));
+    }
     if buffer.len() < length + 4 {
-        buffer.reserve((length + 4 - buffer.len()).min(PIECE));
+        // Room for as much again as has come, so that what is merely claimed takes no memory.
+        buffer.reserve((length + 4 - buffer.len()).min(buffer.len().max(PIECE)));
         return Ok(None);
     }
     buffer.advance(4);
@@ -65,16 +78,28 @@ mod tests {
         let mut frames = Vec::new();
         for byte in [0, 0, 0, 2, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1, 9] {
             buffer.put_u8(byte);
-            frames.extend(next(&mut buffer).unwrap());
+            frames.extend(next(&mut buffer, 100).unwrap());
         }
         assert_eq!(frames, [&[7, 8][..], &[], &[9]]);
     }
 
     #[test]
     fn what_is_no_frame_is_named() {
-        let of = |bytes: &[u8]| next(&mut BytesMut::from(bytes));
+        let of = |bytes: &[u8]| next(&mut BytesMut::from(bytes), 100);
         assert!(matches!(of(&[0x15, 3, 3, 0, 2]), Err(Broke::TlsRecord)));
         assert!(matches!(of(b"HTTP/1.1 400"), Err(Broke::Garbled(_))));
         assert!(matches!(of(&[0xff; 4]), Err(Broke::Garbled(_))));
+        assert!(matches!(of(&[0, 0, 0, 101]), Err(Broke::TooLong(100))));
+        assert!(matches!(of(&[0x10, 0, 0, 0]), Err(Broke::TooLong(100))));
+    }
+
+    #[test]
+    fn room_is_made_for_what_has_come_and_not_for_what_is_claimed() {
+        let mut buffer = BytesMut::from(&[2, 0, 0, 0, 7][..]);
+        for _ in 0..14 {
+            assert!(next(&mut buffer, 32 << 20).unwrap().is_none());
+            assert!(buffer.capacity() <= 4 * buffer.len().max(PIECE), "{} of {}", buffer.capacity(), buffer.len());
+            buffer.put_bytes(0, buffer.len());
+        }
     }
 }

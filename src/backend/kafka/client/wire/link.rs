@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI32, AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use kafka_protocol::protocol::Message;
+use kafka_protocol::protocol::VersionRange;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -24,12 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     explain::{Broke, Peer, Stage, explain},
-    frames::{self, CLIENT_ID},
+    frames::{self, CLIENT_ID, LENGTH},
     requests::{Ask, Counts},
     versions::Versions,
 };
 use crate::{
     error::{ReadError, ReadErrorKind},
+    limits::{self, Limit},
+    net::ReplyBytes,
     task::{self, Task},
 };
 
@@ -73,7 +76,21 @@ struct State {
 
 struct Waiting {
     since: Instant,
-    answer: oneshot::Sender<Bytes>,
+    answer: oneshot::Sender<Frame>,
+}
+
+/// A reply without its length, and its share of what all replies may hold.
+pub struct Frame {
+    bytes: Bytes,
+    held: ReplyBytes,
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Link {
@@ -104,7 +121,7 @@ impl Link {
     }
 
     /// Asks and waits for the answer, `within` from when the broker lets us send. A late answer ends the link.
-    pub async fn call<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<R::Response, ReadError> {
+    pub async fn call<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<R::Reply, ReadError> {
         self.hold(within).await?;
         let answer = {
             let _pass = self.gate.read().await;
@@ -114,12 +131,12 @@ impl Link {
     }
 
     /// Like [`call`](Self::call), for logging in: behind no gate.
-    pub async fn login<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<R::Response, ReadError> {
+    pub async fn login<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<R::Reply, ReadError> {
         self.receive::<R>(self.send(request, version)?, version, within).await
     }
 
     /// The answer's body with its header, undecoded: version negotiation must look before it knows the version.
-    pub async fn raw<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<Bytes, ReadError> {
+    pub async fn raw<R: Ask>(&self, request: &R, version: i16, within: Duration) -> Result<Frame, ReadError> {
         self.wait::<R>(self.send(request, version)?, within).await
     }
 
@@ -130,7 +147,7 @@ impl Link {
 
     /// The newest version of `R` that this broker and we both speak, at most `most`.
     pub fn version<R: Ask>(&self, most: i16) -> Result<i16, ReadError> {
-        let ours = R::VERSIONS.intersect(&<R::Response as Message>::VERSIONS);
+        let ours = R::VERSIONS.intersect(&VersionRange { min: *R::READ.start(), max: *R::READ.end() });
         let theirs = self.versions.get().and_then(|versions| versions.of(R::KEY));
         let address = &self.shared.peer.address;
         let Some(both) = theirs.map(|theirs| ours.intersect(&theirs)).filter(|both| !both.is_empty()) else {
@@ -203,7 +220,7 @@ impl Link {
         Ok(())
     }
 
-    fn send<R: Ask>(&self, request: &R, version: i16) -> Result<oneshot::Receiver<Bytes>, ReadError> {
+    fn send<R: Ask>(&self, request: &R, version: i16) -> Result<oneshot::Receiver<Frame>, ReadError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let frame = frames::encode(request, version, id).map_err(|error| {
             ReadError::new(ReadErrorKind::Internal, format!("cannot encode {} version {version}: {error}", R::NAME))
@@ -222,9 +239,9 @@ impl Link {
         Ok(receiver)
     }
 
-    async fn wait<R: Ask>(&self, answer: oneshot::Receiver<Bytes>, within: Duration) -> Result<Bytes, ReadError> {
+    async fn wait<R: Ask>(&self, answer: oneshot::Receiver<Frame>, within: Duration) -> Result<Frame, ReadError> {
         match timeout(within, answer).await {
-            Ok(Ok(bytes)) => return Ok(bytes),
+            Ok(Ok(frame)) => return Ok(frame),
             Ok(Err(_)) => {}
             Err(_) => self.fail(&Broke::Late(R::NAME, within)),
         }
@@ -233,12 +250,13 @@ impl Link {
 
     async fn receive<R: Ask>(
         &self,
-        answer: oneshot::Receiver<Bytes>,
+        answer: oneshot::Receiver<Frame>,
         version: i16,
         within: Duration,
-    ) -> Result<R::Response, ReadError> {
-        let bytes = self.wait::<R>(answer, within).await?;
-        let response = frames::decode::<R>(bytes, version).map_err(|error| {
+    ) -> Result<R::Reply, ReadError> {
+        let mut frame = self.wait::<R>(answer, within).await?;
+        frame.held.grow(frame.bytes.len() * limits::KAFKA_READ)?;
+        let reply = frames::decode::<R>(&frame, version).map_err(|error| {
             let text = format!("`{}` sends a {} answer we cannot read: {error}", self.peer().address, R::NAME);
             ReadError::new(ReadErrorKind::BadReply, text)
         })?;
@@ -249,15 +267,18 @@ impl Link {
                 self.shared.peer.worked.store(true, Ordering::Relaxed);
             }
         }
-        if let Ok(throttle @ 1..) = u64::try_from(R::throttle(&response)) {
+        if let Ok(throttle @ 1..) = u64::try_from(R::throttle(&reply)) {
             *self.held_until.lock() = Some(Instant::now() + Duration::from_millis(throttle));
         }
-        Ok(response)
+        Ok(reply)
     }
 }
 
 impl Shared {
     fn fail(&self, broke: &Broke) {
+        if matches!(broke, Broke::TooLong(_)) {
+            Limit::Reply.crossed();
+        }
         let stage = self.state.lock().stage;
         self.fail_with(explain(&self.peer, stage, broke));
     }
@@ -270,8 +291,16 @@ impl Shared {
         self.closed.cancel();
     }
 
-    fn deliver(&self, frame: Bytes) -> Result<(), Broke> {
-        let id = frame.clone().try_get_i32().map_err(|_| Broke::Garbled("a frame without a correlation id"))?;
+    /// The longest frame that may come now.
+    fn longest(&self) -> usize {
+        match self.state.lock().stage {
+            Stage::TlsHandshake | Stage::Hello | Stage::Login => limits::KAFKA_GREETING,
+            Stage::FirstRequest | Stage::Working => limits::KAFKA_REPLY,
+        }
+    }
+
+    fn deliver(&self, frame: Frame) -> Result<(), Broke> {
+        let id = frame.bytes.clone().try_get_i32().map_err(|_| Broke::Garbled("a frame without a correlation id"))?;
         let Some(waiting) = self.state.lock().waiting.remove(&id) else {
             return Err(Broke::Garbled("an answer that nobody asked for"));
         };
@@ -281,9 +310,20 @@ impl Shared {
     }
 }
 
+/// Ends the link with the task that moves its bytes, by a panic too.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.fail(&Broke::Closed);
+    }
+}
+
 /// Moves bytes until the link ends. Reads and writes side by side: a broker that is busy sending a long answer reads
 /// nothing, so writing first could wait for ever.
 async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, shared: Arc<Shared>) {
+    // However it ends, nobody is left waiting for it.
+    let _ending = Ending(Arc::clone(&shared));
     let (mut reader, mut writer) = tokio::io::split(stream);
     let writing = async {
         while let Some(frame) = frames.recv().await {
@@ -300,16 +340,24 @@ async fn pump(stream: impl Stream, mut frames: mpsc::UnboundedReceiver<Bytes>, s
     };
     let reading = async {
         let mut buffer = BytesMut::with_capacity(4096);
+        let mut held = ReplyBytes::default();
         loop {
             match reader.read_buf(&mut buffer).await {
                 Ok(0) => return Broke::Closed,
                 Err(error) => return Broke::from(&error),
-                Ok(_) => {}
+                Ok(count) => {
+                    if let Err(error) = held.grow(count) {
+                        return Broke::Full(error);
+                    }
+                }
             }
             loop {
-                let delivered = match frames::next(&mut buffer) {
+                let delivered = match frames::next(&mut buffer, shared.longest()) {
                     Ok(None) => break,
-                    Ok(Some(frame)) => shared.deliver(frame),
+                    Ok(Some(bytes)) => {
+                        let held = held.split(bytes.len() + LENGTH);
+                        shared.deliver(Frame { bytes, held })
+                    }
                     Err(broke) => Err(broke),
                 };
                 if let Err(broke) = delivered {

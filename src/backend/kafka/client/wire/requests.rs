@@ -1,18 +1,27 @@
 //! The requests that we speak, what all of them share, and how often each was sent.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
-        FindCoordinatorResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-        OffsetFetchRequest, OffsetFetchResponse, SaslAuthenticateRequest, SaslAuthenticateResponse,
-        SaslHandshakeRequest, SaslHandshakeResponse,
+        ApiVersionsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest, ShareGroupDescribeRequest,
     },
-    protocol::{Decodable, Encodable, HeaderVersion, Message},
+    protocol::{Encodable, HeaderVersion, Message},
+};
+
+use super::{
+    body::{Body, Malformed},
+    replies::{
+        ApiVersions, Fetch, FindCoordinator, ListOffsets, Metadata, OffsetFetch, SaslAuthenticate, SaslHandshake,
+        ShareGroups,
+    },
 };
 
 /// A request of ours.
@@ -21,42 +30,61 @@ pub trait Ask: Message + Encodable + HeaderVersion {
     const KEY: i16;
     /// Its name in Kafka's documentation.
     const NAME: &'static str;
+    /// The versions whose reply we read.
+    const READ: RangeInclusive<i16>;
+    /// The first version whose reply is flexible (KIP-482).
+    const FLEXIBLE: i16;
     /// What answers it.
-    type Response: Message + Decodable + HeaderVersion;
+    type Reply: Send;
+    /// Reads the reply behind its header.
+    fn read(body: &mut Body<'_>, version: i16) -> Result<Self::Reply, Malformed>;
     /// Where [`Requests`] counts it.
     fn count(counts: &Counts) -> &AtomicU64;
     /// For how long the broker wants us to keep quiet after this answer, in milliseconds.
-    fn throttle(response: &Self::Response) -> i32;
+    fn throttle(reply: &Self::Reply) -> i32;
 }
 
+/// The greatest number of a request that we may make.
+const LAST: i16 = 77;
+
 macro_rules! asks {
-    ($($key:literal $request:ident $response:ident $name:literal $field:ident $throttle:expr;)*) => {$(
+    ($($key:literal $request:ident $reply:ident $field:ident $read:expr, $flexible:expr, $how:expr, $throttle:expr;)*) => {$(
         impl Ask for $request {
             const KEY: i16 = $key;
-            const NAME: &'static str = $name;
-            type Response = $response;
+            const NAME: &'static str = stringify!($reply);
+            const READ: RangeInclusive<i16> = $read;
+            const FLEXIBLE: i16 = $flexible;
+            type Reply = $reply;
+
+            fn read(body: &mut Body<'_>, version: i16) -> Result<$reply, Malformed> {
+                let read: fn(&mut Body<'_>, i16) -> Result<$reply, Malformed> = $how;
+                read(body, version)
+            }
 
             fn count(counts: &Counts) -> &AtomicU64 {
                 &counts.$field
             }
 
-            fn throttle(response: &$response) -> i32 {
-                let throttle: fn(&$response) -> i32 = $throttle;
-                throttle(response)
+            fn throttle(reply: &$reply) -> i32 {
+                let throttle: fn(&$reply) -> i32 = $throttle;
+                throttle(reply)
             }
         }
     )*};
 }
 
+const NEVER: i16 = i16::MAX;
+
 asks! {
-    18 ApiVersionsRequest ApiVersionsResponse "ApiVersions" api_versions |r| r.throttle_time_ms;
-    17 SaslHandshakeRequest SaslHandshakeResponse "SaslHandshake" sasl |_| 0;
-    36 SaslAuthenticateRequest SaslAuthenticateResponse "SaslAuthenticate" sasl |_| 0;
-    3 MetadataRequest MetadataResponse "Metadata" metadata |r| r.throttle_time_ms;
-    10 FindCoordinatorRequest FindCoordinatorResponse "FindCoordinator" find_coordinator |r| r.throttle_time_ms;
-    9 OffsetFetchRequest OffsetFetchResponse "OffsetFetch" offset_fetch |r| r.throttle_time_ms;
-    2 ListOffsetsRequest ListOffsetsResponse "ListOffsets" list_offsets |r| r.throttle_time_ms;
-    1 FetchRequest FetchResponse "Fetch" fetch |r| r.throttle_time_ms;
+    18 ApiVersionsRequest ApiVersions api_versions 0..=4, 3, |b, v| ApiVersions::read(b, v, LAST), |r| r.throttle_ms;
+    17 SaslHandshakeRequest SaslHandshake sasl 0..=1, NEVER, SaslHandshake::read, |_| 0;
+    36 SaslAuthenticateRequest SaslAuthenticate sasl 0..=2, 2, SaslAuthenticate::read, |_| 0;
+    3 MetadataRequest Metadata metadata 4..=13, 9, Metadata::read, |r| r.throttle_ms;
+    10 FindCoordinatorRequest FindCoordinator find_coordinator 0..=6, 3, FindCoordinator::read, |r| r.throttle_ms;
+    9 OffsetFetchRequest OffsetFetch offset_fetch 2..=9, 6, OffsetFetch::read, |r| r.throttle_ms;
+    2 ListOffsetsRequest ListOffsets list_offsets 1..=10, 6, ListOffsets::read, |r| r.throttle_ms;
+    1 FetchRequest Fetch fetch 4..=18, 12, Fetch::read, |r| r.throttle_ms;
+    77 ShareGroupDescribeRequest ShareGroups share_groups 1..=1, 0, ShareGroups::read, |r| r.throttle_ms;
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +96,7 @@ pub struct Counts {
     find_coordinator: AtomicU64,
     offset_fetch: AtomicU64,
     list_offsets: AtomicU64,
+    share_groups: AtomicU64,
     fetch: AtomicU64,
     /// All requests, together with those of other clients.
     total: Arc<AtomicU64>,
@@ -103,6 +132,8 @@ pub struct Requests {
     pub offset_fetch: u64,
     /// Start and end offsets.
     pub list_offsets: u64,
+    /// Whether groups without commits are share groups.
+    pub share_groups: u64,
     /// Parked requests that wait for new records.
     pub fetch: u64,
 }
@@ -111,7 +142,7 @@ impl Requests {
     /// Those that reads make, in all: everything but connecting and waiting.
     #[must_use]
     pub fn of_reads(&self) -> u64 {
-        self.metadata + self.find_coordinator + self.offset_fetch + self.list_offsets
+        self.metadata + self.find_coordinator + self.offset_fetch + self.list_offsets + self.share_groups
     }
 }
 
@@ -126,6 +157,7 @@ impl Counts {
             find_coordinator: get(&self.find_coordinator),
             offset_fetch: get(&self.offset_fetch),
             list_offsets: get(&self.list_offsets),
+            share_groups: get(&self.share_groups),
             fetch: get(&self.fetch),
         }
     }

@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use bytes::{Buf, Bytes};
 use kafka_protocol::{
-    messages::{ApiVersionsRequest, ApiVersionsResponse},
+    messages::ApiVersionsRequest,
     protocol::{StrBytes, VersionRange},
 };
 
-use super::{codes, frames, link::Link, requests::Ask};
+use super::{body::Body, codes, frames, link::Link, replies::ApiVersions, requests::Ask};
 use crate::error::{ReadError, ReadErrorKind};
 
 /// What we ask first. A broker that does not know it answers in version 0, with what it does know.
@@ -24,10 +23,9 @@ impl Versions {
     }
 }
 
-impl From<ApiVersionsResponse> for Versions {
-    fn from(response: ApiVersionsResponse) -> Self {
-        let range = |min, max| VersionRange { min, max };
-        Self(response.api_keys.iter().map(|api| (api.api_key, range(api.min_version, api.max_version))).collect())
+impl From<ApiVersions> for Versions {
+    fn from(reply: ApiVersions) -> Self {
+        Self(reply.versions.into_iter().map(|(key, min, max)| (key, VersionRange { min, max })).collect())
     }
 }
 
@@ -60,14 +58,12 @@ async fn ask(link: &Link, version: i16, within: Duration) -> Result<(i16, Result
     };
     let frame = link.raw(&request, version, within).await?;
     // The error code comes first in every version; it says in which version the rest is written.
-    let code = frame.clone().split_off(frame.len().min(4)).try_get_i16().unwrap_or_default();
+    let mut head = Body::new(&frame, false);
+    let code = head.i32().and_then(|_| head.i16()).unwrap_or_default();
     let written_in = if code == codes::UNSUPPORTED_VERSION { 0 } else { version };
-    Ok((code, read(frame, written_in, link).map(Versions::from)))
-}
-
-fn read(frame: Bytes, version: i16, link: &Link) -> Result<ApiVersionsResponse, ReadError> {
-    frames::decode::<ApiVersionsRequest>(frame, version).map_err(|_| {
+    let versions = frames::decode::<ApiVersionsRequest>(&frame, written_in).map(Versions::from).map_err(|_| {
         let text = format!("`{}` answers our greeting in no way we know: is it a Kafka broker?", link.peer().address);
         ReadError::new(ReadErrorKind::BadReply, text)
-    })
+    });
+    Ok((code, versions))
 }
