@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::{AskError, Core, ObjectRef, entry::Entry, table::Slot};
 use crate::{
-    error::{Problem, SpecError, quoted},
+    error::{Problem, SpecError, clean, quoted},
     limits::{self, Limit},
     metadata::Metadata,
     net::{Policy, Reach},
@@ -171,7 +171,8 @@ pub(super) async fn follow(policy: Policy, core: Weak<Core>) {
 fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
     let (namespace, name, source) = (object.namespace, object.name, trigger.describe());
     info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
-    for warning in &trigger.warnings {
-        warn!(namespace, name, "{warning}");
+    if !trigger.warnings.is_empty() {
+        let warnings = trigger.warnings.join("; ");
+        warn!(namespace, name, "{}", clean(&warnings));
     }
 }

@@ -69,7 +69,8 @@ impl World {
             for source in [&mut member.busy, &mut member.idle] {
                 for watch in [&mut source.troubled, &mut source.calm] {
                     if watch.right(begin, PATIENCE).await.is_none() {
-                        panic!("{} is not right in {PATIENCE:?} but {}", source.name, watch.last());
+                        let (last, so_far) = (watch.last(), self.violations.all().join("\n"));
+                        panic!("{} is not right in {PATIENCE:?} but {last}\n{so_far}", source.name);
                     }
                     watch.may_fail(false);
                 }

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, SdkConfig,
+    default_provider::credentials::DefaultCredentialsChain,
     identity::IdentityCache,
     provider_config::ProviderConfig,
     retry::RetryConfig,
@@ -133,7 +134,7 @@ impl Source {
                     }
                     (_, Some(own)) => own,
                     (_, None) => SharedCredentialsProvider::new(
-                        aws_config::default_provider::credentials::default_provider().await,
+                        DefaultCredentialsChain::builder().configure(provider_config(&config)).build().await,
                     ),
                 })
             })
@@ -154,6 +155,18 @@ fn loader(region: &Region, client: SharedHttpClient) -> ConfigLoader {
         .http_client(client)
         .timeout_config(timeouts)
         .retry_config(retry)
+}
+
+/// What a provider of the SDK needs of `config`: our client above all.
+fn provider_config(config: &SdkConfig) -> ProviderConfig {
+    let mut provider = ProviderConfig::without_region().with_region(config.region().cloned());
+    if let Some(client) = config.http_client() {
+        provider = provider.with_http_client(client);
+    }
+    if let (Some(retry), Some(timeouts)) = (config.retry_config(), config.timeout_config()) {
+        provider = provider.with_retry_config(retry.clone()).with_timeout_config(timeouts.clone());
+    }
+    provider
 }
 
 /// A role, as KEDA assumes it: by the pod's web identity if the role trusts that, else by the server's own identity.
@@ -177,13 +190,7 @@ impl Role {
                 role_arn: arn.to_owned(),
                 session_name: SESSION_NAME.to_owned(),
             };
-            let mut provider = ProviderConfig::without_region().with_region(config.region().cloned());
-            if let Some(client) = config.http_client() {
-                provider = provider.with_http_client(client);
-            }
-            if let (Some(retry), Some(timeouts)) = (config.retry_config(), config.timeout_config()) {
-                provider = provider.with_retry_config(retry.clone()).with_timeout_config(timeouts.clone());
-            }
+            let provider = provider_config(config);
             WebIdentityTokenCredentialsProvider::builder().configure(&provider).static_configuration(source).build()
         });
         Self { by_web_identity, by_own_identity: builder.build().await }
