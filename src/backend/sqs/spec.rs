@@ -115,7 +115,9 @@ fn endpoint(keys: &mut Reader<'_>, reach: &Reach) -> Option<String> {
         Some(Err(refusal)) => keys.problem(ENDPOINT, format!("`{ENDPOINT}`: {refusal}")),
         None => keys.problem(
             ENDPOINT,
-            format!("`{ENDPOINT}` must be a URL without a user part, such as `https://sqs-fips.us-east-1.amazonaws.com`"),
+            format!(
+                "`{ENDPOINT}` must be a URL without a user part, such as `https://sqs-fips.us-east-1.amazonaws.com`"
+            ),
         ),
     }
     Some(endpoint.to_owned())

@@ -1,6 +1,7 @@
 //! A request to an HTTP server: method, URL, headers, body, each in one piece.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use memchr::memmem;
 
 use super::{
     Method, Url,
@@ -41,8 +42,16 @@ impl Request {
         const HIDDEN: &[u8] = b"...";
         let values = self.headers.values().map(HeaderValue::as_bytes);
         for ours in values.chain(self.url.query().map(str::as_bytes)).filter(|ours| ours.len() > HIDDEN.len()) {
-            while let Some(at) = body.windows(ours.len()).position(|piece| piece == ours) {
-                body.splice(at..at + ours.len(), HIDDEN.iter().copied());
+            let mut kept = Vec::new();
+            let mut from = 0;
+            for at in memmem::find_iter(&body, ours) {
+                kept.extend_from_slice(body.get(from..at).unwrap_or_default());
+                kept.extend_from_slice(HIDDEN);
+                from = at + ours.len();
+            }
+            if from > 0 {
+                kept.extend_from_slice(body.get(from..).unwrap_or_default());
+                body = kept;
             }
         }
         body
