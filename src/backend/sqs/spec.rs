@@ -104,23 +104,21 @@ fn attributes(keys: &mut Reader<'_>) -> Vec<Attribute> {
 
 fn endpoint(keys: &mut Reader<'_>, reach: &Reach) -> Option<String> {
     let endpoint = keys.text(ENDPOINT)?;
-    // SQS takes no login in a URL, and the SDK's log shows the URL as it is given.
-    let is_address = |url: &Url| {
-        let login = !url.username().is_empty() || url.password().is_some();
-        matches!(url.scheme(), "http" | "https") && url.has_host() && !login
+    let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(mut url) = url else {
+        let text = format!("`{ENDPOINT}` must be a URL such as `https://sqs-fips.us-east-1.amazonaws.com`");
+        keys.problem(ENDPOINT, text);
+        return Some(endpoint.to_owned());
     };
-    let url = Url::parse(endpoint).ok().filter(is_address);
-    match url.map(|url| reach.check_host(url.host_str().unwrap_or_default())) {
-        Some(Ok(())) => {}
-        Some(Err(refusal)) => keys.problem(ENDPOINT, format!("`{ENDPOINT}`: {refusal}")),
-        None => keys.problem(
-            ENDPOINT,
-            format!(
-                "`{ENDPOINT}` must be a URL without a user part, such as `https://sqs-fips.us-east-1.amazonaws.com`"
-            ),
-        ),
+    if let Err(refusal) = reach.check_host(url.host_str().unwrap_or_default()) {
+        keys.problem(ENDPOINT, format!("`{ENDPOINT}`: {refusal}"));
     }
-    Some(endpoint.to_owned())
+    if url.username().is_empty() && url.password().is_none() {
+        return Some(endpoint.to_owned());
+    }
+    // SQS takes no login in a URL, and the SDK's log would show it. With a host, both can be taken away.
+    let (name, password) = (url.set_username(""), url.set_password(None));
+    name.and(password).ok().map(|()| url.into())
 }
 
 /// The server's own identity goes to SQS itself, or to whom the operator has named.

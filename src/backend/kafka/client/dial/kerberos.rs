@@ -16,6 +16,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::super::wire::replies::SaslAuthenticate;
 use crate::{
     backend::kafka::kerberos::{
         Kerberos, Proof,
@@ -42,7 +43,7 @@ pub struct Login {
 }
 
 /// What the helper says.
-pub enum Step {
+enum Step {
     /// A token for the broker, whose answer the helper wants.
     More(Bytes),
     /// The last token.
@@ -79,8 +80,21 @@ impl Login {
         Ok(login)
     }
 
+    /// Carries tokens to the broker by `send` and its answers back, until the helper has said its last word. The last answer.
+    pub async fn exchange<Sent>(mut self, send: impl Fn(Bytes) -> Sent) -> Result<SaslAuthenticate, ReadError>
+    where
+        Sent: Future<Output = Result<SaslAuthenticate, ReadError>>,
+    {
+        loop {
+            match self.step().await? {
+                Step::More(token) => self.tell(&send(token).await?.bytes).await?,
+                Step::Last(token) => return send(token).await,
+            }
+        }
+    }
+
     /// Hands the broker's token to the helper.
-    pub async fn tell(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+    async fn tell(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= LARGEST_FRAME).ok_or_else(broken)?;
         let frame = [&length.to_be_bytes(), bytes].concat();
         // A helper that has ended says why on its output.
@@ -89,7 +103,7 @@ impl Login {
     }
 
     /// The helper's next word.
-    pub async fn step(&mut self) -> Result<Step, ReadError> {
+    async fn step(&mut self) -> Result<Step, ReadError> {
         let frame = async {
             let length = self.output.read_u32().await?;
             let mut frame = Vec::new();

@@ -24,10 +24,8 @@ use tokio::time::{sleep, timeout};
 
 use super::super::wire::{codes, link::Link, replies::SaslAuthenticate};
 #[cfg(feature = "gssapi")]
-use super::kerberos::{Login, Step};
+use super::kerberos::Login;
 use super::token::Tokens;
-#[cfg(feature = "gssapi")]
-use crate::backend::kafka::kerberos::Kerberos;
 use crate::{
     backend::kafka::connection::Sasl,
     clock::jittered,
@@ -114,29 +112,13 @@ impl Authenticator {
         Err(ReadError::new(ReadErrorKind::Denied, text).of_connection())
     }
 
-    /// Tokens of Kerberos go back and forth until its helper has said its last word.
-    #[cfg(feature = "gssapi")]
-    async fn by_kerberos(
-        &self,
-        kerberos: &Kerberos,
-        link: &Link,
-        offered: &str,
-        within: Duration,
-    ) -> Result<Option<Duration>, ReadError> {
-        let host = super::host(self.at(link)).unwrap_or_default();
-        let mut login = Login::start(kerberos, host, &self.reach, Instant::now() + within).await?;
-        loop {
-            match login.step().await? {
-                Step::More(token) => login.tell(&self.send(link, offered, token, within).await?.bytes).await?,
-                Step::Last(token) => return Ok(lifetime(&self.send(link, offered, token, within).await?)),
-            }
-        }
-    }
-
     async fn authenticate(&self, link: &Link, offered: &str, within: Duration) -> Result<Option<Duration>, ReadError> {
         #[cfg(feature = "gssapi")]
         if let Sasl::Gssapi(kerberos) = &self.sasl {
-            return self.by_kerberos(kerberos, link, offered, within).await;
+            let host = super::host(self.at(link)).unwrap_or_default();
+            let login = Login::start(kerberos, host, &self.reach, Instant::now() + within).await?;
+            let last = login.exchange(|token| self.send(link, offered, token, within)).await?;
+            return Ok(lifetime(&last));
         }
         let unusable = |error: &dyn std::fmt::Display| {
             let text = format!("a {} login cannot be made: {error}: check `username` and `password`", self.mechanism());
