@@ -1,12 +1,17 @@
 //! A request to an HTTP server: method, URL, headers, body, each in one piece.
 
+use std::collections::HashSet;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use memchr::memmem;
 
 use super::{
     Method, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
+
+/// How much of a header's value must not be repeated.
+const PIECE: usize = 6;
 
 /// A request, ready to be sent or to be signed.
 #[derive(Debug, Clone)]
@@ -37,24 +42,21 @@ impl Request {
         }
     }
 
-    /// `body` without the headers and the query of this request, where it repeats them.
-    pub(super) fn concealed_in(&self, mut body: Vec<u8>) -> Vec<u8> {
-        const HIDDEN: &[u8] = b"...";
-        let values = self.headers.values().map(HeaderValue::as_bytes);
-        for ours in values.chain(self.url.query().map(str::as_bytes)).filter(|ours| ours.len() > HIDDEN.len()) {
-            let mut kept = Vec::new();
-            let mut from = 0;
-            for at in memmem::find_iter(&body, ours) {
-                kept.extend_from_slice(body.get(from..at).unwrap_or_default());
-                kept.extend_from_slice(HIDDEN);
-                from = at + ours.len();
-            }
-            if from > 0 {
-                kept.extend_from_slice(body.get(from..).unwrap_or_default());
-                body = kept;
-            }
+    /// `body` without the query of this request where it repeats it whole, and without any piece of its headers, which a
+    /// server may cut: what is left of six bytes or less tells nobody a secret.
+    pub(super) fn concealed_in(&self, body: Vec<u8>) -> Vec<u8> {
+        let query = self.url.query().unwrap_or_default().as_bytes();
+        let mut hidden = vec![false; body.len()];
+        let mut hide = |at: usize, length: usize| hidden.iter_mut().skip(at).take(length).for_each(|byte| *byte = true);
+        if query.len() >= PIECE {
+            memmem::find_iter(&body, query).for_each(|at| hide(at, query.len()));
         }
-        body
+        let told = |name: &HeaderName| ![ACCEPT, CONTENT_TYPE].contains(name);
+        let values = self.headers.iter().filter(|(name, _)| told(name)).map(|(_, value)| value.as_bytes());
+        let pieces: HashSet<&[u8]> = values.flat_map(|value| value.windows(PIECE)).collect();
+        let repeated = body.windows(PIECE).enumerate().filter(|(_, piece)| pieces.contains(piece));
+        repeated.for_each(|(at, _)| hide(at, PIECE));
+        body.into_iter().zip(hidden).map(|(byte, hidden)| if hidden { b'.' } else { byte }).collect()
     }
 
     /// The same with another header, in place of any of its name.
