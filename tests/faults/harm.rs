@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use crate::world::World;
 
 const SLICE: Duration = Duration::from_secs(1);
-/// Below this an answer is as good as any: KEDA asks every 15 s.
-const FLOOR_MS: f64 = 10.0;
+/// Below this an answer is as good as any: KEDA asks every 15 s and waits for seconds, and an unoptimised build beside five
+/// brokers on two cores has hiccups of tens of milliseconds. Who waits for somebody else's broker waits for longer.
+const FLOOR_MS: f64 = 50.0;
 const AT_MOST: f64 = 1.5;
 
 /// 99th percentiles of one fault, in milliseconds.
