@@ -8,7 +8,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -27,6 +27,8 @@ pub struct Socket {
     stream: Pin<Box<dyn Stream>>,
     /// Runs while answers are not taken.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Who wanted to read meanwhile: nothing else wakes it, since the socket was not asked.
+    unheard: Option<Waker>,
     /// Until when so many more bytes must have come.
     greeting: Option<(Pin<Box<Sleep>>, usize)>,
 }
@@ -34,7 +36,7 @@ pub struct Socket {
 impl Socket {
     /// Over `stream`.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self { stream: Box::pin(stream), stalled: None, greeting: None }
+        Self { stream: Box::pin(stream), stalled: None, unheard: None, greeting: None }
     }
 
     /// The same, which fails unless `bytes` have come by `until`.
@@ -47,6 +49,9 @@ impl Socket {
     fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
+            if let Some(reader) = self.unheard.take() {
+                reader.wake();
+            }
             return written;
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limits::ANSWERS_UNREAD)));
@@ -64,8 +69,11 @@ impl fmt::Debug for Socket {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Some(stalled) = &mut self.stalled {
-            // The writer is woken when there is room again, and it and the reader are one task.
-            ready!(stalled.as_mut().poll(cx));
+            let late = stalled.as_mut().poll(cx);
+            if late.is_pending() {
+                self.unheard = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answers are not read")));
         }
         let before = buf.filled().len();
@@ -137,6 +145,27 @@ mod tests {
         let began = Instant::now();
         let failed = socket.write_all(&[0; 100]).await.expect_err("nobody reads");
         assert_eq!((failed.kind(), began.elapsed()), (io::ErrorKind::TimedOut, limits::ANSWERS_UNREAD));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_came_too_early_is_woken_when_answers_are_taken_again() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut socket = Socket::new(ours);
+        theirs.write_all(b"question").await.expect("room");
+        assert!(timeout(Duration::from_secs(1), socket.write_all(&[0; 100])).await.is_err(), "nobody reads");
+        let (mut reader, mut writer) = tokio::io::split(socket);
+        // The reader asks first, as an HTTP connection does, and is not asked again until it is woken.
+        let heard = async {
+            let mut heard = [0; 8];
+            reader.read_exact(&mut heard).await.map(|_| heard)
+        };
+        let answered = async {
+            theirs.read_exact(&mut [0; 64]).await.expect("what we wrote");
+            writer.write_all(&[0; 1]).await.expect("room again");
+        };
+        let (heard, ()) =
+            timeout(Duration::from_secs(5), async { tokio::join!(heard, answered) }).await.expect("woken");
+        assert_eq!(&heard.expect("heard"), b"question");
     }
 
     #[tokio::test(start_paused = true)]

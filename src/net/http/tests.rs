@@ -230,3 +230,19 @@ async fn what_an_answer_holds_counts_for_the_budget_of_all_replies() {
     let answer = get(&format!("http://{here}/")).await.unwrap();
     assert!(ReplyBytes::held() >= answer.body.len());
 }
+
+#[test]
+fn what_a_refusal_repeats_of_our_login_is_concealed_whole_or_in_part() {
+    let url = "http://p/api?query=up&token=s3cret-in-the-query".parse().unwrap();
+    let request = Request::new(Method::GET, url).bearer_auth("hunter2-of-the-bearer").unwrap();
+    for said in [
+        "authorization: Bearer hunter2-of-the-bearer",
+        "you said hunter2-of-the-be",
+        "GET /api?query=up&token=s3cret-in-the-query HTTP/1.1",
+    ] {
+        let shown = String::from_utf8(request.concealed_in(said.into())).unwrap();
+        assert!(!shown.contains("hunter2") && !shown.contains("s3cret") && shown.len() == said.len(), "{shown}");
+    }
+    let words = "parse error: unexpected end of input";
+    assert_eq!(request.concealed_in(words.into()), words.as_bytes());
+}
