@@ -7,11 +7,13 @@ use memchr::memmem;
 
 use super::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
 };
 
-/// How much of a header's value must not be repeated.
+/// How much of a secret must not be repeated.
 const PIECE: usize = 6;
+/// Goes with the keys of a role on AWS.
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// A request, ready to be sent or to be signed.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ impl Request {
         }
     }
 
-    /// `body` without the query of this request where it repeats it whole, and without any piece of its headers, which a
+    /// `body` without the query of this request where it repeats it whole, and without any piece of its secrets, which a
     /// server may cut: what is left of six bytes or less tells nobody a secret.
     pub(super) fn concealed_in(&self, body: Vec<u8>) -> Vec<u8> {
         let query = self.url.query().unwrap_or_default().as_bytes();
@@ -51,12 +53,25 @@ impl Request {
         if query.len() >= PIECE {
             memmem::find_iter(&body, query).for_each(|at| hide(at, query.len()));
         }
-        let told = |name: &HeaderName| ![ACCEPT, CONTENT_TYPE].contains(name);
-        let values = self.headers.iter().filter(|(name, _)| told(name)).map(|(_, value)| value.as_bytes());
-        let pieces: HashSet<&[u8]> = values.flat_map(|value| value.windows(PIECE)).collect();
+        let pieces: HashSet<&[u8]> = self.secrets().flat_map(|secret| secret.windows(PIECE)).collect();
         let repeated = body.windows(PIECE).enumerate().filter(|(_, piece)| pieces.contains(piece));
         repeated.for_each(|(at, _)| hide(at, PIECE));
         body.into_iter().zip(hidden).map(|(byte, hidden)| if hidden { b'.' } else { byte }).collect()
+    }
+
+    /// What of the headers proves who asks. The scheme of a login and what AWS's says besides its signature are words that a
+    /// server uses to explain itself.
+    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter_map(|(name, value)| {
+            let whole = value.as_bytes();
+            if *name == AUTHORIZATION {
+                let signature = memmem::rfind(whole, b"Signature=").map(|at| at + b"Signature=".len());
+                let login = memchr::memchr(b' ', whole).map_or(0, |at| at + 1);
+                whole.get(signature.unwrap_or(login)..)
+            } else {
+                (value.is_sensitive() || *name == SECURITY_TOKEN).then_some(whole)
+            }
+        })
     }
 
     /// The same with another header, in place of any of its name.

@@ -6,7 +6,10 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::*;
+use super::{
+    header::{AUTHORIZATION, HeaderName},
+    *,
+};
 use crate::net::Rules;
 use crate::task::{self, Task};
 
@@ -243,6 +246,23 @@ fn what_a_refusal_repeats_of_our_login_is_concealed_whole_or_in_part() {
         let shown = String::from_utf8(request.concealed_in(said.into())).unwrap();
         assert!(!shown.contains("hunter2") && !shown.contains("s3cret") && shown.len() == said.len(), "{shown}");
     }
-    let words = "parse error: unexpected end of input";
-    assert_eq!(request.concealed_in(words.into()), words.as_bytes());
+    for words in ["parse error: unexpected end of input", "the Bearer token is not known"] {
+        assert_eq!(request.concealed_in(words.into()), words.as_bytes());
+    }
+}
+
+#[test]
+fn what_aws_says_of_a_request_is_left_but_for_its_signature_and_its_token() {
+    let signed =
+        "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=";
+    let header = |text: &str| HeaderValue::from_str(text).unwrap();
+    let request = Request::new(Method::POST, "https://sqs.eu-west-1.amazonaws.com/".parse().unwrap())
+        .header(AUTHORIZATION, header(&format!("{signed}5ecretof7heday")))
+        .header(HeaderName::from_static("x-amz-security-token"), header("hunter2-of-a-role"))
+        .header(HeaderName::from_static("amz-sdk-request"), header("attempt=1; max=2"));
+    for words in ["SignatureDoesNotMatch", "RequestThrottled", "Credential should be scoped to a valid region"] {
+        assert_eq!(request.concealed_in(words.into()), words.as_bytes());
+    }
+    let shown = request.concealed_in("not 5ecretof7heday nor hunter2-of-a-ro".into());
+    assert_eq!(shown, b"not .............. nor ...............");
 }
