@@ -14,7 +14,7 @@ use super::{
 /// A replica is promoted after the node timeout and a vote; then the map is fetched again.
 const FAILOVER: Duration = Duration::from_secs(30);
 /// The sweep rings after at most this long.
-const SWEEP: Duration = Duration::from_secs(12);
+const SWEEP: Duration = Duration::from_secs(36);
 
 /// Three masters, and a replica for the first of them.
 struct Group {
