@@ -184,7 +184,8 @@ impl Keeper {
             }
             let asked = Instant::now();
             match self.beat(opened).await {
-                Some(Ok(())) => pulse.beat(asked),
+                Some(Ok(true)) => pulse.beat(asked),
+                Some(Ok(false)) => {}
                 Some(Err(error)) => return End::Unfit(error),
                 None => return End::Lost,
             }
@@ -209,10 +210,11 @@ impl Keeper {
         self.quiet_until = self.quiet_until.filter(|until| *until > Instant::now());
     }
 
-    /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
+    /// Asks the node whether it lives and is still what we want: then whether it also serves, which it does not while a script
+    /// holds it up; `None` when the connection is gone. A master is
     /// asked for its role, since one that was demoted keeps answering; who has no right to that relies on
     /// Sentinel, which closes the connections of a master that it demotes.
-    async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
+    async fn beat(&self, opened: &mut Opened) -> Option<Result<bool, ReadError>> {
         let place = &opened.wire.place.clone();
         let mut commands = vec![Command::new("PING", [])];
         if matches!(self.target, Target::Master(_)) && opened.tells_role {
@@ -226,11 +228,12 @@ impl Keeper {
         if let Some(error) = replies.iter().filter_map(Reply::refusal).find_map(|refusal| not_serving(place, refusal)) {
             return Some(Err(error));
         }
+        let serves = replies.first().is_some_and(|pong| pong.refusal().is_none());
         let role = replies.get(1);
         if role.and_then(Reply::refusal).is_some() {
             opened.tells_role = false;
         }
         let role = role.and_then(|role| role.items().first()).and_then(Reply::text);
-        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(()) })
+        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(serves) })
     }
 }
