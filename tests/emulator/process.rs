@@ -127,7 +127,7 @@ impl Process {
     /// Waits until the log has `words`.
     #[track_caller]
     pub fn until_log(&self, words: &str) {
-        let begin = std::time::Instant::now();
+        let begin = tokio::time::Instant::now();
         while !self.log().contains(words) {
             assert!(begin.elapsed() < Duration::from_secs(20), "never {words}:\n{}", self.log());
             std::thread::yield_now();

@@ -5,8 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::fake::{Fake, Say, decent, list_at, say, source};
 use crate::{backend::Source, net::Reach};
