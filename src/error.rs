@@ -55,8 +55,8 @@ pub fn give_login(keys: &[&str]) -> String {
         }
     };
     format!(
-        "KEDA does not pass `authenticationRef` on to an external scaler, give {} as {} (variables of the scaled workload) \
-         or in the trigger's metadata",
+        "KEDA does not pass `authenticationRef` on to an external scaler: let this server read it (`--kubernetes`), name a \
+         `connection` of its config, or give {} as {} (variables of the scaled workload)",
         named(""),
         named("FromEnv")
     )
@@ -178,7 +178,7 @@ mod tests {
         let names = |keys: &[&str]| {
             let text = give_login(keys);
             assert!(
-                text.starts_with("KEDA does not pass `authenticationRef` on to an external scaler, give "),
+                text.starts_with("KEDA does not pass `authenticationRef` on to an external scaler: let this server read it (`--kubernetes`)"),
                 "{text}"
             );
             text
