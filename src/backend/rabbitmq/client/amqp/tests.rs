@@ -22,7 +22,7 @@ use crate::{
     },
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
-    net::{Reach, tls::Tls},
+    net::{Reach, TwoAddresses, tls::Tls},
     task::{self, Task},
 };
 
@@ -99,8 +99,12 @@ impl Rogue {
     }
 
     fn client(&self, tls: Option<Tls>) -> AmqpClient {
+        self.client_at("127.0.0.1", tls)
+    }
+
+    fn client_at(&self, host: &str, tls: Option<Tls>) -> AmqpClient {
         let to = Amqp {
-            host: "127.0.0.1".to_owned(),
+            host: host.to_owned(),
             port: self.port,
             tls,
             server_name: None,
@@ -287,4 +291,11 @@ async fn a_broker_that_falls_silent_or_talks_to_itself_is_hung_up_on_and_asked_a
         broker.notices(&Noticed::HungUp).await;
         assert_eq!(ask(&client).await, Ok(Some(7)));
     }
+}
+
+#[tokio::test]
+async fn a_name_whose_first_address_swallows_all_is_read_at_the_second() {
+    let rogue = Rogue::plain(Play::default()).await;
+    let two = TwoAddresses::of(rogue.port);
+    assert_eq!(ask(&rogue.client_at(&two.name(), None)).await, Ok(Some(7)));
 }
