@@ -61,10 +61,10 @@ impl Harm {
     }
 }
 
-/// The median of some seconds.
+/// The median of some seconds, the worse of two.
 pub fn usual(mut seconds: Vec<Second>) -> Second {
     seconds.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
-    seconds[(seconds.len() - 1) / 2]
+    seconds[seconds.len() / 2]
 }
 
 /// How long each answer took, in the order of their questions.
