@@ -64,7 +64,7 @@ fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="ka
 			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
 	done
 
-check: check-format check-lints check-docs check-features check-licences check-advisories check-scripts check-compose ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file
+check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file
 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
@@ -77,10 +77,14 @@ brokers-down: ## stop them and forget their data
 	tests/brokers/down
 
 # The parts of `check`, in the order of their cost.
-.PHONY: check-format check-lints check-docs check-features check-licences check-advisories check-scripts check-compose
+.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose
 
 check-format:
 	cargo fmt --check
+
+# Nothing else reads this workspace but `make fuzz`: it must be sound, and its lock file must know all that we depend on.
+check-fuzz:
+	cargo metadata --quiet --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 check-lints:
 	cargo clippy --locked $(KERBEROS) --all-targets -- -D warnings

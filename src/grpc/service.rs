@@ -61,9 +61,14 @@ impl ExternalScaler for Scaler {
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let activations =
+        let metrics = Arc::clone(&self.metrics);
+        let said = move |()| {
+            metrics.pushes.inc();
+            Ok(IsActiveResponse { result: true })
+        };
+        let answers: Self::StreamIsActiveStream =
             match self.sampler.subscribe(object, &self.secrets.look(object, Metadata::from(scaler_metadata))) {
-                Ok(subscription) => watch::activations(subscription, end, self.stream_age).left_stream(),
+                Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
                 // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
                 Err(error) => {
                     let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
@@ -73,15 +78,10 @@ impl ExternalScaler for Scaler {
                             () = room => {}
                         }
                     };
-                    watch::silence(end, again).right_stream()
+                    Box::pin(watch::silence(end, again).map(said))
                 }
             };
-        let metrics = Arc::clone(&self.metrics);
-        let answers = activations.map(move |()| {
-            metrics.pushes.inc();
-            Ok(IsActiveResponse { result: true })
-        });
-        self.counted(Method::StreamIsActive, Ok(Box::pin(answers) as Self::StreamIsActiveStream))
+        self.counted(Method::StreamIsActive, Ok(answers))
     }
 
     async fn get_metric_spec(
