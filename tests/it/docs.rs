@@ -27,7 +27,7 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 fn pages() -> Vec<PathBuf> {
     let folders = ["docs", "tests", "proto"].into_iter().flat_map(|folder| files(folder, "md"));
-    folders.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from)).collect()
+    folders.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "RELEASING.md"].map(PathBuf::from)).collect()
 }
 
 /// The YAML in a page's fences.
