@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster faults fuzz check bench manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus http aws google azure demo fuzzing
@@ -20,8 +20,9 @@ ifeq ($(KERBEROS),)
 export SKIP_BROKERS := $(SKIP_BROKERS) kafka-gssapi
 endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
-SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/chart/run \
-	.ci/run .ci/notes deploy/manifests deploy/chart/package deploy/image/check \
+CLUSTER_TESTS := tests/cluster/with -- cargo test --locked $(KERBEROS) --test cluster
+SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/cluster/build tests/cluster/up tests/cluster/down \
+	tests/cluster/with tests/chart/run .ci/run .ci/notes deploy/manifests deploy/chart/package deploy/image/check \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch
 
 help: ## this list
@@ -30,19 +31,25 @@ help: ## this list
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
 	cargo run --release --no-default-features --features demo -- demo
 
-test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out)
+test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out, SKIP_BROKERS=cluster the API server's)
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
 	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
 	@if [ "$$(id -u)" = 0 ]; then deploy/image/check --debug target/debug/plimsoll; \
 	else echo "the image's root is NOT tried: only root may, sudo deploy/image/check --debug target/debug/plimsoll" >&2; fi
 	tests/keda/run --build
-	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked $(KERBEROS) --test faults && tests/keda/run'
+	tests/cluster/build
+	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked $(KERBEROS) --test faults && tests/keda/run && $(CLUSTER_TESTS)'
 
 test-keda: ## KEDA's own client against the server, on real brokers: needs Go
 	cargo build --locked
 	tests/keda/run --build
 	tests/brokers/with $(ONE_EACH) -- tests/keda/run
+
+test-cluster: ## a real API server, KEDA's own resolver beside ours: needs Go, and a quarter of an hour the first time
+	cargo test --locked $(KERBEROS) --test cluster --no-run
+	tests/cluster/build
+	tests/brokers/with redis -- $(CLUSTER_TESTS)
 
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
 	cargo test --locked $(KERBEROS) --test faults --no-run

@@ -3,6 +3,7 @@
 # Knows nothing of any broker.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck disable=SC2034 # for those who source this
 setup=$root/tests/brokers/setup
 # One folder per node inside: pid, log, configuration, data.
 BROKERS_DIR=${BROKERS_DIR:-$root/target/brokers}
@@ -11,7 +12,7 @@ BROKERS_PORT_OFFSET=${BROKERS_PORT_OFFSET:-0}
 mkdir -p "$BROKERS_DIR"
 BROKERS_DIR=$(cd "$BROKERS_DIR" && pwd)
 
-say() { printf '%s\n' "brokers: $*" >&2; }
+say() { printf '%s\n' "${WHO:-brokers}: $*" >&2; }
 
 die() {
     say "$*"

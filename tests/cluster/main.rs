@@ -1,0 +1,26 @@
+//! On a real API server, beside KEDA's own resolver. Start it with `tests/cluster/up` and load `target/cluster/env`; an API
+//! server that is not there is a failure, never a skip.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod api;
+mod cases;
+mod definitions;
+mod deploy;
+mod differential;
+mod oracle;
+mod outage;
+mod own;
+mod rights;
+mod store;
+
+#[path = "../stand_in/mod.rs"]
+#[allow(dead_code, reason = "shared with the brokers' tests")]
+mod stand_in;
