@@ -61,14 +61,19 @@ type object struct {
 	value runtime.Object
 }
 
-// run is a command of Helm, its output and what it complained of.
+// run is a command of Helm without a cluster, its output and what it complained of.
 func run(t *testing.T, helm string, args ...string) (string, string, error) {
+	t.Helper()
+	return runIn(t, "/dev/null", helm, args...)
+}
+
+func runIn(t *testing.T, kubeconfig, helm string, args ...string) (string, string, error) {
 	t.Helper()
 	command := exec.Command(helm, args...)
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint
-	// Neither the user's repositories nor a cluster of his.
-	command.Env = []string{"HOME=" + t.TempDir(), "KUBECONFIG=/dev/null"}
+	// Not the user's own repositories.
+	command.Env = []string{"HOME=" + t.TempDir(), "KUBECONFIG=" + kubeconfig}
 	err := command.Run()
 	return out.String(), complaint.String(), err
 }
