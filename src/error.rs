@@ -78,19 +78,22 @@ pub enum ReadErrorKind {
     Throttled,
     /// An answer that we cannot use: the wrong type, a protocol error.
     BadReply,
+    /// What the login of the trigger comes to, with the trigger's own metadata, cannot be followed.
+    Invalid,
     /// A defect of ours.
     Internal,
 }
 
 impl ReadErrorKind {
     /// Every kind, in the order of `docs/errors.md`.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreachable,
         Self::Timeout,
         Self::Denied,
         Self::NotFound,
         Self::Throttled,
         Self::BadReply,
+        Self::Invalid,
         Self::Internal,
     ];
 
@@ -104,6 +107,7 @@ impl ReadErrorKind {
             Self::NotFound => "not_found",
             Self::Throttled => "throttled",
             Self::BadReply => "bad_reply",
+            Self::Invalid => "invalid",
             Self::Internal => "internal",
         }
     }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod error;
 pub mod limits;
 pub mod metadata;
+pub mod object;
 pub mod reading;
 pub mod task;
 pub mod telemetry;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod net;
 
 pub mod backend;
+pub mod credentials;
 pub mod trigger;
 
 pub mod sampler;

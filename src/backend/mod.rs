@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use crate::net::Reach;
 use crate::{
     error::{ReadError, SpecError, clean},
-    metadata::Reader,
+    metadata::{Orders, Reader},
     reading::{Metric, Reading},
 };
 
@@ -44,6 +44,10 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// The values of `scalerType` it answers for: KEDA's own type names.
     fn scaler_types(&self) -> &'static [&'static str];
+
+    /// Which keys may come from a named connection or an `authenticationRef`, in KEDA's order for each. What is not there is
+    /// of the metadata alone.
+    fn orders(&self, scaler_type: &str) -> Orders;
 
     /// Turns metadata into a source. Touches no network: it runs on every question about a new trigger.
     ///
@@ -67,7 +71,7 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     fn metric(&self) -> &Metric;
 
     /// The connection it reads from; sources with an equal id back off together.
-    fn connection(&self) -> &ConnectionId;
+    fn connection(&self) -> ConnectionId;
 
     /// What is read, for people: ``group `billing` on topic `orders` ``.
     fn describe(&self) -> String;

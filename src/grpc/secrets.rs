@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::warn;
 
-use crate::{metadata::Metadata, sampler::ObjectRef};
+use crate::{metadata::Metadata, object::ObjectRef};
 
 /// KEDA resolves a key of this ending from the workload's environment, and sends what it found.
 const RESOLVED: &str = "FromEnv";

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     limits,
     metadata::Metadata,
-    sampler::{AskError, ObjectRef, Sampler},
+    object::ObjectRef,
+    sampler::{AskError, Sampler},
     telemetry::{Method, Metrics},
     watch,
 };

@@ -16,6 +16,7 @@ pub(super) fn of_read(error: &ReadError) -> Status {
         ReadErrorKind::Unreachable | ReadErrorKind::Throttled => Code::Unavailable,
         ReadErrorKind::Timeout => Code::DeadlineExceeded,
         ReadErrorKind::Denied | ReadErrorKind::NotFound | ReadErrorKind::BadReply => Code::FailedPrecondition,
+        ReadErrorKind::Invalid => Code::InvalidArgument,
         ReadErrorKind::Internal => Code::Internal,
     };
     Status::new(code, error.to_string())

@@ -2,6 +2,7 @@
 //!
 //! Not for: what any key means. Backends ask a [`Reader`] for their keys by name; it applies one grammar for all.
 
+mod parameters;
 mod reader;
 mod values;
 
@@ -19,6 +20,7 @@ use crate::{
     limits,
 };
 
+pub use parameters::{Login, Order, Orders, Parameter, Parameters};
 pub use reader::Reader;
 pub use values::{Secret, duration as parse_duration};
 

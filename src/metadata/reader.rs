@@ -1,11 +1,12 @@
 //! Reads keys from a trigger's metadata and collects every problem on the way, so that one answer names them all.
 //!
 //! The rules are KEDA's: values are trimmed, a blank one is absent, `<name>FromEnv` (which arrives already
-//! resolved) comes after `<name>`. Beyond KEDA, every key may be given as `…FromEnv`.
+//! resolved) comes after `<name>`. Beyond KEDA, every key may be given as `…FromEnv`. What a reference or a named connection
+//! gives besides has its place by KEDA's order for that key.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Metadata, Secret, values};
+use super::{Login, Metadata, Order, Orders, Parameters, Secret, values};
 use crate::{
     error::{Problem, SpecError, clean, give_login, quoted},
     limits,
@@ -15,6 +16,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Reader<'m> {
     metadata: &'m Metadata,
+    /// Besides the metadata.
+    reference: Option<&'m Parameters>,
+    connection: Option<(&'m str, &'m Parameters)>,
+    orders: Orders,
     /// Every key that somebody asked for, without the `FromEnv` suffix.
     asked: Vec<&'static str>,
     problems: Vec<Problem>,
@@ -25,7 +30,22 @@ impl<'m> Reader<'m> {
     /// Starts reading `metadata`.
     #[must_use]
     pub fn new(metadata: &'m Metadata) -> Self {
-        Self { metadata, asked: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
+        Self {
+            metadata,
+            reference: None,
+            connection: None,
+            orders: &[],
+            asked: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// From now on `login` is looked at too, in the order that `orders` has for each key.
+    pub fn use_login(&mut self, login: &'m Login, orders: Orders) {
+        self.reference = login.reference.as_deref();
+        self.connection = login.connection.as_ref().map(|(name, parameters)| (&**name, &**parameters));
+        self.orders = orders;
     }
 
     /// The trimmed value of `key` or of `<key>FromEnv`; `None` when both are absent or blank.
@@ -37,7 +57,54 @@ impl<'m> Reader<'m> {
     pub fn first_of(&mut self, names: &[&'static str]) -> Option<&'m str> {
         self.asked.extend_from_slice(names);
         let plain = names.iter().find_map(|name| self.raw(name));
-        plain.or_else(|| names.iter().find_map(|name| self.raw(&format!("{name}FromEnv"))))
+        let environment = match plain {
+            None => names.iter().find_map(|name| self.raw(&format!("{name}FromEnv"))),
+            Some(_) => None,
+        };
+        let written = plain.or(environment);
+        let Some(order) = self.order(names) else { return written };
+        let reference = match self.reference.filter(|_| order != Order::NeverOfReference) {
+            None => None,
+            Some(reference) => self.found(names, set_in(reference, names)),
+        };
+        if let (Order::Either, Some(_), Some(_), Some(name)) = (order, plain, reference, names.first()) {
+            let text = format!(
+                "`{name}` is set in the trigger's metadata and in its `authenticationRef`: keep one of the two"
+            );
+            self.problem_once(name, text);
+        }
+        let found = match order {
+            Order::ReferenceFirst => reference.or(written),
+            Order::MetadataFirst => plain.or(reference).or(environment),
+            Order::ReferenceLast | Order::Either | Order::NeverOfReference => written.or(reference),
+        };
+        self.agreed(names, found)
+    }
+
+    fn found(&mut self, names: &[&'static str], found: Result<Option<&'m str>, String>) -> Option<&'m str> {
+        found.unwrap_or_else(|text| {
+            self.problem_once(names.first().copied().unwrap_or_default(), text);
+            None
+        })
+    }
+
+    /// `found`, or what the named connection says: it must not be another thing.
+    fn agreed(&mut self, names: &[&'static str], found: Option<&'m str>) -> Option<&'m str> {
+        let Some((connection, parameters)) = self.connection else { return found };
+        let theirs = self.found(names, set_in(parameters, names));
+        if let (Some(found), Some(theirs), Some(name)) = (found, theirs, names.first())
+            && found != theirs
+        {
+            let shown = quoted(connection);
+            let text =
+                format!("`{name}` is not what the connection `{shown}` says: take it away, or use another connection");
+            self.problem_once(name, text);
+        }
+        found.or(theirs)
+    }
+
+    fn order(&self, names: &[&'static str]) -> Option<Order> {
+        self.orders.iter().find(|(_, keys)| names.iter().any(|name| keys.contains(name))).map(|(order, _)| *order)
     }
 
     /// Like [`text`](Self::text), and a problem when absent.
@@ -150,6 +217,13 @@ impl<'m> Reader<'m> {
         self.problems.push(Problem::new(key, &text.into()));
     }
 
+    /// The same, of a key that is read more than once.
+    fn problem_once(&mut self, key: &str, text: String) {
+        if !self.has_problem(key) {
+            self.problem(key, text);
+        }
+    }
+
     /// Records what is legal but hardly meant; [`unknown_keys`](Self::unknown_keys) says it first.
     pub fn warn(&mut self, text: impl Into<String>) {
         self.warnings.push(clean(&text.into()).into_owned());
@@ -210,4 +284,19 @@ impl<'m> Reader<'m> {
         }
         value
     }
+}
+
+/// The first of `names` that is set and not blank, trimmed; an error where it is no text.
+fn set_in<'m>(parameters: &'m Parameters, names: &[&'static str]) -> Result<Option<&'m str>, String> {
+    for name in names {
+        let Some(parameter) = parameters.get(name) else { continue };
+        let Some(text) = parameter.text() else {
+            return Err(format!("`{name}` is no UTF-8 text: correct it in {}", parameter.origin()));
+        };
+        let text = text.trim();
+        if !text.is_empty() {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
 }

@@ -8,8 +8,7 @@ use std::{cmp::Ordering, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::ObjectRef;
-use crate::limits;
+use crate::{limits, object::ObjectRef};
 
 /// KEDA's own default, until two polls have shown another pace.
 const USUAL_PACE: Duration = Duration::from_secs(30);

@@ -21,7 +21,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Core, ObjectRef,
+    Core,
     askers::{Askers, Told},
     gate::{Fault, Gates, Member},
     plan::{Next, Plan},
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     backend::batch::at_once,
     error::{ReadError, ReadErrorKind},
+    object::ObjectRef,
     reading::{Reading, Sample},
     task::{self, Backoff},
     trigger::{Push, Trigger},
@@ -71,7 +72,7 @@ impl Entry {
     pub(super) fn new(number: u64, trigger: Trigger, gates: &Arc<Gates>) -> Self {
         Self {
             number,
-            connection: gates.join(trigger.source.connection(), trigger.interval),
+            connection: gates.join(&trigger.source.connection(), trigger.interval),
             trigger: Arc::new(trigger),
             state: watch::Sender::default(),
             askers: Askers::default(),
@@ -208,7 +209,7 @@ impl Entry {
                 Next::Forget => continue,
                 Next::Look => {
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, self.trigger.source.read()).await;
+                    self.look(&core, self.read(&core)).await;
                 }
                 Next::Wake => {
                     core.metrics.wakes.inc();
@@ -216,10 +217,19 @@ impl Entry {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, at_once(self.trigger.source.read())).await;
+                    self.look(&core, at_once(self.read(&core))).await;
                 }
             }
         }
+    }
+
+    /// Reads the source, with the login that is good now.
+    async fn read(&self, core: &Core) -> Result<Reading, ReadError> {
+        self.trigger.prepare().await?;
+        if !self.trigger.binding.is_nothing() {
+            core.move_to_connection(self)?;
+        }
+        self.trigger.source.read().await
     }
 
     /// The backend's own signal. One that panics is left alone for a while, ever longer.
@@ -274,7 +284,8 @@ impl Entry {
                 return Err(ReadError::new(ReadErrorKind::Internal, text));
             }
             Err(_elapsed) => {
-                let (what, place) = (self.trigger.describe(), source.connection().label());
+                let (what, connection) = (self.trigger.describe(), source.connection());
+                let place = connection.label();
                 let text =
                     format!("{what} on {place} did not answer in time: check that the broker is up and not overloaded");
                 return Err(ReadError::new(ReadErrorKind::Timeout, text));
@@ -305,7 +316,8 @@ impl Entry {
 
     fn failed(&self, error: ReadError, started: Instant, ended: Instant) {
         let source = &self.trigger.source;
-        let connection = source.connection().label();
+        let connection = source.connection();
+        let connection = connection.label();
         let fault = if error.whole_connection { self.connection.failed(started, ended, &error) } else { Fault::Source };
         let error = if fault == Fault::Source { error.of_source() } else { error };
         match fault {

@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, futures::Notified},
+    sync::{Notify, futures::OwnedNotified},
     time::Instant,
 };
 
@@ -42,7 +42,7 @@ pub(super) struct Gates {
 struct Gate {
     state: Mutex<State>,
     /// Told when the connection works again.
-    reopened: Notify,
+    reopened: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -85,11 +85,31 @@ pub(super) enum Fault {
 impl Gates {
     /// One more trigger of `connection`, to be looked at each `interval`.
     pub(super) fn join(self: &Arc<Self>, connection: &ConnectionId, interval: Duration) -> Member {
+        let number = self.next_member.fetch_add(1, Ordering::Relaxed);
+        let place = Mutex::new(self.place(connection, interval));
+        Member { gates: Arc::clone(self), place, interval, number }
+    }
+
+    fn place(&self, connection: &ConnectionId, interval: Duration) -> Place {
         let mut gates = self.gates.lock();
         let gate = Arc::clone(gates.entry(connection.clone()).or_default());
         *gate.state.lock().intervals.entry(interval).or_default() += 1;
-        let number = self.next_member.fetch_add(1, Ordering::Relaxed);
-        Member { gates: Arc::clone(self), gate, connection: connection.clone(), interval, number }
+        Place { gate, connection: connection.clone() }
+    }
+
+    fn leave(&self, place: &Place, interval: Duration, number: u64) {
+        let mut gates = self.gates.lock();
+        let mut state = place.gate.state.lock();
+        if let Some(count) = state.intervals.get_mut(&interval) {
+            *count -= 1;
+            if *count == 0 {
+                state.intervals.remove(&interval);
+            }
+        }
+        state.own_fault.remove(&number);
+        if state.intervals.is_empty() {
+            gates.remove(&place.connection);
+        }
     }
 
     /// How many connections are in use.
@@ -107,35 +127,49 @@ impl Gates {
 #[derive(Debug)]
 pub(super) struct Member {
     gates: Arc<Gates>,
-    gate: Arc<Gate>,
-    connection: ConnectionId,
+    place: Mutex<Place>,
     interval: Duration,
     number: u64,
 }
 
+#[derive(Debug)]
+struct Place {
+    gate: Arc<Gate>,
+    connection: ConnectionId,
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut gates = self.gates.gates.lock();
-        let mut state = self.gate.state.lock();
-        if let Some(count) = state.intervals.get_mut(&self.interval) {
-            *count -= 1;
-            if *count == 0 {
-                state.intervals.remove(&self.interval);
-            }
-        }
-        state.own_fault.remove(&self.number);
-        if state.intervals.is_empty() {
-            gates.remove(&self.connection);
-        }
+        self.gates.leave(self.place.get_mut(), self.interval, self.number);
     }
 }
 
 impl Member {
+    /// Whether this is a place on `connection`.
+    pub(super) fn is_of(&self, connection: &ConnectionId) -> bool {
+        self.place.lock().connection == *connection
+    }
+
+    /// The trigger reads from `connection` from now on: its login has changed.
+    pub(super) fn move_to(&self, connection: &ConnectionId) {
+        let mut place = self.place.lock();
+        if place.connection != *connection {
+            let left = std::mem::replace(&mut *place, self.gates.place(connection, self.interval));
+            drop(place);
+            self.gates.leave(&left, self.interval, self.number);
+        }
+    }
+
+    fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.place.lock().gate)
+    }
+
     /// Whether this trigger may look at `now`, having been due at `due`. While the connection fails one may at a time, and
     /// none before the next try is due; the others are told what is the matter with the connection. Those that were due
     /// together with the first that failed may look as well: one success among them shows that the connection is well.
     pub(super) fn may_look(&self, now: Instant, due: Instant) -> Result<(), ReadError> {
-        let mut state = self.gate.state.lock();
+        let gate = self.gate();
+        let mut state = gate.state.lock();
         let pause = state.pause();
         let Some(trouble) = &mut state.trouble else { return Ok(()) };
         if trouble.tries == 1 && due <= trouble.since {
@@ -153,29 +187,32 @@ impl Member {
 
     /// When this trigger may try; `None` while the connection works.
     pub(super) fn next_try(&self) -> Option<Instant> {
-        let state = self.gate.state.lock();
+        let gate = self.gate();
+        let state = gate.state.lock();
         state.trouble.as_ref().map(|trouble| trouble.turn_of(self.number, state.pause()))
     }
 
     /// Resolves when the connection works again.
-    pub(super) fn reopened(&self) -> Notified<'_> {
-        self.gate.reopened.notified()
+    pub(super) fn reopened(&self) -> OwnedNotified {
+        Arc::clone(&self.gate().reopened).notified_owned()
     }
 
     /// Notes that a look succeeded at `now`. How long the connection had been failing, if it was.
     pub(super) fn succeeded(&self, now: Instant) -> Option<Duration> {
-        let mut state = self.gate.state.lock();
+        let gate = self.gate();
+        let mut state = gate.state.lock();
         state.well_at = Some(now);
         state.own_fault.remove(&self.number);
         let trouble = state.trouble.take()?;
         state.own_fault.extend(trouble.alone.filter(|alone| *alone != self.number));
-        self.gate.reopened.notify_waiters();
+        gate.reopened.notify_waiters();
         Some(now - trouble.since)
     }
 
     /// Notes that a look that began at `began` found the whole connection at fault.
     pub(super) fn failed(&self, began: Instant, now: Instant, error: &ReadError) -> Fault {
-        let mut state = self.gate.state.lock();
+        let gate = self.gate();
+        let mut state = gate.state.lock();
         if state.own_fault.contains(&self.number) || state.well_at.is_some_and(|well_at| well_at >= began) {
             return Fault::Source;
         }
@@ -208,7 +245,8 @@ impl Member {
         if error.speaks_of_connection() {
             return error.clone();
         }
-        let label = self.connection.label();
+        let connection = self.place.lock().connection.clone();
+        let label = connection.label();
         let text = match error.kind {
             ReadErrorKind::Timeout => {
                 format!("`{label}` does not answer in time: check that the broker is up and not overloaded")

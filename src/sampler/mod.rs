@@ -34,10 +34,12 @@ use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
+    credentials::{Binding, Credentials},
     error::{ReadError, SpecError},
     limits::{self, Limit},
     metadata::Metadata,
     net::{Policy, Reach, ReplyBytes},
+    object::ObjectRef,
     reading::{Metric, Sample},
     task::{self, Task},
     telemetry::{Metrics, Observed},
@@ -58,6 +60,8 @@ pub struct Settings {
     pub forget_after: Duration,
     /// Who may reach what.
     pub policy: Policy,
+    /// Where logins come from, besides the metadata.
+    pub credentials: Credentials,
     /// How much may be observed.
     pub allowance: Allowance,
 }
@@ -70,25 +74,9 @@ impl Default for Settings {
             wanted_for: Duration::from_secs(40),
             forget_after: Duration::from_secs(600),
             policy: Policy::same_for_all(Reach::open()),
+            credentials: Credentials::default(),
             allowance: Allowance::default(),
         }
-    }
-}
-
-/// The name of a ScaledObject or ScaledJob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectRef<S = String> {
-    /// Its namespace.
-    pub namespace: S,
-    /// Its name.
-    pub name: S,
-}
-
-impl ObjectRef {
-    /// The same, borrowed.
-    #[must_use]
-    pub fn borrowed(&self) -> ObjectRef<&str> {
-        ObjectRef { namespace: &self.namespace, name: &self.name }
     }
 }
 
@@ -157,10 +145,12 @@ impl Sampler {
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
         observe::check(object)?;
         let reach = self.0.settings.policy.reach(object.namespace);
-        if let Some(entry) = self.0.table.read().find(metadata, &reach) {
+        let binding = self.0.bound(object, metadata, self.0.settings.credentials.bind(object, metadata));
+        let Ok(binding) = binding else { return Ok(metric_of_refused(&self.0.registry, metadata)) };
+        if let Some(entry) = self.0.table.read().find(metadata, &reach, &binding) {
             return Ok(entry.trigger.source.metric().clone());
         }
-        match self.0.parse(&reach, metadata) {
+        match self.0.parse(&reach, metadata, &binding) {
             Ok(trigger) => Ok(trigger.source.metric().clone()),
             Err(error) => {
                 self.0.refuse(object, &reach, metadata, &error.to_string());
@@ -169,20 +159,28 @@ impl Sampler {
         }
     }
 
+    /// What gives the trigger its login. Only a question that waits for an answer anyway may ask the cluster for it.
+    async fn binding(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, AskError> {
+        observe::check(object)?;
+        self.0.bound(object, metadata, self.0.settings.credentials.bind_or_look(object, metadata).await)
+    }
+
     /// The metric and present sample of a trigger: from memory, or from the look that is due.
     pub async fn sample(
         &self,
         object: ObjectRef<&str>,
         metadata: &Metadata,
     ) -> Result<(Arc<Trigger>, Sample), AskError> {
-        let (entry, unasked_for) = self.0.observe(object, metadata)?;
+        let binding = self.binding(object, metadata).await?;
+        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await?;
         Ok((Arc::clone(&entry.trigger), sample))
     }
 
     /// Whether a trigger is active, for a poll of KEDA's scale loop: what a poll has heard need not be pushed again.
     pub async fn poll(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<bool, AskError> {
-        let (entry, unasked_for) = self.0.observe(object, metadata)?;
+        let binding = self.binding(object, metadata).await?;
+        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await;
         // A poll that hears an error shows the pace all the same.
         entry.polled(object);
@@ -191,7 +189,9 @@ impl Sampler {
 
     /// Follows a trigger's state; while the subscription lives, the trigger is wanted and its wake is armed.
     pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, AskError> {
-        let (entry, _) = self.0.observe(object, metadata)?;
+        observe::check(object)?;
+        let binding = self.0.bound(object, metadata, self.0.settings.credentials.bind(object, metadata))?;
+        let (entry, _) = self.0.observe(object, metadata, &binding)?;
         Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 

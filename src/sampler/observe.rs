@@ -10,19 +10,38 @@ use std::{
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{AskError, Core, ObjectRef, entry::Entry, table::Slot};
+use super::{AskError, Core, entry::Entry, table::Slot};
 use crate::{
-    error::{Problem, SpecError, clean, quoted},
+    credentials::{Binding, Unbound},
+    error::{Problem, ReadError, ReadErrorKind, SpecError, clean, quoted},
     limits::{self, Limit},
     metadata::Metadata,
     net::{Policy, Reach},
+    object::ObjectRef,
     task,
     trigger::{Trigger, metric_of_refused},
 };
 
 impl Core {
-    pub(super) fn parse(&self, reach: &Reach, metadata: &Metadata) -> Result<Trigger, SpecError> {
-        Trigger::parse(&self.registry, metadata, reach, self.settings.default_interval)
+    pub(super) fn parse(&self, reach: &Reach, metadata: &Metadata, binding: &Binding) -> Result<Trigger, SpecError> {
+        Trigger::with(&self.registry, metadata, reach, self.settings.default_interval, binding.clone())
+    }
+
+    /// What gives a trigger its login; one that has none is remembered as refused.
+    pub(super) fn bound(
+        &self,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+        binding: Result<Binding, Unbound>,
+    ) -> Result<Binding, AskError> {
+        binding.map_err(|unbound| {
+            let reach = self.settings.policy.reach(object.namespace);
+            self.refuse(object, &reach, metadata, &unbound.to_string());
+            match unbound {
+                Unbound::Spec(error) => AskError::Spec(error),
+                Unbound::Unknown(error) => AskError::Read(error),
+            }
+        })
     }
 
     /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
@@ -30,19 +49,20 @@ impl Core {
         self: &Arc<Self>,
         object: ObjectRef<&str>,
         metadata: &Metadata,
+        binding: &Binding,
     ) -> Result<(Arc<Entry>, Duration), AskError> {
         check(object)?;
         let now = Instant::now();
         let reach = self.settings.policy.reach(object.namespace);
         let room = {
             let table = self.table.read();
-            if let Some(entry) = table.find(metadata, &reach) {
+            if let Some(entry) = table.find(metadata, &reach, binding) {
                 return Ok((Arc::clone(entry), entry.asked(object, now)));
             }
             // Asked before the metadata is read, which costs much more.
             table.room_for_trigger(object.namespace, &self.settings.allowance)
         };
-        let made = room.map_err(AskError::from).and_then(|()| self.make(object, &reach, metadata, now));
+        let made = room.map_err(AskError::from).and_then(|()| self.make(object, &reach, metadata, binding, now));
         if let Err(error) = &made {
             self.refuse(object, &reach, metadata, &error.to_string());
         }
@@ -55,16 +75,18 @@ impl Core {
         object: ObjectRef<&str>,
         reach: &Reach,
         metadata: &Metadata,
+        binding: &Binding,
         now: Instant,
     ) -> Result<Arc<Entry>, AskError> {
-        let trigger = self.parse(reach, metadata)?;
+        let trigger = self.parse(reach, metadata, binding)?;
+        let connection = trigger.source.connection();
         let mut table = self.table.write();
-        if let Some(entry) = table.find(metadata, reach) {
+        if let Some(entry) = table.find(metadata, reach, binding) {
             entry.asked(object, now);
             return Ok(Arc::clone(entry));
         }
         table.room_for_trigger(object.namespace, &self.settings.allowance)?;
-        table.room_for_connection(trigger.source.connection(), object.namespace, &self.settings.allowance)?;
+        table.room_for_connection(&connection, object.namespace, &self.settings.allowance)?;
         let entry = Arc::new(Entry::new(self.next_number(), trigger, &self.gates));
         entry.asked(object, now);
         if self.settings.policy.reach(object.namespace) != *reach {
@@ -79,6 +101,7 @@ impl Core {
             table.insert(Slot {
                 entry: Arc::clone(&entry),
                 reach: reach.clone(),
+                connection,
                 namespace: Arc::from(object.namespace),
                 _loop: refresh,
             });
@@ -87,6 +110,17 @@ impl Core {
         drop(table);
         announce(object, &entry.trigger);
         Ok(entry)
+    }
+
+    /// What an entry reads now is counted under its connection, and backs off with it.
+    pub(super) fn move_to_connection(&self, entry: &Entry) -> Result<(), ReadError> {
+        let connection = entry.trigger.source.connection();
+        if !entry.connection.is_of(&connection) {
+            let moved = self.table.write().move_to(entry, &connection, &self.settings.allowance);
+            moved.map_err(|full| ReadError::new(ReadErrorKind::Throttled, full.to_string()).of_source())?;
+            entry.connection.move_to(&connection);
+        }
+        Ok(())
     }
 
     fn next_number(&self) -> u64 {
@@ -171,8 +205,9 @@ pub(super) async fn follow(policy: Policy, core: Weak<Core>) {
 fn announce(object: ObjectRef<&str>, trigger: &Trigger) {
     let (namespace, name, source) = (object.namespace, object.name, trigger.describe());
     info!(namespace, name, scaler_type = trigger.scaler_type, source, interval = ?trigger.interval, "new trigger");
-    if !trigger.warnings.is_empty() {
-        let warnings = trigger.warnings.join("; ");
+    let warnings = trigger.warnings();
+    if !warnings.is_empty() {
+        let warnings = warnings.join("; ");
         warn!(namespace, name, "{}", clean(&warnings));
     }
 }

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::{ObjectRef, askers::Askers};
-use crate::{error::clean, limits, reading::Metric};
+use super::askers::Askers;
+use crate::{error::clean, limits, object::ObjectRef, reading::Metric};
 
 /// The refused triggers of late, by a digest of what identifies them.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Core, ObjectRef, State, Told, entry::Entry};
-use crate::trigger::Push;
+use super::{Core, State, Told, entry::Entry};
+use crate::{object::ObjectRef, trigger::Push};
 
 /// A look over a trigger's shoulder. Dropping it lets the trigger go.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! The triggers under observation, found by what identifies them: their metadata, and what their namespace may reach.
+//! The triggers under observation, found by what identifies them: their metadata, what gives them their login, and what their
+//! namespace may reach.
 //!
 //! It also counts them and their connections, in all and for each namespace, and says when there is room for no more.
 //! Who made an entry or opened a connection has it counted, whoever else uses it.
@@ -11,6 +12,7 @@ use std::{
 use super::entry::Entry;
 use crate::{
     backend::ConnectionId,
+    credentials::Binding,
     limits::{self, Limit},
     metadata::Metadata,
     net::Reach,
@@ -65,6 +67,8 @@ pub(super) struct Table {
 pub(super) struct Slot {
     pub(super) entry: Arc<Entry>,
     pub(super) reach: Reach,
+    /// Under which it is counted.
+    pub(super) connection: ConnectionId,
     /// Of whoever asked first.
     pub(super) namespace: Arc<str>,
     pub(super) _loop: Task,
@@ -84,8 +88,9 @@ struct Used {
 
 impl Table {
     /// The entry of a trigger, if it is observed.
-    pub(super) fn find(&self, metadata: &Metadata, reach: &Reach) -> Option<&Arc<Entry>> {
-        self.slots.get(metadata)?.iter().find(|slot| slot.reach == *reach).map(|slot| &slot.entry)
+    pub(super) fn find(&self, metadata: &Metadata, reach: &Reach, binding: &Binding) -> Option<&Arc<Entry>> {
+        let same = |slot: &&Slot| slot.reach == *reach && slot.entry.trigger.binding == *binding;
+        self.slots.get(metadata)?.iter().find(same).map(|slot| &slot.entry)
     }
 
     /// Whether `namespace` may have one more trigger.
@@ -115,17 +120,11 @@ impl Table {
 
     pub(super) fn insert(&mut self, slot: Slot) {
         let (entry, namespace) = (Arc::clone(&slot.entry), Arc::clone(&slot.namespace));
+        let connection = slot.connection.clone();
         self.slots.entry(Arc::clone(&entry.trigger.metadata)).or_default().push(slot);
         self.triggers.add(&namespace, 1);
         self.metadata.add(&namespace, entry.trigger.metadata.bytes());
-        let connection = entry.trigger.source.connection();
-        match self.connections.get_mut(connection) {
-            Some(used) => used.entries += 1,
-            None => {
-                self.connections_used.add(&namespace, 1);
-                self.connections.insert(connection.clone(), Connection { namespace, entries: 1 });
-            }
-        }
+        self.enter(&connection, &namespace);
         self.numbers.insert(entry.number, entry);
     }
 
@@ -140,7 +139,49 @@ impl Table {
         self.numbers.remove(&entry.number);
         self.triggers.subtract(&slot.namespace, 1);
         self.metadata.subtract(&slot.namespace, entry.trigger.metadata.bytes());
-        let connection = entry.trigger.source.connection();
+        self.leave(&slot.connection);
+        Some(slot)
+    }
+
+    /// Counts an entry under another connection than so far, if there is room for that.
+    pub(super) fn move_to(
+        &mut self,
+        entry: &Entry,
+        connection: &ConnectionId,
+        allowed: &Allowance,
+    ) -> Result<(), Full> {
+        let slots = self.slots.get(&entry.trigger.metadata);
+        let Some(slot) = slots.and_then(|slots| slots.iter().find(|slot| slot.entry.number == entry.number)) else {
+            return Ok(());
+        };
+        if slot.connection == *connection {
+            return Ok(());
+        }
+        let (left, namespace) = (slot.connection.clone(), Arc::clone(&slot.namespace));
+        self.leave(&left);
+        let room = self.room_for_connection(connection, &namespace, allowed);
+        let taken = if room.is_ok() { connection } else { &left };
+        self.enter(taken, &namespace);
+        let taken = taken.clone();
+        let slots = self.slots.get_mut(&entry.trigger.metadata);
+        if let Some(slot) = slots.and_then(|slots| slots.iter_mut().find(|slot| slot.entry.number == entry.number)) {
+            slot.connection = taken;
+        }
+        room
+    }
+
+    fn enter(&mut self, connection: &ConnectionId, namespace: &Arc<str>) {
+        match self.connections.get_mut(connection) {
+            Some(used) => used.entries += 1,
+            None => {
+                self.connections_used.add(namespace, 1);
+                self.connections
+                    .insert(connection.clone(), Connection { namespace: Arc::clone(namespace), entries: 1 });
+            }
+        }
+    }
+
+    fn leave(&mut self, connection: &ConnectionId) {
         if let Some(used) = self.connections.get_mut(connection) {
             used.entries -= 1;
             if used.entries == 0 {
@@ -149,7 +190,6 @@ impl Table {
                 self.connections_used.subtract(&namespace, 1);
             }
         }
-        Some(slot)
     }
 
     /// All entries after a number, in the order of their numbers.

@@ -92,7 +92,7 @@ impl View {
                 lasts: seconds(now.saturating_duration_since(failure.since)),
                 count: failure.count,
             }),
-            warnings: trigger.warnings.clone(),
+            warnings: trigger.warnings(),
         }
     }
 

@@ -6,7 +6,8 @@ use plimsoll::{
     backend::Registry,
     clock::Clock,
     metadata::Metadata,
-    sampler::{ObjectRef, Sampler, Settings},
+    object::ObjectRef,
+    sampler::{Sampler, Settings},
     telemetry::Metrics,
 };
 use tokio::time::{Instant, sleep};

@@ -8,7 +8,7 @@ use std::sync::{
 use axum::{body::Body, http::Request};
 use plimsoll::{
     admin::{Pages, people, probes},
-    sampler::ObjectRef,
+    object::ObjectRef,
 };
 use tower::ServiceExt;
 
@@ -52,7 +52,7 @@ async fn every_trigger_is_shown_with_its_number_age_source_and_error_and_no_secr
     bench.world.queue("a").set(Act::Value(7.0));
     bench.world.queue("b").set(missing());
     let (good, bad) =
-        (trigger(&[("queue", "a"), ("password", "s3cret"), ("tresholt", "1")]), trigger(&[("queue", "b")]));
+        (trigger(&[("queue", "a"), ("passwort", "s3cret"), ("tresholt", "1")]), trigger(&[("queue", "b")]));
     let object = ObjectRef { namespace: "shop", name: "orders" };
     let _stream = bench.sampler.subscribe(object, &good).unwrap();
     bench.value(&good).await.unwrap();

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt;
 use plimsoll::{
     metadata::{Metadata, Reader},
-    sampler::{Allowance, ObjectRef, Room, Settings},
+    object::ObjectRef,
+    sampler::{Allowance, Room, Settings},
 };
 use tokio::time::{sleep, timeout};
 use tonic::Code;

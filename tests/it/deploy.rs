@@ -146,7 +146,7 @@ fn every_question_of_the_compose_file_is_one_the_server_understands() {
         let pairs = request["scaledObjectRef"]["scalerMetadata"].as_object().unwrap();
         let metadata: Metadata = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
         let trigger = Trigger::parse(&registry, &metadata, &Reach::open(), Duration::from_secs(5)).unwrap();
-        assert!(trigger.warnings.is_empty(), "{line}: {:?}", trigger.warnings);
+        assert!(trigger.warnings().is_empty(), "{line}: {:?}", trigger.warnings());
         assert_eq!(request["metricName"], trigger.source.metric().name);
         answered.push(registry.find(trigger.scaler_type).unwrap().name());
     }

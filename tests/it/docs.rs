@@ -69,7 +69,7 @@ fn every_trigger_in_the_pages_and_examples_is_followed_without_a_warning() {
             }
             let parsed = Trigger::parse(&registry, &metadata(&trigger), &Reach::open(), Duration::from_secs(5));
             let parsed = parsed.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert!(parsed.warnings.is_empty(), "{}: {:?}", file.display(), parsed.warnings);
+            assert!(parsed.warnings().is_empty(), "{}: {:?}", file.display(), parsed.warnings());
             followed += 1;
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll::{
     error::{ReadError, ReadErrorKind},
     metadata::Metadata,
-    sampler::ObjectRef,
+    object::ObjectRef,
 };
 use tokio::time::{Instant, sleep};
 

@@ -5,7 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use futures::StreamExt;
 use plimsoll::{
     net::{Policy, Reach, Rules, Table},
-    sampler::{ObjectRef, Settings},
+    object::ObjectRef,
+    sampler::Settings,
 };
 use tokio::time::{sleep, timeout};
 

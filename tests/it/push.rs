@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, Stream, StreamExt};
-use plimsoll::{metadata::Metadata, sampler::ObjectRef, watch::activations};
+use plimsoll::{metadata::Metadata, object::ObjectRef, watch::activations};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use futures::future::join_all;
-use plimsoll::sampler::{Allowance, ObjectRef, Room, Settings};
+use plimsoll::{
+    object::ObjectRef,
+    sampler::{Allowance, Room, Settings},
+};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::scripted::{Act, Bench, WALL, missing, timed, trigger};

@@ -16,9 +16,10 @@ use plimsoll::{
     backend::{Backend, ConnectionId, Registry, Source, pool::Pool},
     clock::Clock,
     error::{ReadError, ReadErrorKind, SpecError},
-    metadata::{Metadata, Reader},
+    metadata::{Metadata, Order, Orders, Reader, Secret},
+    object::ObjectRef,
     reading::{Metric, Reading},
-    sampler::{ObjectRef, Sampler, Settings},
+    sampler::{Sampler, Settings},
     telemetry::Metrics,
 };
 use tokio::{
@@ -76,7 +77,9 @@ impl Queue {
 #[derive(Debug, Default)]
 pub struct World {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
-    clients: Pool<String, Client>,
+    clients: Pool<(String, Secret), Client>,
+    /// Hosts that let in who shows this password alone.
+    passwords: Mutex<HashMap<String, String>>,
     pub live_sources: AtomicUsize,
     pub parses: AtomicUsize,
 }
@@ -95,6 +98,11 @@ impl World {
             describe_panics: Default::default(),
         };
         Arc::clone(self.queues.lock().entry(name.to_owned()).or_insert_with(|| Arc::new(new())))
+    }
+
+    /// From now on `host` lets in who shows `password`, and nobody else.
+    pub fn lock(&self, host: &str, password: &str) {
+        self.passwords.lock().insert(host.to_owned(), password.to_owned());
     }
 
     pub fn live_clients(&self) -> usize {
@@ -119,6 +127,10 @@ impl Backend for Scripted {
         &["scripted"]
     }
 
+    fn orders(&self, _scaler_type: &str) -> Orders {
+        &[(Order::ReferenceFirst, &["password"]), (Order::NeverOfReference, &["host"])]
+    }
+
     fn metric(&self, _scaler_type: &str, keys: &mut Reader<'_>) -> Option<Metric> {
         let (queue, threshold) = (keys.required("queue"), keys.int("threshold", 10));
         keys.check_target("threshold", threshold as f64);
@@ -129,6 +141,7 @@ impl Backend for Scripted {
         self.0.parses.fetch_add(1, Ordering::Relaxed);
         let queue = keys.required("queue").to_owned();
         let host = keys.text("host").unwrap_or("host").to_owned();
+        let password = keys.secret("password").unwrap_or_default();
         let threshold = keys.int("threshold", 10);
         keys.check_target("threshold", threshold as f64);
         let activation = keys.int("activation", 0);
@@ -137,12 +150,13 @@ impl Backend for Scripted {
         self.0.live_sources.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(ScriptedSource {
             metric: scripted_metric(&queue, threshold),
-            connection: ConnectionId::new(&host, format!("scripted://{host}")),
+            connection: ConnectionId::new(&(&host, &password), format!("scripted://{host}")),
             activation: activation as f64,
             deadline,
             script: self.0.queue(&queue),
             queue,
             host,
+            password,
             world: Arc::clone(&self.0),
             client: Mutex::default(),
         }))
@@ -161,6 +175,7 @@ struct ScriptedSource {
     script: Arc<Queue>,
     queue: String,
     host: String,
+    password: Secret,
     world: Arc<World>,
     client: Mutex<Option<Arc<Client>>>,
 }
@@ -183,8 +198,8 @@ impl Source for ScriptedSource {
         &self.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.connection
+    fn connection(&self) -> ConnectionId {
+        self.connection.clone()
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -198,7 +213,12 @@ impl Source for ScriptedSource {
 
     async fn read(&self) -> Result<Reading, ReadError> {
         self.script.reads.lock().push(Instant::now());
-        self.client.lock().get_or_insert_with(|| self.world.clients.get(&self.host, || Client));
+        let client = (self.host.clone(), self.password.clone());
+        self.client.lock().get_or_insert_with(|| self.world.clients.get(&client, || Client));
+        if self.world.passwords.lock().get(&self.host).is_some_and(|right| right != self.password.expose()) {
+            let text = format!("`{}` refuses the login: correct `password`", self.host);
+            return Err(ReadError::new(ReadErrorKind::Denied, text).of_connection());
+        }
         let act = self.script.act.lock().clone();
         let value = match act {
             Act::Value(value) => value,

@@ -8,6 +8,7 @@ pub mod connection;
 #[cfg(feature = "gssapi")]
 pub mod kerberos;
 mod lag;
+mod orders;
 mod partitions;
 mod servers;
 mod spec;
@@ -40,7 +41,7 @@ use self::{
 use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
-    metadata::Reader,
+    metadata::{Orders, Reader},
     net::Reach,
     reading::{Metric, Reading},
 };
@@ -70,6 +71,13 @@ impl Backend for Kafka {
 
     fn scaler_types(&self) -> &'static [&'static str] {
         &["kafka", "apache-kafka"]
+    }
+
+    fn orders(&self, scaler_type: &str) -> Orders {
+        match Dialect::of(scaler_type) {
+            Dialect::Kafka => orders::KAFKA,
+            Dialect::ApacheKafka => orders::APACHE_KAFKA,
+        }
     }
 
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
@@ -118,8 +126,8 @@ impl Source for Group {
         &self.spec.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.id
+    fn connection(&self) -> ConnectionId {
+        self.id.clone()
     }
 
     fn describe(&self) -> String {

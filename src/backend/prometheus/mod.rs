@@ -12,6 +12,7 @@ mod elements;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
 mod identity;
+mod orders;
 mod query;
 mod spec;
 
@@ -31,7 +32,7 @@ use self::{client::Client, connection::Connection, query::Query, spec::Spec};
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
-    metadata::Reader,
+    metadata::{Orders, Reader},
     net::Reach,
     reading::Metric,
 };
@@ -57,6 +58,10 @@ impl Backend for Prometheus {
 
     fn scaler_types(&self) -> &'static [&'static str] {
         &["prometheus"]
+    }
+
+    fn orders(&self, _scaler_type: &str) -> Orders {
+        orders::PROMETHEUS
     }
 
     fn parse(

@@ -53,8 +53,8 @@ impl Source for Query {
         &self.spec.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.id
+    fn connection(&self) -> ConnectionId {
+        self.id.clone()
     }
 
     fn describe(&self) -> String {

@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod login;
 mod measure;
+mod orders;
 mod question;
 mod spec;
 
@@ -43,7 +44,7 @@ use crate::net::Reach;
 use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
-    metadata::Reader,
+    metadata::{Orders, Reader},
     reading::{Metric, Reading},
 };
 
@@ -62,6 +63,10 @@ impl Backend for RabbitMq {
 
     fn scaler_types(&self) -> &'static [&'static str] {
         &["rabbitmq"]
+    }
+
+    fn orders(&self, _scaler_type: &str) -> Orders {
+        orders::RABBITMQ
     }
 
     fn parse(
@@ -123,8 +128,8 @@ impl Source for Queue {
         &self.spec.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.id
+    fn connection(&self) -> ConnectionId {
+        self.id.clone()
     }
 
     fn describe(&self) -> String {

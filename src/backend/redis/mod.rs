@@ -10,6 +10,7 @@ mod connection;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
 mod measure;
+mod orders;
 mod refusal;
 mod reply;
 mod source;
@@ -30,7 +31,7 @@ use crate::net::Reach;
 use crate::{
     backend::{Backend, Source},
     error::SpecError,
-    metadata::Reader,
+    metadata::{Orders, Reader},
     reading::Metric,
 };
 
@@ -47,6 +48,10 @@ impl Backend for Redis {
 
     fn scaler_types(&self) -> &'static [&'static str] {
         spec::SCALER_TYPES
+    }
+
+    fn orders(&self, _scaler_type: &str) -> Orders {
+        orders::REDIS
     }
 
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {

@@ -83,8 +83,8 @@ impl Source for Key {
         &self.spec.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.id
+    fn connection(&self) -> ConnectionId {
+        self.id.clone()
     }
 
     fn describe(&self) -> String {

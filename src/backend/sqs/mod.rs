@@ -6,6 +6,7 @@ mod address;
 mod client;
 mod connection;
 mod count;
+mod orders;
 mod queue;
 mod spec;
 
@@ -27,7 +28,7 @@ use self::{
 use crate::{
     backend::{Backend, Source, pool::Pool},
     error::SpecError,
-    metadata::Reader,
+    metadata::{Orders, Reader},
     net::Reach,
     reading::Metric,
 };
@@ -53,6 +54,10 @@ impl Backend for Sqs {
 
     fn scaler_types(&self) -> &'static [&'static str] {
         &["aws-sqs-queue"]
+    }
+
+    fn orders(&self, _scaler_type: &str) -> Orders {
+        orders::SQS
     }
 
     fn parse(

@@ -72,8 +72,8 @@ impl Source for Queue {
         &self.spec.metric
     }
 
-    fn connection(&self) -> &ConnectionId {
-        &self.id
+    fn connection(&self) -> ConnectionId {
+        self.id.clone()
     }
 
     fn describe(&self) -> String {

@@ -15,7 +15,7 @@ pub use explain::{kind_of, shown};
 pub use identity::Identity;
 
 use crate::{
-    metadata::{Reader, Secret},
+    metadata::{Order, Reader, Secret},
     net::{Cloud, Reach, Refusal},
 };
 
@@ -29,6 +29,9 @@ const SESSION_TOKEN: &str = "awsSessionToken";
 /// Every key that [`Credentials::read`] looks at: for backends that need it with some logins only.
 pub const CREDENTIAL_KEYS: [&str; 8] =
     [OWNER, ROLE, EXTERNAL_ID, "awsExternalId", ACCESS_KEY, "awsAccessKeyId", SECRET_KEY, SESSION_TOKEN];
+
+/// KEDA reads them from the metadata, then from the reference.
+pub const AWS_ORDER: (Order, &[&str]) = (Order::ReferenceLast, &CREDENTIAL_KEYS);
 
 /// Whose rights a trigger uses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

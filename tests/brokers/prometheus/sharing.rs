@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures::future::join_all;
 use plimsoll::{
     clock::Clock,
-    sampler::{ObjectRef, Sampler, Settings},
+    object::ObjectRef,
+    sampler::{Sampler, Settings},
     telemetry::Metrics,
 };
 use tokio::time::{Instant, sleep_until, timeout};

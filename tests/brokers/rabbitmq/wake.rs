@@ -6,7 +6,8 @@ use futures::{Stream, StreamExt};
 use plimsoll::{
     backend::Registry,
     clock::Clock,
-    sampler::{ObjectRef, Sampler, Settings},
+    object::ObjectRef,
+    sampler::{Sampler, Settings},
     telemetry::Metrics,
     watch::activations,
 };

@@ -10,7 +10,8 @@ use plimsoll::{
     backend::Registry,
     clock::Clock,
     metadata::Metadata,
-    sampler::{ObjectRef, Sampler, Settings, Subscription},
+    object::ObjectRef,
+    sampler::{Sampler, Settings, Subscription},
     telemetry::Metrics,
 };
 use tokio::time::{sleep, timeout};

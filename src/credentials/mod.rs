@@ -1,0 +1,129 @@
+//! Whose secrets a trigger may use: named connections of the server's config, and what KEDA's own objects refer to.
+//!
+//! What is found is a [`Login`]: parameters by the names that scalers have for them. Not for: the order in which a scaler
+//! looks at them (`metadata`), or tokens of clouds (`identity`).
+
+mod connections;
+
+use std::{convert::Infallible, sync::Arc};
+
+pub use connections::{Connection, Connections, Named};
+
+use crate::{
+    error::{Problem, ReadError, SpecError},
+    metadata::{Login, Metadata, Parameters},
+    object::ObjectRef,
+};
+
+/// The metadata key that names a connection.
+pub const CONNECTION: &str = "connection";
+
+/// Where parameters may come from. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// Of the config file.
+    pub connections: Connections,
+}
+
+/// What gives a trigger its parameters, besides its metadata; equal when they are the same for all time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Binding {
+    connection: Option<Connection>,
+    reference: Option<Reference>,
+}
+
+/// What a trigger's `authenticationRef` stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference(Infallible);
+
+/// Why a trigger has no binding.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unbound {
+    /// The metadata names what is not there, or not for its namespace.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Who asks is not known, or cannot be told from others.
+    #[error(transparent)]
+    Unknown(#[from] ReadError),
+}
+
+impl Credentials {
+    /// What gives the trigger of `object` with this metadata its parameters. From memory alone, since it is part of every question.
+    pub fn bind(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
+        let connection = match metadata.get(CONNECTION).map(str::trim).filter(|name| !name.is_empty()) {
+            None => None,
+            Some(name) => Some(self.connections.find(name, object.namespace).map_err(|text| {
+                let problem = Problem::new(CONNECTION, &text);
+                SpecError { problems: vec![problem] }
+            })?),
+        };
+        Ok(Binding { connection, reference: None })
+    }
+
+    /// The same; what is not known yet is looked for once.
+    pub async fn bind_or_look(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
+        self.bind(object, metadata)
+    }
+}
+
+impl Binding {
+    /// Whether the metadata is all there is.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.connection.is_none() && self.reference.is_none()
+    }
+
+    /// What is known now without asking anybody.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<Login> {
+        let reference = match &self.reference {
+            None => None,
+            Some(reference) => Some(reference.at_hand()?),
+        };
+        Some(Login { connection: self.of_connection()?, reference })
+    }
+
+    /// What is good now: mostly what is at hand, never older than what it came from allows.
+    pub async fn login(&self) -> Result<Login, ReadError> {
+        let reference = match &self.reference {
+            None => None,
+            Some(reference) => Some(reference.parameters().await?),
+        };
+        let connection = self.of_connection().ok_or_else(|| {
+            let name = self.connection.as_ref().map_or("", Connection::name);
+            connections::gone(name)
+        })?;
+        Ok(Login { connection, reference })
+    }
+
+    /// A broker refuses `login`: another one, if there is one by now.
+    pub async fn refused(&self, login: &Login) -> Option<Login> {
+        let reference = match (&self.reference, &login.reference) {
+            (Some(reference), Some(seen)) => Some(reference.refused(seen).await.unwrap_or_else(|| Arc::clone(seen))),
+            _ => None,
+        };
+        let now = Login { connection: self.of_connection()?, reference };
+        (now != *login).then_some(now)
+    }
+
+    /// None where there should be one.
+    fn of_connection(&self) -> Option<Option<(Arc<str>, Arc<Parameters>)>> {
+        self.connection.as_ref().map(Connection::parameters).map_or(Some(None), |found| found.map(Some))
+    }
+}
+
+impl Reference {
+    #[expect(clippy::unused_async, reason = "a placeholder")]
+    async fn parameters(&self) -> Result<Arc<Parameters>, ReadError> {
+        match self.0 {}
+    }
+
+    fn at_hand(&self) -> Option<Arc<Parameters>> {
+        match self.0 {}
+    }
+
+    #[expect(clippy::unused_async, reason = "a placeholder")]
+    async fn refused(&self, _seen: &Arc<Parameters>) -> Option<Arc<Parameters>> {
+        match self.0 {}
+    }
+}
