@@ -1,7 +1,6 @@
 //! A workload that KEDA scales by one trigger of ours, and its replicas as they change.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::{api::Api, events::Events, stage::eventually};
 
@@ -67,21 +66,9 @@ impl Scaled {
     }
 
     /// Every number of replicas from now on, as soon as the API server knows it.
-    pub async fn changes(&self) -> mpsc::UnboundedReceiver<u64> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let mut events =
-            Events::of(&self.api, &format!("{}?watch=1&fieldSelector=metadata.name%3Dw", self.workload())).await;
-        tokio::spawn(async move {
-            let mut before = None;
-            while let Some(event) = events.next().await {
-                let replicas = event["object"]["spec"]["replicas"].as_u64();
-                if replicas != before && replicas.is_some_and(|now| sender.send(now).is_err()) {
-                    return;
-                }
-                before = replicas;
-            }
-        });
-        receiver
+    pub async fn changes(&self) -> Changes {
+        let path = format!("{}?watch=1&fieldSelector=metadata.name%3Dw", self.workload());
+        Changes { events: Events::of(&self.api, &path).await, before: None }
     }
 
     /// Ends it, and waits until KEDA has let go of it.
@@ -89,5 +76,24 @@ impl Scaled {
         self.api.delete(&self.object().await).await.ok();
         let path = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace);
         eventually("KEDA has let go", || async { self.api.get(&path).await.status == 404 }).await;
+    }
+}
+
+/// Numbers of replicas, each once until it changes.
+pub struct Changes {
+    events: Events,
+    before: Option<u64>,
+}
+
+impl Changes {
+    pub async fn next(&mut self) -> u64 {
+        loop {
+            let event = self.events.next().await.expect("the API server goes on");
+            let now = event["object"]["spec"]["replicas"].as_u64();
+            if now != self.before {
+                self.before = now;
+                return now.unwrap();
+            }
+        }
     }
 }

@@ -39,13 +39,13 @@ async fn a_redis_list_goes_from_zero_to_n_to_zero() {
     let scaled = Scaled::new(&api, "wake-redis", &push(&server, &metadata), &[]).await;
     streams_are_open(&server, 1).await;
     let mut changes = scaled.changes().await;
-    assert_eq!(changes.recv().await, Some(0));
+    assert_eq!(changes.next().await, 0);
 
     let client = redis::Client::open(format!("redis://{address}")).unwrap();
     let mut writer = client.get_multiplexed_async_connection().await.unwrap();
     let () = writer.lpush(&list, vec!["work"; 25]).await.unwrap();
     let begin = Instant::now();
-    let woken = timeout(PATIENCE, changes.recv()).await.expect("a wake").unwrap();
+    let woken = timeout(PATIENCE, changes.next()).await.expect("a wake");
     let took = begin.elapsed();
     println!("from the write to spec.replicas = {woken}: {took:?}");
     assert!(woken >= 1 && took < Duration::from_secs(1), "a push, and not the next poll: {took:?}");
