@@ -200,6 +200,31 @@ pub const IDENTITY_BODY: usize = 64 << 10;
 /// The longest word of an OAuth error that is shown (RFC 6749 §5.2 knows none longer than 23).
 pub const OAUTH_ERROR: usize = 40;
 
+// The API server of the cluster.
+
+/// Questions to it at a time: KEDA's operator itself asks at most 30 in a burst.
+pub const KUBERNETES_AT_ONCE: usize = 16;
+/// One object: etcd takes 1.5 MiB, and the API server writes a little more around it.
+pub const KUBERNETES_OBJECT: usize = 8 << 20;
+/// Objects of one page of a list.
+pub const KUBERNETES_PAGE_OF: usize = 250;
+/// One page: a ScaledObject has some 10 KiB.
+pub const KUBERNETES_LIST: usize = 64 << 20;
+/// ScaledObjects and ScaledJobs that are kept: some 1.5 KiB each.
+pub const KUBERNETES_OBJECTS: usize = 50_000;
+/// Triggers of one object.
+pub const KUBERNETES_TRIGGERS: usize = 256;
+/// Secrets in use, and as many objects of each other kind that is read by name.
+pub const KUBERNETES_KEPT: usize = 20_000;
+/// Deleted objects that wait to be heard of.
+pub const KUBERNETES_NEWS: usize = 1_024;
+/// Live looks at objects that the watch has not told of, in one burst; each is two questions.
+pub const KUBERNETES_LOOKS: usize = 200;
+/// How often there may be one on average.
+pub const KUBERNETES_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Rights that are asked about in one go.
+pub const KUBERNETES_REVIEWS: usize = 300;
+
 // Our own ports.
 
 /// Connections to one port at a time: KEDA's operator has one for each way it was told to call us, a probe one for a

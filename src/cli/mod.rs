@@ -6,6 +6,8 @@ mod demo;
 mod door;
 #[cfg(feature = "gssapi")]
 mod kerberos;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod serve;
 
 use anyhow::Result;

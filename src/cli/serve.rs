@@ -8,6 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
+#[cfg(feature = "kubernetes")]
+use super::kubernetes::Kubernetes;
 use super::{allowed::Allowed, door::Door};
 use crate::{
     app::{App, Options, Shutdown},
@@ -56,6 +58,9 @@ pub(super) struct Serve {
     // Last, since its heading holds for what follows.
     #[command(flatten)]
     door: Door,
+    #[cfg(feature = "kubernetes")]
+    #[command(flatten)]
+    kubernetes: Kubernetes,
 }
 
 impl Serve {
@@ -64,7 +69,13 @@ impl Serve {
         raise_descriptors();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let app = App::bind(self.options(), Registry::standard()).await?;
+        #[allow(unused_mut, reason = "without KEDA's objects nothing is added")]
+        let mut options = self.options();
+        #[cfg(feature = "kubernetes")]
+        {
+            options.settings.credentials.cluster = self.kubernetes.connect().await?;
+        }
+        let app = App::bind(options, Registry::standard()).await?;
         let stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}

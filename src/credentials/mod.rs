@@ -3,26 +3,35 @@
 //! What is found is a [`Login`]: parameters by the names that scalers have for them. Not for: the order in which a scaler
 //! looks at them (`metadata`), or tokens of clouds (`identity`).
 
+#[cfg_attr(not(feature = "kubernetes"), path = "without.rs")]
+pub mod cluster;
 mod connections;
+#[cfg(feature = "kubernetes")]
+pub mod stores;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
+use cluster::{Cluster, Reference};
 pub use connections::{Connection, Connections, Named};
 
 use crate::{
-    error::{Problem, ReadError, SpecError},
+    error::{Problem, ReadError, ReadErrorKind, SpecError},
     metadata::{Login, Metadata, Parameters},
     object::ObjectRef,
 };
 
 /// The metadata key that names a connection.
 pub const CONNECTION: &str = "connection";
+/// The metadata keys that name an authentication for this server alone, beside or in place of `authenticationRef`.
+pub const REFERENCES: [&str; 2] = ["triggerAuthentication", "clusterTriggerAuthentication"];
 
 /// Where parameters may come from. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     /// Of the config file.
     pub connections: Connections,
+    /// KEDA's objects, where they are read.
+    pub cluster: Option<Cluster>,
 }
 
 /// What gives a trigger its parameters, besides its metadata; equal when they are the same for all time.
@@ -31,10 +40,6 @@ pub struct Binding {
     connection: Option<Connection>,
     reference: Option<Reference>,
 }
-
-/// What a trigger's `authenticationRef` stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reference(Infallible);
 
 /// Why a trigger has no binding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +55,7 @@ pub enum Unbound {
 impl Credentials {
     /// What gives the trigger of `object` with this metadata its parameters. From memory alone, since it is part of every question.
     pub fn bind(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
+        let reference = self.reference(object, metadata)?;
         let connection = match metadata.get(CONNECTION).map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
             Some(name) => Some(self.connections.find(name, object.namespace).map_err(|text| {
@@ -57,12 +63,47 @@ impl Credentials {
                 SpecError { problems: vec![problem] }
             })?),
         };
-        Ok(Binding { connection, reference: None })
+        Ok(Binding { connection, reference })
     }
 
     /// The same; what is not known yet is looked for once.
     pub async fn bind_or_look(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
-        self.bind(object, metadata)
+        match (self.bind(object, metadata), &self.cluster) {
+            (Err(Unbound::Unknown(_)), Some(cluster)) => {
+                cluster.look_again(object).await;
+                self.bind(object, metadata)
+            }
+            (bound, _) => bound,
+        }
+    }
+
+    fn reference(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Option<Reference>, Unbound> {
+        let Some(cluster) = &self.cluster else {
+            let named =
+                REFERENCES.into_iter().find(|key| metadata.get(key).is_some_and(|name| !name.trim().is_empty()));
+            return named.map_or(Ok(None), |key| {
+                let text = format!(
+                    "`{key}` is read where the server has `--kubernetes`: start it so, or give the login otherwise"
+                );
+                Err(Unbound::Spec(SpecError { problems: vec![Problem::new(key, &text)] }))
+            });
+        };
+        Ok(cluster.find(object, metadata)?)
+    }
+}
+
+impl From<cluster::Unbound> for Unbound {
+    /// What a look at the API server may mend is of the objects, the rest of the trigger.
+    fn from(unbound: cluster::Unbound) -> Self {
+        use cluster::Unbound::{Ambiguous, Both, NoObject, NoTrigger, NotSynced};
+        let text = unbound.to_string();
+        let kind = match &unbound {
+            Ambiguous { .. } => return Self::Spec(SpecError { problems: vec![Problem::new("triggerName", &text)] }),
+            Both => return Self::Spec(SpecError { problems: vec![Problem::new("triggerAuthentication", &text)] }),
+            NoObject { .. } | NoTrigger { .. } => ReadErrorKind::NotFound,
+            NotSynced { .. } => ReadErrorKind::Unreachable,
+        };
+        Self::Unknown(ReadError::new(kind, text).of_source())
     }
 }
 
@@ -109,21 +150,5 @@ impl Binding {
     /// None where there should be one.
     fn of_connection(&self) -> Option<Option<(Arc<str>, Arc<Parameters>)>> {
         self.connection.as_ref().map(Connection::parameters).map_or(Some(None), |found| found.map(Some))
-    }
-}
-
-impl Reference {
-    #[expect(clippy::unused_async, reason = "a placeholder")]
-    async fn parameters(&self) -> Result<Arc<Parameters>, ReadError> {
-        match self.0 {}
-    }
-
-    fn at_hand(&self) -> Option<Arc<Parameters>> {
-        match self.0 {}
-    }
-
-    #[expect(clippy::unused_async, reason = "a placeholder")]
-    async fn refused(&self, _seen: &Arc<Parameters>) -> Option<Arc<Parameters>> {
-        match self.0 {}
     }
 }

@@ -58,6 +58,11 @@ impl Metadata {
         self.0.keys().map(String::as_str)
     }
 
+    /// All keys with their raw values, in the keys' order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// What is larger than anything that is meant, so that the rest need not be read.
     #[must_use]
     pub fn excess(&self) -> Option<Problem> {

@@ -11,7 +11,7 @@ use self::bound::Bound;
 use crate::net::Reach;
 use crate::{
     backend::{Backend, Registry, Source},
-    credentials::{Binding, CONNECTION},
+    credentials::{Binding, CONNECTION, REFERENCES},
     error::{Problem, ReadError, SpecError, clean_within},
     limits,
     metadata::{Login, Metadata, Reader},
@@ -192,6 +192,9 @@ impl Common {
         let words = [("true", Push::Always), ("once", Push::Once), ("false", Push::Never)];
         let push = keys.choice("push", &words, Push::Always);
         keys.accept(&["idlePollingInterval", CONNECTION]);
+        // Which trigger asks, and whose login it uses, was known before.
+        keys.accept(&["triggerName"]);
+        keys.accept(&REFERENCES);
         Self { interval, max_staleness, push }
     }
 }

@@ -63,6 +63,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "app",
             "backend",
             "config",
+            "credentials",
             "door",
             "grpc",
             "limits",
@@ -77,7 +78,9 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 15] = [
+    ("kube", &["credentials/cluster"]),
+    ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("redis", &["backend/redis"]),

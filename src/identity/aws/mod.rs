@@ -20,6 +20,7 @@ use crate::{
 };
 
 const OWNER: &str = "identityOwner";
+const POD_IDENTITY: &str = "podIdentity";
 const ROLE: &str = "awsRoleArn";
 const EXTERNAL_ID: &str = "awsExternalID";
 const ACCESS_KEY: &str = "awsAccessKeyID";
@@ -31,7 +32,10 @@ pub const CREDENTIAL_KEYS: [&str; 8] =
     [OWNER, ROLE, EXTERNAL_ID, "awsExternalId", ACCESS_KEY, "awsAccessKeyId", SECRET_KEY, SESSION_TOKEN];
 
 /// KEDA reads them from the metadata, then from the reference.
-pub const AWS_ORDER: (Order, &[&str]) = (Order::ReferenceLast, &CREDENTIAL_KEYS);
+pub const AWS_ORDER: (Order, &[&str]) = (
+    Order::ReferenceLast,
+    &[POD_IDENTITY, OWNER, ROLE, EXTERNAL_ID, "awsExternalId", ACCESS_KEY, "awsAccessKeyId", SECRET_KEY, SESSION_TOKEN],
+);
 
 /// Whose rights a trigger uses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,12 +97,14 @@ impl Credentials {
     pub fn read(keys: &mut Reader<'_>) -> Self {
         let words = [("pod", Owner::Pod), ("operator", Owner::Server), ("keda", Owner::Server)];
         let owner = keys.choice(OWNER, &words, Owner::Unsaid);
+        // Of a TriggerAuthentication: nothing but a role counts beside it.
+        let of_provider = keys.text(POD_IDENTITY) == Some("aws");
         let role = keys.text(ROLE);
         let external_id = keys.first_of(&[EXTERNAL_ID, "awsExternalId"]);
         let access_key = keys.first_of(&[ACCESS_KEY, "awsAccessKeyId"]);
         let secret_access_key = keys.secret(SECRET_KEY);
         let session_token = keys.secret(SESSION_TOKEN);
-        if owner == Owner::Server {
+        if of_provider && role.is_none() || !of_provider && owner == Owner::Server {
             return Self::DefaultChain;
         }
         if let Some(arn) = role {
