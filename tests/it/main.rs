@@ -12,6 +12,7 @@ mod admin;
 mod bounds;
 mod callers;
 mod certificates;
+mod config;
 mod connections;
 mod deploy;
 mod docs;
