@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus kubernetes http aws google azure demo fuzzing
@@ -50,6 +50,11 @@ test-cluster: ## a real API server, KEDA's own resolver beside ours: needs Go, a
 	cargo test --locked $(KERBEROS) --test cluster --no-run
 	tests/cluster/build
 	tests/brokers/with redis -- $(CLUSTER_TESTS)
+
+test-keda-operator: ## KEDA's real operator and Kubernetes' real autoscaler around the server: needs Go, and half an hour the first time
+	cargo test --locked $(KERBEROS) --test operator --no-run
+	tests/cluster/build keda
+	tests/brokers/with $(ONE_EACH) -- tests/cluster/with keda -- cargo test --locked $(KERBEROS) --test operator -- --nocapture
 
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
 	cargo test --locked $(KERBEROS) --test faults --no-run
