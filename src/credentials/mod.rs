@@ -140,6 +140,14 @@ impl Binding {
         self
     }
 
+    /// That what it says could not be read again, and since when.
+    #[must_use]
+    pub fn away(&self) -> Option<String> {
+        let (age, why) = self.reference.as_ref()?.away()?;
+        let reference = self.reference.as_ref()?;
+        Some(format!("what {reference} leads to could not be read again for {} s: {why}", age.as_secs()))
+    }
+
     /// What is known now without asking anybody.
     #[must_use]
     pub fn at_hand(&self) -> Option<Login> {

@@ -60,9 +60,20 @@ impl Cluster {
     }
 }
 
+impl std::fmt::Display for Reference {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {}
+    }
+}
+
 #[allow(missing_docs, clippy::unused_async, reason = "as in `cluster`")]
 impl Reference {
     pub async fn parameters(&self) -> Result<Arc<Parameters>, ReadError> {
+        match self.0 {}
+    }
+
+    #[must_use]
+    pub fn away(&self) -> Option<(Duration, String)> {
         match self.0 {}
     }
 

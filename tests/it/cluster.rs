@@ -98,6 +98,33 @@ async fn a_rotated_secret_costs_no_sample_and_leaves_no_connection_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_that_was_revoked_first_comes_back_with_the_patched_secret_and_not_with_the_next_reading() {
+    let (standin, bench) = with("ScaledObject", "");
+    let first = bench.value(&sent()).await;
+    assert_eq!(first, Ok(3.0));
+    sleep(2 * SECOND).await;
+    bench.world.lock("b1", "two");
+    bench.world.queue("orders").set(Act::Value(4.0));
+    sleep(12 * SECOND).await;
+    standin.apply(&secret("two"));
+    sleep(11 * SECOND).await;
+    assert_eq!(bench.value(&sent()).await, Ok(4.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_values_is_shown_while_the_api_server_is_away() {
+    let (standin, bench) = with("ScaledObject", "");
+    assert_eq!(bench.value(&sent()).await, Ok(3.0));
+    standin.set_down(true);
+    for _ in 0..120 {
+        sleep(SECOND).await;
+        assert_eq!(bench.value(&sent()).await, Ok(3.0));
+    }
+    let warnings = bench.sampler.triggers()[0].warnings.join("; ");
+    assert!(warnings.contains("what TriggerAuthentication `shop/login` leads to could not be read again for"), "{warnings}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_metric_is_answered_from_the_first_second_without_an_api_server() {
     let standin = Standin::default();
     standin.set_down(true);

@@ -146,9 +146,10 @@ fn unseen(view: &View, namespace: String, name: String) -> Unbound {
     for kind in [Kind::ScaledObject, Kind::ScaledJob] {
         match view.standing(kind, &namespace) {
             Some(Standing::Live) => {}
-            Some(Standing::Lost(_, why)) => return Unbound::NotSynced { namespace, why },
+            Some(Standing::Lost(_, why)) => return Unbound::NotSynced { namespace, why: why.text },
             Some(Standing::Waiting(why)) => {
-                let why = why.unwrap_or_else(|| "the API server has not answered, wait for it or check it".to_owned());
+                let unheard = || "the API server has not answered, wait for it or check it".to_owned();
+                let why = why.map_or_else(unheard, |why| why.text);
                 return Unbound::NotSynced { namespace, why };
             }
             None => {

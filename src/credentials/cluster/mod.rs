@@ -19,6 +19,7 @@ mod path;
 mod reference;
 mod resolve;
 mod rights;
+mod room;
 mod scaled;
 mod stored;
 mod view;
