@@ -77,6 +77,10 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// A file of the operator's: certificates of a hundred CAs, or a policy of some thousand lines.
 pub const CONFIG_FILE: u64 = 1 << 20;
+/// Files that the config file may name, all of which are read at each look.
+pub const CONFIG_FILES: usize = 1000;
+/// Connections in the config file.
+pub const NAMED_CONNECTIONS: usize = 1000;
 /// How often they are looked at. Kubernetes takes a minute to bring a changed Secret; the look costs microseconds.
 pub const CONFIG_LOOK: Duration = Duration::from_secs(1);
 

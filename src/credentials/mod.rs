@@ -68,9 +68,10 @@ impl Credentials {
     /// What gives the trigger of `object` with this metadata its parameters. From memory alone, since it is part of every question.
     pub fn bind(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
         let (reference, terms) = self.of_object(object, metadata)?;
+        let scaler_type = metadata.get("scalerType").map_or("", str::trim);
         let connection = match metadata.get(CONNECTION).map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
-            Some(name) => Some(self.connections.find(name, object.namespace).map_err(|text| {
+            Some(name) => Some(self.connections.find(name, object.namespace, scaler_type).map_err(|text| {
                 let problem = Problem::new(CONNECTION, &text);
                 SpecError { problems: vec![problem] }
             })?),

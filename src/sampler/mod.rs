@@ -143,11 +143,12 @@ impl Sampler {
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
         observe::check(object)?;
         let reach = self.0.settings.policy.reach(object.namespace);
-        let binding = match self.0.settings.credentials.bind(object, metadata) {
+        let binding = self.0.settings.credentials.bind(object, metadata);
+        if let Err(Unbound::Unknown(_)) = binding {
             // Whose login it uses says nothing about its metric, and may just not be known yet.
-            Err(Unbound::Unknown(_)) => Ok(Binding::default()),
-            binding => self.0.bound(object, metadata, binding),
-        };
+            return Ok(metric_of_refused(&self.0.registry, metadata));
+        }
+        let binding = self.0.bound(object, metadata, binding);
         let Ok(binding) = binding else { return Ok(metric_of_refused(&self.0.registry, metadata)) };
         if let Some(entry) = self.0.table.read().find(metadata, &reach, &binding) {
             return Ok(entry.trigger.source.metric().clone());

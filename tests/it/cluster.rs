@@ -121,7 +121,10 @@ async fn the_age_of_values_is_shown_while_the_api_server_is_away() {
         assert_eq!(bench.value(&sent()).await, Ok(3.0));
     }
     let warnings = bench.sampler.triggers()[0].warnings.join("; ");
-    assert!(warnings.contains("what TriggerAuthentication `shop/login` leads to could not be read again for"), "{warnings}");
+    assert!(
+        warnings.contains("what TriggerAuthentication `shop/login` leads to could not be read again for"),
+        "{warnings}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod callers;
 mod certificates;
 #[cfg(feature = "kubernetes")]
 mod cluster;
+mod config;
 mod connections;
 mod deploy;
 mod docs;

@@ -70,6 +70,8 @@ mod tests {
         assert!(room.take("another", 100) && !room.take("more", 100));
         let mut room = Room::default();
         assert!(!room.take("greedy", limits::KUBERNETES_HELD / 4 * 3 + 1));
-        assert!(room.take("greedy", limits::KUBERNETES_HELD / 4 * 3) && room.take("other", limits::KUBERNETES_HELD / 4));
+        assert!(
+            room.take("greedy", limits::KUBERNETES_HELD / 4 * 3) && room.take("other", limits::KUBERNETES_HELD / 4)
+        );
     }
 }
