@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_login_names_its_keys_and_says_why_an_authentication_ref_does_not_help() {
+    fn a_missing_login_names_its_keys_and_says_where_it_may_stand() {
         let names = |keys: &[&str]| {
             let text = give_login(keys);
             assert!(
@@ -183,9 +183,9 @@ mod tests {
             );
             text
         };
-        assert!(names(&["password"]).contains("give `password` as `passwordFromEnv` (variables"));
+        assert!(names(&["password"]).contains("give `password` in it, as `passwordFromEnv` (variables"));
         assert!(names(&["sasl", "username", "password"]).contains(
-            "give `sasl`, `username` and `password` as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
+            "give `sasl`, `username` and `password` in it, as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
         ));
     }
 }
