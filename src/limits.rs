@@ -214,8 +214,13 @@ pub const KUBERNETES_OBJECT: usize = 8 << 20;
 pub const KUBERNETES_PAGE_OF: usize = 250;
 /// One page: a ScaledObject has some 10 KiB.
 pub const KUBERNETES_LIST: usize = 64 << 20;
-/// ScaledObjects and ScaledJobs that are kept: some 1.5 KiB each.
+/// ScaledObjects and ScaledJobs that are kept, and as many authentications: some 1.5 KiB each. Three quarters for one
+/// namespace at most.
 pub const KUBERNETES_OBJECTS: usize = 50_000;
+/// Bytes of either that are kept, likewise.
+pub const KUBERNETES_HELD: usize = 128 << 20;
+/// An authentication: one with a hundred parameters has some 10 KiB.
+pub const KUBERNETES_AUTH: usize = 512 << 10;
 /// Triggers of one object.
 pub const KUBERNETES_TRIGGERS: usize = 256;
 /// Secrets in use, and as many objects of each other kind that is read by name.

@@ -100,12 +100,6 @@ impl Api {
         self.call(Method::POST, &path, Some(("application/json", object))).await
     }
 
-    /// Whether the object that is there could be changed so. Nothing stays.
-    pub async fn would_patch(&self, patch: &Value) -> Answer {
-        let path = format!("{}?dryRun=All&fieldValidation=Strict", self.path(patch).await);
-        self.call(Method::PATCH, &path, Some(("application/strategic-merge-patch+json", patch))).await
-    }
-
     /// What only controllers write.
     pub async fn merge_status(&self, object: &Value, fields: &Value) -> Answer {
         let path = format!("{}/status", self.path(object).await);

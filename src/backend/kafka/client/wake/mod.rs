@@ -313,6 +313,8 @@ mod tests {
             PartitionOffsets { topic: "t".into(), partition: 0, committed: Commit::None, start: None, end: Some(1) };
         let waiting = wakes.wait(Isolation::ReadUncommitted, std::slice::from_ref(&seen));
         tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_err();
+        // Whoever follows the leaders begins anew.
+        task::sabotage::panic_in("kafka moves").await;
         let (gone, left) = (Arc::downgrade(&wakes), Arc::downgrade(&cluster));
         wakes.close();
         drop((wakes, topics, offsets, cluster));
