@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus kubernetes http aws google azure demo fuzzing
@@ -51,6 +51,11 @@ test-cluster: ## a real API server, KEDA's own resolver beside ours: needs Go, a
 	tests/cluster/build
 	tests/brokers/with redis -- $(CLUSTER_TESTS)
 
+test-keda-operator: ## KEDA's real operator and Kubernetes' real autoscaler around the server: needs Go, and half an hour the first time
+	cargo test --locked $(KERBEROS) --test operator --no-run
+	tests/cluster/build keda
+	tests/brokers/with $(ONE_EACH) -- tests/cluster/with keda -- cargo test --locked $(KERBEROS) --test operator -- --nocapture
+
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
 	cargo test --locked $(KERBEROS) --test faults --no-run
 	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked $(KERBEROS) --test faults -- --nocapture
@@ -66,7 +71,7 @@ fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="ka
 			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
 	done
 
-check: check-format check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, chart, workflows
+check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, chart, workflows
 
 manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, the table of its values; needs Go
 	tests/chart/run --tools
@@ -83,10 +88,14 @@ brokers-down: ## stop them and forget their data
 	tests/brokers/down
 
 # The parts of `check`, in the order of their cost.
-.PHONY: check-format check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart
+.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart
 
 check-format:
 	cargo fmt --check
+
+# Nothing else reads this workspace but `make fuzz`: it must be sound, and its lock file must know all that we depend on.
+check-fuzz:
+	cargo metadata --quiet --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 check-lints:
 	cargo clippy --locked $(KERBEROS) --all-targets -- -D warnings

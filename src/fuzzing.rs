@@ -107,9 +107,16 @@ mod tests {
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
+        let manifest = fs::read_to_string("fuzz/Cargo.toml").unwrap();
+        let mut built: Vec<String> = manifest
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("path = \"targets/")?.trim_end_matches('"').to_owned()))
+            .collect();
         let mut wanted: Vec<String> = targets().map(|(name, _)| format!("{name}.rs")).collect();
         there.sort();
+        built.sort();
         wanted.sort();
         assert_eq!(there, wanted);
+        assert_eq!(built, wanted, "fuzz/Cargo.toml lists each once");
     }
 }

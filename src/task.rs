@@ -4,6 +4,9 @@
 //! panic is logged, counted, and the work begins anew. [`spawn`] where the owner itself notices the end and makes
 //! another (a link that is dialled again); [`detach`] for work that bounds its own life.
 
+#[cfg(test)]
+pub mod sabotage;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -77,7 +80,10 @@ where
         loop {
             let began = Instant::now();
             // Made inside, so that a panic in `begin` itself is caught as well.
-            if caught(async { begin().await }).await.is_some() {
+            let work = async { begin().await };
+            #[cfg(test)]
+            let work = sabotage::exposed(name, work);
+            if caught(work).await.is_some() {
                 return;
             }
             if began.elapsed() > WELL {
@@ -119,18 +125,23 @@ pub fn panics() -> u64 {
 }
 
 /// What `work` gives, or nothing if it panics: counted here, and told by the log's panic hook.
-pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
-    let ended = AssertUnwindSafe(work).catch_unwind().await.ok();
-    if ended.is_none() {
-        PANICS.fetch_add(1, Ordering::Relaxed);
-    }
-    ended
+// No `async fn`: that would keep room for `work` twice, once as its argument and once as what it awaits.
+pub fn caught<T>(work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(work).catch_unwind().map(|ended| {
+        let ended = ended.ok();
+        if ended.is_none() {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+        }
+        ended
+    })
 }
 
-async fn to_its_end(work: impl Future<Output = ()>, begun_at: &'static Location<'static>) {
-    if caught(work).await.is_none() {
-        error!(task = %begun_at, "a task ended by a panic: please report what stands above");
-    }
+fn to_its_end(work: impl Future<Output = ()>, begun_at: &'static Location<'static>) -> impl Future<Output = ()> {
+    caught(work).map(move |ended| {
+        if ended.is_none() {
+            error!(task = %begun_at, "a task ended by a panic: please report what stands above");
+        }
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]

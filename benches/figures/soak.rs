@@ -9,10 +9,12 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use parking_lot::Mutex;
 use tokio::{
     task::JoinSet,
     time::{interval, sleep},
 };
+use tonic::Status;
 
 use crate::{
     emulator::{Keda, seen_by_keda},
@@ -37,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Answers {
     calls: AtomicU64,
     errors: AtomicU64,
+    /// In words.
+    last_error: Mutex<Option<Status>>,
     /// Nothing where work waits: what would scale a workload to zero.
     false_zeros: AtomicU64,
     /// Any other number than the one that is there.
@@ -97,7 +101,7 @@ pub async fn of_all_backends(report: &mut Report) {
         Must::AtMost(5.0),
     );
     if count(&answers.errors) > 0.0 {
-        println!("{}", server.log());
+        println!("{}\nthe last error: {:?}", server.log(), answers.last_error.lock());
     }
     drop(server);
     world.clear().await;
@@ -156,7 +160,7 @@ fn call_as_keda_does(kedas: &[(Keda, usize)], answers: &Arc<Answers>, tasks: &mu
             loop {
                 tick.tick().await;
                 let poll = poller.poll().await;
-                polled.take(poll.map(|poll| (seen_by_keda(&poll.value), poll.active)).ok(), expected);
+                polled.take(poll.map(|poll| (seen_by_keda(&poll.value), poll.active)), expected);
             }
         });
         tasks.spawn(async move {
@@ -165,20 +169,23 @@ fn call_as_keda_does(kedas: &[(Keda, usize)], answers: &Arc<Answers>, tasks: &mu
             loop {
                 tick.tick().await;
                 let value = syncer.hpa().await;
-                synced.take(value.map(|value| (seen_by_keda(&value), expected > 0.0)).ok(), expected);
+                synced.take(value.map(|value| (seen_by_keda(&value), expected > 0.0)), expected);
             }
         });
     }
 }
 
 impl Answers {
-    fn take(&self, answer: Option<(f64, bool)>, expected: f64) {
+    fn take(&self, answer: Result<(f64, bool), Status>, expected: f64) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let wrong = match answer {
-            None => &self.errors,
-            Some((value, active)) if expected > 0.0 && (value == 0.0 || !active) => &self.false_zeros,
-            Some((value, active)) if value != expected || active != (expected > 0.0) => &self.wrong,
-            Some(_) => return,
+            Err(status) => {
+                *self.last_error.lock() = Some(status);
+                &self.errors
+            }
+            Ok((value, active)) if expected > 0.0 && (value == 0.0 || !active) => &self.false_zeros,
+            Ok((value, active)) if value != expected || active != (expected > 0.0) => &self.wrong,
+            Ok(_) => return,
         };
         wrong.fetch_add(1, Ordering::Relaxed);
     }

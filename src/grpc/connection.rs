@@ -40,7 +40,7 @@ pub(super) struct Common {
     pub(super) end_streams: CancellationToken,
 }
 
-/// Ends the streams of one connection with OK: in the extensions of each of its requests.
+/// Ends the streams of one connection with OK: in the extensions of each request for one.
 #[derive(Debug, Clone)]
 pub(super) struct EndStreams(pub(super) CancellationToken);
 
@@ -60,10 +60,8 @@ pub(super) async fn serve(guest: Guest, common: Common) {
     let end_streams = common.end_streams.child_token();
     let service = {
         let (caller, calls, end_streams) = (Arc::clone(&caller), Arc::clone(&calls), end_streams.clone());
-        service_fn(move |request| {
-            let call = answer(request, common.routes.clone(), &caller, &calls, &end_streams);
-            async move { Ok::<_, Infallible>(call.await) }
-        })
+        // Boxed: its place in the connection is kept while the answer is sent, which for a parked stream is hours.
+        service_fn(move |request| Box::pin(answer(request, common.routes.clone(), &caller, &calls, &end_streams)))
     };
     let mut connection = pin!(settings().serve_connection(TokioIo::new(socket), service));
     let (mut next, mut due) = match common.age {
@@ -121,14 +119,16 @@ fn answer(
     caller: &Caller,
     calls: &Arc<Calls>,
     end_streams: &CancellationToken,
-) -> impl Future<Output = Response<Counted<Body>>> + use<> {
+) -> impl Future<Output = Result<Response<Counted<Body>>, Infallible>> + use<> {
     let parked = PARKED.contains(&request.uri().path()).then(|| caller.working());
-    request.extensions_mut().insert(EndStreams(end_streams.clone()));
+    if parked.is_some() {
+        request.extensions_mut().insert(EndStreams(end_streams.clone()));
+    }
     let begun = calls.begin(caller.working());
     async move {
         let call = match begun {
             Ok(call) => call,
-            Err(status) => return status.into_http().map(|body| Counted::new(body, Holds::Nothing)),
+            Err(status) => return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing))),
         };
         let request = request.map(|body| Body::new(Counted::new(body, Holds::Request(Arc::clone(&call)))));
         // Routes are always ready.
@@ -138,6 +138,6 @@ fn answer(
             Err(_) => Status::deadline_exceeded("the call took too long: send the whole request").into_http(),
         };
         let holds = parked.map_or_else(|| Holds::Answer(call), Holds::Parked);
-        answer.map(|body| Counted::new(body, holds))
+        Ok(answer.map(|body| Counted::new(body, holds)))
     }
 }

@@ -31,6 +31,9 @@ const LARGEST_VALUE: f64 = 9e15;
 /// After about this long a stream that found no room is to be tried again.
 const ROOM_AGAIN: Duration = Duration::from_secs(60);
 
+/// After about this long a stream is to be tried again whose object was not known.
+const KNOWN_AGAIN: Duration = Duration::from_secs(5);
+
 /// Answers KEDA from the sampler.
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
@@ -61,27 +64,30 @@ impl ExternalScaler for Scaler {
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let activations =
-            match self.sampler.subscribe(object, &self.secrets.look(object, Metadata::from(scaler_metadata))) {
-                Ok(subscription) => watch::activations(subscription, end, self.stream_age).left_stream(),
-                // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
-                Err(error) => {
-                    let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
-                    let again = async move {
-                        tokio::select! {
-                            () = changed => {}
-                            () = room => {}
-                        }
-                    };
-                    watch::silence(end, again).right_stream()
-                }
-            };
         let metrics = Arc::clone(&self.metrics);
-        let answers = activations.map(move |()| {
+        let said = move |()| {
             metrics.pushes.inc();
             Ok(IsActiveResponse { result: true })
-        });
-        self.counted(Method::StreamIsActive, Ok(Box::pin(answers) as Self::StreamIsActiveStream))
+        };
+        let answers: Self::StreamIsActiveStream = match self
+            .sampler
+            .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
+            .await
+        {
+            Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
+            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+            Err(error) => {
+                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                let again = async move {
+                    tokio::select! {
+                        () = changed => {}
+                        () = room => {}
+                    }
+                };
+                Box::pin(watch::silence(end, again).map(said))
+            }
+        };
+        self.counted(Method::StreamIsActive, Ok(answers))
     }
 
     async fn get_metric_spec(
@@ -122,6 +128,8 @@ impl Scaler {
     fn patience(&self, error: &AskError) -> Duration {
         match error {
             AskError::Full(_) => ROOM_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25)),
+            // Who asks may be known in a moment: the object is new, or the API server away.
+            AskError::Read(_) => KNOWN_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25)),
             _ => self.stream_age.unwrap_or(limits::DURATION),
         }
     }

@@ -12,6 +12,8 @@ pub mod http;
 pub mod tls;
 
 pub use budget::ReplyBytes;
+#[cfg(test)]
+pub use dial::two::TwoAddresses;
 pub use dial::{DialError, dial, resolve};
 pub use policy::{Policy, Table};
 pub use reach::{Cloud, Identities, Place, Reach, Refusal, Rules};

@@ -114,14 +114,13 @@ impl Entry {
     pub(super) async fn sample(&self, core: &Core, unasked_for: Duration) -> Result<Sample, ReadError> {
         let trigger = &self.trigger;
         let now = Instant::now();
-        let mut states = self.state.subscribe();
         let refreshed = unasked_for < core.wanted_for(trigger) || self.is_listened_to();
         if !refreshed {
             // From now on it is wanted again, even if the last sample still serves this once.
             self.nudge.notify_one();
         }
         let seen = {
-            let state = states.borrow();
+            let state = self.state.borrow();
             if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
                 return answer;
             }
@@ -133,6 +132,7 @@ impl Entry {
         self.connection.may_look(now, now)?;
         self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
         self.nudge.notify_one();
+        let mut states = self.state.subscribe();
         let state = tokio::select! {
             state = states.wait_for(|state| state.looks > seen || state.retired) => state,
             () = core.closed.cancelled() => {

@@ -24,8 +24,6 @@ mod outage;
 mod prometheus;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
-#[cfg(all(feature = "sqs", feature = "prometheus"))]
-mod recovery;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sqs")]

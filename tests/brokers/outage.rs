@@ -17,8 +17,8 @@ use crate::{
 };
 
 const OUTAGE: Duration = Duration::from_secs(20);
-/// For a polling interval of 1 s; another second is for a look under way and a busy machine.
-const BOUND: Duration = Duration::from_secs(3);
+/// For a polling interval of 1 s: a try may begin just before the server is there, and the machine may be busy.
+const BOUND: Duration = Duration::from_secs(2);
 
 /// A way to a server that can be shut: then connections are refused, and those that were open are gone.
 struct Way {

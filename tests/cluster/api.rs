@@ -79,6 +79,12 @@ impl Api {
         self.call(Method::GET, path, None).await
     }
 
+    /// The answer to a GET as it comes.
+    #[allow(dead_code, reason = "not every test target watches")]
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap()
+    }
+
     /// Server-side, and unknown fields are refused.
     pub async fn apply(&self, object: &Value) -> Answer {
         let path = format!("{}?fieldManager=tests&force=true&fieldValidation=Strict", self.path(object).await);
@@ -92,6 +98,12 @@ impl Api {
         let (folder, _) = path.rsplit_once('/').unwrap();
         let path = format!("{folder}?dryRun=All&fieldValidation={validation}");
         self.call(Method::POST, &path, Some(("application/json", object))).await
+    }
+
+    /// What only controllers write.
+    pub async fn merge_status(&self, object: &Value, fields: &Value) -> Answer {
+        let path = format!("{}/status", self.path(object).await);
+        self.call(Method::PATCH, &path, Some(("application/merge-patch+json", fields))).await
     }
 
     pub async fn delete(&self, object: &Value) -> Answer {

@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::{
     fault::Fault,
-    harm::{self, Harm},
+    harm::Harm,
     host::resident_mb,
     node::Node,
     proxy::Mode,
@@ -19,6 +19,8 @@ use crate::{
 
 /// How long a fault lasts: some polling intervals, two timeouts of a read, and the staleness.
 const FAULT: Duration = Duration::from_secs(6);
+/// How long it goes on at most while others seem to be harmed.
+const LONG_FAULT: Duration = Duration::from_secs(30);
 /// When work comes while a fault lasts.
 const WORK_AT: Duration = Duration::from_secs(1);
 const WORK: usize = 3;
@@ -53,8 +55,8 @@ pub async fn run(world: &mut World, index: usize, fault: Fault) -> Vec<Cell> {
     let hit = hit(world, index, fault);
     for member in &mut world.members {
         for source in [&mut member.busy, &mut member.idle] {
-            source.troubled.take_times();
-            source.calm.take_times();
+            source.troubled.forget_times();
+            source.calm.forget_times();
         }
     }
     for index in &hit {
@@ -75,7 +77,11 @@ pub async fn run(world: &mut World, index: usize, fault: Fault) -> Vec<Cell> {
         write(&world.members[index]).await;
     }
     sleep_until(begin + FAULT).await;
-    let harm = harm::of_others(world, &hit, begin);
+    let mut harm = Harm::of_others(world, &hit, begin);
+    while harm.is_too_much() && begin.elapsed() < LONG_FAULT {
+        sleep(Duration::from_secs(2)).await;
+        harm = Harm::of_others(world, &hit, begin);
+    }
     lift(&world.members[index], fault, node).await;
     if fault.hits_the_process() {
         for index in &hit {
@@ -94,7 +100,7 @@ pub async fn run(world: &mut World, index: usize, fault: Fault) -> Vec<Cell> {
         let (right, woken) = recovery(member, &violations, fault, written, back).await;
         let told = member.busy.troubled.take_failure().or_else(|| member.idle.troubled.take_failure());
         let (broker, memory_mb) = (member.broker.name(), resident_mb(world.troubled.pid()));
-        cells.push(Cell { broker, fault, told, right, woken, harm, memory_mb });
+        cells.push(Cell { broker, fault, told, right, woken, harm: harm.clone(), memory_mb });
     }
     for index in &hit {
         let Member { broker, idle, .. } = &world.members[*index];

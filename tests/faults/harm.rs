@@ -2,63 +2,83 @@
 //! knows no trouble, at the same moments.
 //!
 //! Both servers live on one machine, so what slows it slows both. Each second is compared by itself, and the median of
-//! these counts: a hiccup of the machine that meets only one of the two does not decide.
+//! these counts: a hiccup of the machine that meets only one of the two does not decide. Harm lasts as long as its cause:
+//! where the median is too high, the fault goes on and more seconds are taken (`cell.rs`), until chance is no excuse.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::world::World;
+use crate::{watch::Watch, world::World};
 
-const SLICE: Duration = Duration::from_secs(1);
-/// Below this an answer is as good as any: KEDA asks every 15 s and waits for seconds, and an unoptimised build beside five
-/// brokers on two cores has hiccups of tens of milliseconds. Who waits for somebody else's broker waits for longer.
-const FLOOR_MS: f64 = 50.0;
-const AT_MOST: f64 = 1.5;
+const SECOND: Duration = Duration::from_secs(1);
+/// How much longer the others may have to wait.
+pub const AT_MOST: f64 = 1.5;
+/// As exact as a time can be here: the runtime's timer ticks by the millisecond.
+const TICK_MS: f64 = 1.0;
 
-/// 99th percentiles of one fault, in milliseconds.
+/// 99th percentiles of one second, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Harm {
+pub struct Second {
     pub troubled_ms: f64,
     pub calm_ms: f64,
 }
 
+impl Second {
+    /// How much longer the others had to wait for the trouble.
+    pub fn ratio(self) -> f64 {
+        self.troubled_ms.max(TICK_MS) / self.calm_ms.max(TICK_MS)
+    }
+}
+
+/// What was seen of one fault, second by second.
+#[derive(Debug, Clone)]
+pub struct Harm(pub Vec<Second>);
+
 impl Harm {
+    /// Of all members that were not `hit`, since `begin`.
+    pub fn of_others(world: &World, hit: &BTreeSet<usize>, begin: Instant) -> Self {
+        let others = world.members.iter().enumerate().filter(|(index, _)| !hit.contains(index));
+        let sources: Vec<_> = others.flat_map(|(_, member)| [&member.busy, &member.idle]).collect();
+        let troubled = sorted(sources.iter().map(|source| &source.troubled));
+        let calm = sorted(sources.iter().map(|source| &source.calm));
+        let seconds = u32::try_from(begin.elapsed().as_secs()).unwrap();
+        let second = |second: u32| {
+            let from = begin + second * SECOND;
+            Second { troubled_ms: p99(&troubled, from), calm_ms: p99(&calm, from) }
+        };
+        Self((0..seconds).map(second).collect())
+    }
+
+    /// The second that is worse than one half of them and better than the other.
+    pub fn usual(&self) -> Second {
+        usual(self.0.clone())
+    }
+
     /// Whether the others had to wait longer than they may.
-    pub fn is_too_much(self) -> bool {
-        self.troubled_ms > AT_MOST * self.calm_ms.max(FLOOR_MS)
+    pub fn is_too_much(&self) -> bool {
+        self.usual().ratio() > AT_MOST
     }
 }
 
-/// Of all members that were not `hit`, since `begin`.
-pub fn of_others(world: &World, hit: &BTreeSet<usize>, begin: Instant) -> Harm {
-    let (mut troubled, mut calm) = (Vec::new(), Vec::new());
-    for (index, member) in world.members.iter().enumerate() {
-        for source in [&member.busy, &member.idle] {
-            let times = (source.troubled.take_times(), source.calm.take_times());
-            if !hit.contains(&index) {
-                troubled.extend(times.0);
-                calm.extend(times.1);
-            }
-        }
-    }
-    let slices = begin.elapsed().as_millis() / SLICE.as_millis();
-    let pairs = (0..u32::try_from(slices).unwrap()).map(|slice| {
-        let from = begin + slice * SLICE;
-        (p99(&troubled, from), p99(&calm, from))
-    });
-    let mut pairs: Vec<_> = pairs.collect();
-    let ratio = |(troubled, calm): &(f64, f64)| troubled / calm.max(FLOOR_MS);
-    pairs.sort_by(|one, other| ratio(one).total_cmp(&ratio(other)));
-    let (troubled_ms, calm_ms) = pairs[pairs.len() / 2];
-    Harm { troubled_ms, calm_ms }
+/// The median of some seconds, the worse of two.
+pub fn usual(mut seconds: Vec<Second>) -> Second {
+    seconds.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+    seconds[seconds.len() / 2]
 }
 
-/// Of one slice, in milliseconds.
+/// How long each answer took, in the order of their questions.
+fn sorted<'w>(watches: impl Iterator<Item = &'w Watch>) -> Vec<(Instant, Duration)> {
+    let mut times: Vec<_> = watches.flat_map(Watch::times).collect();
+    times.sort();
+    times
+}
+
+/// Of the second after `from`, in milliseconds.
 fn p99(times: &[(Instant, Duration)], from: Instant) -> f64 {
-    let within = times.iter().filter(|(at, _)| (from..from + SLICE).contains(at));
-    let mut took: Vec<f64> = within.map(|(_, took)| took.as_secs_f64() * 1e3).collect();
-    took.sort_by(f64::total_cmp);
+    let place = |at: Instant| times.partition_point(|(asked, _)| *asked < at);
+    let mut took: Vec<_> = times[place(from)..place(from + SECOND)].iter().map(|(_, took)| *took).collect();
+    took.sort();
     assert!(!took.is_empty(), "nobody asked for a second");
-    took[(took.len() - 1) * 99 / 100]
+    took[(took.len() - 1) * 99 / 100].as_secs_f64() * 1e3
 }

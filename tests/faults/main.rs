@@ -108,6 +108,11 @@ async fn whatever_befalls_a_broker_no_number_is_wrong_no_work_is_missed_and_nobo
             violations.note(format!("{name}: the others had to wait: {:?}", cell.harm));
         }
     }
+    // Harm that soon passes is in no fault's usual second, but in the usual first one.
+    let first = harm::usual(cells.iter().map(|cell| cell.harm.0[0]).collect());
+    if first.ratio() > harm::AT_MOST {
+        violations.note(format!("the others have to wait when a fault begins: {first:?}"));
+    }
     let memory = cells.iter().map(|cell| cell.memory_mb);
     let (first, most) = (cells[0].memory_mb, memory.fold(0.0, f64::max));
     if most > first + GROWTH_MB {

@@ -9,6 +9,7 @@ use crate::cell::Cell;
 /// A row of the table.
 pub fn row(cell: &Cell) -> String {
     let time = |took: Option<Duration>| took.map_or("never".to_owned(), |took| format!("{} ms", took.as_millis()));
+    let harm = cell.harm.usual();
     format!(
         "| {} | {} | {} | {} | {} | {:.1} ms | {:.1} ms | {:.1} MB |",
         cell.broker,
@@ -16,8 +17,8 @@ pub fn row(cell: &Cell) -> String {
         cell.told.map_or("nothing".to_owned(), |code| format!("{code:?}")),
         time(cell.right),
         if cell.woken == Some(Duration::ZERO) { "meanwhile".to_owned() } else { time(cell.woken) },
-        cell.harm.troubled_ms,
-        cell.harm.calm_ms,
+        harm.troubled_ms,
+        harm.calm_ms,
         cell.memory_mb,
     )
 }
@@ -35,8 +36,8 @@ pub fn write(cells: &[Cell]) {
             "told": cell.told.map(|code| format!("{code:?}")),
             "right_ms": cell.right.map(|took| took.as_millis()),
             "woken_ms": cell.woken.map(|took| took.as_millis()),
-            "others_p99_ms": cell.harm.troubled_ms,
-            "others_p99_without_ms": cell.harm.calm_ms,
+            "others_p99_by_second_ms": cell.harm.0.iter().map(|second| second.troubled_ms).collect::<Vec<_>>(),
+            "others_p99_by_second_without_ms": cell.harm.0.iter().map(|second| second.calm_ms).collect::<Vec<_>>(),
             "memory_mb": cell.memory_mb,
         })
     });

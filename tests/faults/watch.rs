@@ -121,9 +121,13 @@ impl Watch {
         self.shared.failure.lock().take()
     }
 
-    /// How long answers took since this was last asked, and when they were asked for.
-    pub fn take_times(&self) -> Vec<(Instant, Duration)> {
-        std::mem::take(&mut *self.shared.times.lock())
+    /// When answers were asked for, and how long they took, since that was forgotten.
+    pub fn times(&self) -> Vec<(Instant, Duration)> {
+        self.shared.times.lock().clone()
+    }
+
+    pub fn forget_times(&self) {
+        self.shared.times.lock().clear();
     }
 }
 

@@ -40,7 +40,8 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let now = SystemTime::now();
         params.not_before = (now - Duration::from_secs(3 * 86_400)).into();
-        params.not_after = (now - Duration::from_secs(2 * 86_400) + lives).into();
+        // Times in certificates are whole seconds, and the last one counts: "just expired" is more than a second ago.
+        params.not_after = (now - Duration::from_secs(2 * 86_400 + 10) + lives).into();
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &*self.0).unwrap();
         Identity { cert: cert.pem(), key: key.serialize_pem() }

@@ -20,7 +20,7 @@ use rustls::{
 };
 
 pub use self::explain::Session;
-use self::verify::{AcceptAny, Verifier};
+use self::verify::Verifier;
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::{Reader, Secret},
@@ -98,7 +98,7 @@ impl Tls {
 
     fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, ReadError> {
         if self.skip_verify {
-            return Ok(Arc::new(AcceptAny(provider)));
+            return Ok(Arc::new(Verifier::of_anybody(provider)));
         }
         let given = match &self.ca {
             Some(ca) => pem::certificates(ca.expose()).map_err(|why| unusable(CA, why))?,

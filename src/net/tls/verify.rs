@@ -22,12 +22,19 @@ use x509_cert::{
     ext::pkix::ExtendedKeyUsage,
 };
 
-/// Trusts the trigger's own roots, and those of the system.
+/// Whoever is trusted, the handshake's signatures must be sound.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
-    given: Vec<CertificateDer<'static>>,
-    by_given: Option<Arc<WebPkiServerVerifier>>,
+    trusted: Trusted,
+}
+
+#[derive(Debug)]
+enum Trusted {
+    /// `skipTlsVerify`: any certificate will do.
+    Anybody,
+    /// The trigger's own roots, and those of the system.
+    Roots { given: Vec<CertificateDer<'static>>, by_given: Option<Arc<WebPkiServerVerifier>> },
 }
 
 /// The system's roots are read once and shared: for each connection anew they would be 200 KB of memory.
@@ -43,6 +50,10 @@ fn by_roots(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Option<Arc<
 }
 
 impl Verifier {
+    pub fn of_anybody(provider: Arc<CryptoProvider>) -> Self {
+        Self { provider, trusted: Trusted::Anybody }
+    }
+
     /// Fails when a `given` certificate cannot be read, or when there is no root at all.
     pub fn new(given: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, &'static str> {
         let mut roots = RootCertStore::empty();
@@ -54,7 +65,7 @@ impl Verifier {
         if by_given.is_none() && BY_SYSTEM.is_none() {
             return Err("the system has no root certificates: give the authority's certificate");
         }
-        Ok(Self { provider, given, by_given })
+        Ok(Self { provider, trusted: Trusted::Roots { given, by_given } })
     }
 }
 
@@ -67,13 +78,14 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.given.iter().any(|given| given == end_entity) {
+        let Trusted::Roots { given, by_given } = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
+        if given.iter().any(|given| given == end_entity) {
             verify_given(end_entity, now)?;
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
         let mut verdict = Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
-        for authorities in [self.by_given.as_ref(), BY_SYSTEM.as_ref()].into_iter().flatten() {
+        for authorities in [by_given.as_ref(), BY_SYSTEM.as_ref()].into_iter().flatten() {
             verdict = authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
             // Only an issuer that the one does not know may be known to the other.
             if !matches!(&verdict, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))) {
@@ -121,43 +133,4 @@ fn verify_given(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), C
         return Err(CertificateError::InvalidPurpose);
     }
     Ok(())
-}
-
-/// `skipTlsVerify`: any certificate will do, though the handshake's signatures must still be sound.
-#[derive(Debug)]
-pub(super) struct AcceptAny(pub Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

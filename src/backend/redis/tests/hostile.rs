@@ -18,7 +18,8 @@ use crate::{
     error::{ReadError, ReadErrorKind},
     limits,
     metadata::{Metadata, Reader},
-    net::{Reach, ReplyBytes, Rules},
+    net::{Reach, ReplyBytes, Rules, TwoAddresses},
+    task::sabotage::panic_in,
 };
 
 async fn fails(source: &Arc<dyn Source>) -> ReadError {
@@ -265,20 +266,87 @@ async fn a_key_that_is_sent_on_for_ever_ends_soon() {
 #[tokio::test]
 async fn a_place_that_others_name_is_held_against_the_policy() {
     let closed = Reach::new(Rules { loopback: true, ..Rules::default() });
-    for (scaler_type, name, words) in [
-        ("redis-cluster", "CLUSTER", "the redis cluster names a node at `169.254.169.254:80`"),
-        ("redis-sentinel", "SENTINEL", "the sentinels name a master at `169.254.169.254:80`"),
+    let slots = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n+169.254.169.254\r\n:80\r\n";
+    for (scaler_type, asked, answer, words) in [
+        ("redis-cluster", "CLUSTER", slots, "the redis cluster names a node at `169.254.169.254:80`"),
+        (
+            "redis-cluster",
+            "LLEN",
+            "-MOVED 1 169.254.169.254:80\r\n",
+            "the redis cluster names a node at `169.254.169.254:80`",
+        ),
+        (
+            "redis-cluster",
+            "LLEN",
+            "-ASK 1 169.254.169.254:80\r\n",
+            "the redis cluster names a node at `169.254.169.254:80`",
+        ),
+        (
+            "redis-sentinel",
+            "SENTINEL",
+            "*2\r\n+169.254.169.254\r\n+80\r\n",
+            "the sentinels name a master at `169.254.169.254:80`",
+        ),
     ] {
-        let fake = Fake::new(move |words| match words[0].as_str() {
-            word if word != name => decent(words),
-            "CLUSTER" => say("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n+169.254.169.254\r\n:80\r\n"),
-            _ => say("*2\r\n+169.254.169.254\r\n+80\r\n"),
+        let own = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n";
+        let fake = Fake::listening(|port| {
+            move |said| match said[0].as_str() {
+                word if word == asked => say(answer),
+                "CLUSTER" => say(&format!("{own}:{port}\r\n")),
+                _ => decent(said),
+            }
         })
         .await;
         let pairs = [("address", &*fake.address), ("sentinelMaster", "m"), ("listName", "q")];
         let error = fails(&source(scaler_type, &pairs, &closed)).await;
-        assert_eq!(error.kind, ReadErrorKind::Denied, "{error}");
+        assert_eq!(error.kind, ReadErrorKind::Denied, "{asked}: {error}");
         let text = error.to_string();
-        assert!(text.contains(words) && text.contains("may not be reached"), "{text}");
+        assert!(text.contains(words) && text.contains("may not be reached"), "{asked}: {text}");
+    }
+}
+
+/// Alone, a cluster of itself and a sentinel that names itself as `host`.
+async fn of_every_kind(host: fn(u16) -> String) -> (Fake, u16) {
+    let fake = Fake::listening(|port| {
+        move |words| match words[0].as_str() {
+            "LLEN" => say(":4\r\n"),
+            "CLUSTER" => say(&format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:{port}\r\n")),
+            "SENTINEL" => say(&format!("*2\r\n+{}\r\n+{port}\r\n", host(port))),
+            _ => decent(words),
+        }
+    })
+    .await;
+    let port = fake.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+    (fake, port)
+}
+
+#[tokio::test]
+async fn a_name_whose_first_address_swallows_all_is_read_at_the_second() {
+    let (_fake, port) = of_every_kind(TwoAddresses::name_of).await;
+    let two = TwoAddresses::of(port);
+    let address = format!("{}:{port}", two.name());
+    for scaler_type in ["redis", "redis-cluster", "redis-sentinel"] {
+        let pairs = [("address", &*address), ("sentinelMaster", "m"), ("listName", "q")];
+        let read = timeout(Duration::from_secs(4), source(scaler_type, &pairs, &Reach::open()).read()).await;
+        assert_eq!(read.expect("in time").map(|reading| reading.value), Ok(4.0), "{scaler_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_any_task_is_counted_and_the_next_look_is_right() {
+    for (scaler_type, tasks) in [
+        ("redis", &["redis link", "redis sweep", "batch"][..]),
+        ("redis-cluster", &["redis link", "redis sweep", "batch"]),
+        ("redis-sentinel", &["redis sentinel", "redis link", "redis sweep", "batch"]),
+    ] {
+        let (fake, _) = of_every_kind(|_| "127.0.0.1".to_owned()).await;
+        let pairs = [("address", &*fake.address), ("sentinelMaster", "m"), ("listName", "q")];
+        let list = source(scaler_type, &pairs, &Reach::open());
+        for broken in tasks {
+            assert_eq!(list.read().await.map(|reading| reading.value), Ok(4.0), "{scaler_type}");
+            panic_in(broken).await;
+            let read = timeout(Duration::from_secs(8), list.read()).await.expect("in time");
+            assert_eq!(read.map(|reading| reading.value), Ok(4.0), "{scaler_type} without its {broken}");
+        }
     }
 }

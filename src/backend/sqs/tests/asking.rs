@@ -16,7 +16,7 @@ use super::{
     super::{Sqs, queue::next_look},
     Reply, StandIn, body, operation, refusal, source, visible,
 };
-use crate::{backend::Backend, error::ReadErrorKind};
+use crate::{backend::Backend, error::ReadErrorKind, net::TwoAddresses, task::sabotage::panic_in};
 
 #[tokio::test]
 async fn a_thousand_triggers_on_ten_queues_cost_ten_requests_a_look() {
@@ -167,4 +167,22 @@ async fn after_a_failed_look_no_wake_comes() {
     let source = source(&sqs, &server, &[("idlePollingInterval", "1s")]);
     let patience = Duration::from_secs(60);
     assert!(tokio::time::timeout(patience, source.wake()).await.is_err(), "nothing is known yet");
+}
+
+#[tokio::test]
+async fn a_name_whose_first_address_swallows_all_is_read_at_the_second() {
+    let server = StandIn::new(|_| visible("3")).await;
+    let two = TwoAddresses::of(server.address.port());
+    let url = format!("http://{}:{}", two.name(), server.address.port());
+    let orders = source(&Sqs::default(), &server, &[("awsEndpoint", url.as_str())]);
+    assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
+}
+
+#[tokio::test]
+async fn a_panic_of_what_gathers_questions_is_counted_and_the_next_look_is_right() {
+    let server = StandIn::new(|_| visible("3")).await;
+    let orders = source(&Sqs::default(), &server, &[]);
+    assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
+    panic_in("batch").await;
+    assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
 }

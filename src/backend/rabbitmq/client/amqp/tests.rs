@@ -1,6 +1,13 @@
 //! Brokers that say what no broker should: each costs its own answer, and nothing of it is kept.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -16,14 +23,18 @@ use super::{
     method::tests::{bare, declare_ok, declared, goodbye, start, tune},
 };
 use crate::{
-    backend::rabbitmq::{
-        connection::{Amqp, Login},
-        question::{Askers, Found, Question},
+    backend::{
+        Backend,
+        rabbitmq::{
+            RabbitMq,
+            connection::{Amqp, Login},
+            question::{Askers, Found, Question},
+        },
     },
     error::{ReadError, ReadErrorKind},
-    metadata::Secret,
-    net::{Reach, tls::Tls},
-    task::{self, Task},
+    metadata::{Metadata, Reader, Secret},
+    net::{Reach, TwoAddresses, tls::Tls},
+    task::{self, Task, sabotage::panic_in},
 };
 
 /// Far longer than anything takes that is waited for.
@@ -99,8 +110,12 @@ impl Rogue {
     }
 
     fn client(&self, tls: Option<Tls>) -> AmqpClient {
+        self.client_at("127.0.0.1", tls)
+    }
+
+    fn client_at(&self, host: &str, tls: Option<Tls>) -> AmqpClient {
         let to = Amqp {
-            host: "127.0.0.1".to_owned(),
+            host: host.to_owned(),
             port: self.port,
             tls,
             server_name: None,
@@ -286,5 +301,35 @@ async fn a_broker_that_falls_silent_or_talks_to_itself_is_hung_up_on_and_asked_a
         assert_eq!(ask(&client).await, Ok(Some(7)));
         broker.notices(&Noticed::HungUp).await;
         assert_eq!(ask(&client).await, Ok(Some(7)));
+    }
+}
+
+#[tokio::test]
+async fn a_name_whose_first_address_swallows_all_is_read_at_the_second() {
+    let rogue = Rogue::plain(Play::default()).await;
+    let two = TwoAddresses::of(rogue.port);
+    assert_eq!(ask(&rogue.client_at(&two.name(), None)).await, Ok(Some(7)));
+}
+
+#[tokio::test]
+async fn a_panic_of_any_task_is_counted_and_the_next_look_and_wake_are_right() {
+    static WORK: AtomicU32 = AtomicU32::new(0);
+    let answer = |frames: &mut Frames, channel, queue: &str| {
+        frames.say(channel, &declare_ok(queue, WORK.load(Ordering::Relaxed)));
+    };
+    let broker = Rogue::plain(Play { answer, ..Play::default() }).await;
+    let host = format!("amqp://user:S3CRET@127.0.0.1:{}", broker.port);
+    let pairs = [("host", host.as_str()), ("queueName", "q"), ("mode", "QueueLength"), ("value", "5")];
+    let metadata: Metadata = pairs.into_iter().collect();
+    let queue = RabbitMq::default().parse("rabbitmq", &mut Reader::new(&metadata), &Reach::open()).unwrap();
+    for (work, broken) in [(3, "rabbitmq keeper"), (4, "rabbitmq idle"), (5, "batch")] {
+        WORK.store(0, Ordering::Relaxed);
+        assert_eq!(queue.read().await.map(|reading| reading.value), Ok(0.0));
+        let broken = async {
+            panic_in(broken).await;
+            WORK.store(work, Ordering::Relaxed);
+        };
+        timeout(PATIENCE, async { tokio::join!(queue.wake(), broken) }).await.unwrap();
+        assert_eq!(queue.read().await.map(|reading| reading.value), Ok(f64::from(work)));
     }
 }
