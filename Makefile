@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster faults fuzz check bench brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus kubernetes http aws google azure demo fuzzing
@@ -22,7 +22,7 @@ endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
 CLUSTER_TESTS := tests/cluster/with -- cargo test --locked $(KERBEROS) --test cluster
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/cluster/build tests/cluster/up tests/cluster/down \
-	tests/cluster/with .ci/run \
+	tests/cluster/with tests/chart/run .ci/run .ci/notes deploy/manifests deploy/chart/package deploy/image/check \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch
 
 help: ## this list
@@ -35,6 +35,8 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
 	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
+	@if [ "$$(id -u)" = 0 ]; then deploy/image/check --debug target/debug/plimsoll; \
+	else echo "the image's root is NOT tried: only root may, sudo deploy/image/check --debug target/debug/plimsoll" >&2; fi
 	tests/keda/run --build
 	tests/cluster/build
 	tests/brokers/with -- sh -c 'cargo test --locked $(KERBEROS) --test brokers -- --test-threads $(BROKER_TESTS) $(SKIPPED) && cargo test --locked $(KERBEROS) --test faults && tests/keda/run && $(CLUSTER_TESTS)'
@@ -48,6 +50,11 @@ test-cluster: ## a real API server, KEDA's own resolver beside ours: needs Go, a
 	cargo test --locked $(KERBEROS) --test cluster --no-run
 	tests/cluster/build
 	tests/brokers/with redis -- $(CLUSTER_TESTS)
+
+test-keda-operator: ## KEDA's real operator and Kubernetes' real autoscaler around the server: needs Go, and half an hour the first time
+	cargo test --locked $(KERBEROS) --test operator --no-run
+	tests/cluster/build keda
+	tests/brokers/with $(ONE_EACH) -- tests/cluster/with keda -- cargo test --locked $(KERBEROS) --test operator -- --nocapture
 
 faults: ## every fault on every broker, into target/faults.md (FAULTS="redis frozen" for some)
 	cargo test --locked $(KERBEROS) --test faults --no-run
@@ -64,7 +71,11 @@ fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="ka
 			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
 	done
 
-check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file
+check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, chart, workflows
+
+manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, the table of its values; needs Go
+	tests/chart/run --tools
+	deploy/manifests
 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
@@ -77,7 +88,7 @@ brokers-down: ## stop them and forget their data
 	tests/brokers/down
 
 # The parts of `check`, in the order of their cost.
-.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose
+.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart
 
 check-format:
 	cargo fmt --check
@@ -119,3 +130,7 @@ check-scripts:
 
 check-compose:
 	tests/compose
+
+# Helm is built from its own sources: minutes the first time, seconds from then on.
+check-chart:
+	tests/chart/run

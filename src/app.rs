@@ -21,12 +21,12 @@ use crate::{
     admin::{self, Pages},
     backend::Registry,
     clock::Clock,
-    config::{Contents, Files, Followed, PolicyFile, Token, follow},
+    config::{Config, ConfigError, ConfigFile, Contents, Files, Followed, Kind, Limits, PolicyFile, Token, follow},
     door::{self, Callers, Room, Tls, TlsOptions},
     grpc::{Server, Transport},
     limits,
     net::{Policy, Reach, Rules},
-    sampler::{Sampler, Settings},
+    sampler::{self, Allowance, Sampler, Settings},
     task::{self, Task},
     telemetry::Metrics,
 };
@@ -43,8 +43,10 @@ pub struct Options {
     pub admin_listen: SocketAddr,
     /// Who comes in, and what may be reached.
     pub guard: Guard,
-    /// How triggers are sampled; its policy is replaced by what the file says.
+    /// How triggers are sampled; policy, connections and allowance are replaced by what the files say.
     pub settings: Settings,
+    /// How much is observed, where the options say so.
+    pub limits: Limits,
     /// How connections and streams behave.
     pub transport: Transport,
     /// How it ends.
@@ -60,6 +62,8 @@ pub struct Guard {
     pub admin_token: Option<PathBuf>,
     /// TLS on KEDA's port.
     pub tls: Option<TlsOptions>,
+    /// The file with named connections, and maybe a policy and limits.
+    pub config: Option<PathBuf>,
     /// The file that says who may reach what.
     pub policy: Option<PathBuf>,
     /// Whether triggers may name the server's own loopback.
@@ -68,7 +72,7 @@ pub struct Guard {
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { pages_listen: None, admin_token: None, tls: None, policy: None, loopback: true }
+        Self { pages_listen: None, admin_token: None, tls: None, config: None, policy: None, loopback: true }
     }
 }
 
@@ -107,9 +111,28 @@ impl App {
     pub async fn bind(mut options: Options, registry: Registry) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new(registry.scaler_types()));
         let mut followers = Vec::new();
-        options.settings.policy = match options.guard.policy.take() {
-            None => Policy::same_for_all(Reach::new(Rules { loopback: options.guard.loopback, ..Rules::default() })),
+        let config = match options.guard.config.take() {
+            None => None,
             Some(path) => {
+                let ((files, contents), file) = read_config(path, &registry, options.guard.loopback)?;
+                followers.push(followed("follow config", files, contents, file.clone(), &metrics));
+                options.settings.credentials.connections = file.connections();
+                options.limits = options.limits.or(file.limits());
+                Some(file)
+            }
+        };
+        options.settings.allowance = allowance(options.limits);
+        let in_config = config.as_ref().and_then(ConfigFile::policy).map(PolicyFile::policy);
+        options.settings.policy = match (options.guard.policy.take(), in_config) {
+            (Some(_), Some(_)) => {
+                let text = "`--policy` and a `policy` in the file of `--config` are one too many: keep one of the two";
+                return Err(ConfigError(text.to_owned()).into());
+            }
+            (None, Some(policy)) => policy,
+            (None, None) => {
+                Policy::same_for_all(Reach::new(Rules { loopback: options.guard.loopback, ..Rules::default() }))
+            }
+            (Some(path), None) => {
                 let files = Files::new(vec![("--policy", path)]);
                 let contents = files.read()?;
                 let file = PolicyFile::new(&contents, options.guard.loopback)?;
@@ -198,6 +221,34 @@ impl App {
         sampler.close();
         info!("ended");
         Ok(())
+    }
+}
+
+/// The config file at `path` with those that it names.
+pub fn read_config(
+    path: PathBuf,
+    registry: &Registry,
+    loopback: bool,
+) -> Result<((Files, Contents), ConfigFile), ConfigError> {
+    let files = Config::files(path);
+    let contents = files.read()?;
+    let known = registry.clone();
+    let kind_of = move |scaler_type: &str| {
+        known.connection_kind(scaler_type).map(|(scaler_types, keys)| Kind { scaler_types, keys })
+    };
+    let file = ConfigFile::new(&contents, loopback, kind_of)?;
+    Ok(((files, contents), file))
+}
+
+fn allowance(limits: Limits) -> Allowance {
+    let room = |in_all: Option<usize>, per_namespace: Option<usize>, default: sampler::Room| sampler::Room {
+        in_all: in_all.unwrap_or(default.in_all),
+        per_namespace: per_namespace.unwrap_or(default.per_namespace),
+    };
+    let Allowance { triggers, connections } = Allowance::default();
+    Allowance {
+        triggers: room(limits.triggers, limits.triggers_per_namespace, triggers),
+        connections: room(limits.connections, limits.connections_per_namespace, connections),
     }
 }
 

@@ -55,8 +55,8 @@ pub fn give_login(keys: &[&str]) -> String {
         }
     };
     format!(
-        "KEDA does not pass `authenticationRef` on to an external scaler, give {} as {} (variables of the scaled workload) \
-         or in the trigger's metadata",
+        "KEDA does not pass `authenticationRef` on to an external scaler: let this server read it (`--kubernetes`), name a \
+         `connection` of its config, or give {} as {} (variables of the scaled workload)",
         named(""),
         named("FromEnv")
     )
@@ -174,18 +174,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_login_names_its_keys_and_says_why_an_authentication_ref_does_not_help() {
+    fn a_missing_login_names_its_keys_and_says_where_it_may_stand() {
         let names = |keys: &[&str]| {
             let text = give_login(keys);
             assert!(
-                text.starts_with("KEDA does not pass `authenticationRef` on to an external scaler, give "),
+                text.starts_with("KEDA does not pass `authenticationRef` on to an external scaler: let this server read it (`--kubernetes`)"),
                 "{text}"
             );
             text
         };
-        assert!(names(&["password"]).contains("give `password` as `passwordFromEnv` (variables"));
+        assert!(names(&["password"]).contains("give `password` in it, as `passwordFromEnv` (variables"));
         assert!(names(&["sasl", "username", "password"]).contains(
-            "give `sasl`, `username` and `password` as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
+            "give `sasl`, `username` and `password` in it, as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
         ));
     }
 }

@@ -77,6 +77,10 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// A file of the operator's: certificates of a hundred CAs, or a policy of some thousand lines.
 pub const CONFIG_FILE: u64 = 1 << 20;
+/// Files that the config file may name, all of which are read at each look.
+pub const CONFIG_FILES: usize = 1000;
+/// Connections in the config file.
+pub const NAMED_CONNECTIONS: usize = 1000;
 /// How often they are looked at. Kubernetes takes a minute to bring a changed Secret; the look costs microseconds.
 pub const CONFIG_LOOK: Duration = Duration::from_secs(1);
 
@@ -210,8 +214,13 @@ pub const KUBERNETES_OBJECT: usize = 8 << 20;
 pub const KUBERNETES_PAGE_OF: usize = 250;
 /// One page: a ScaledObject has some 10 KiB.
 pub const KUBERNETES_LIST: usize = 64 << 20;
-/// ScaledObjects and ScaledJobs that are kept: some 1.5 KiB each.
+/// ScaledObjects and ScaledJobs that are kept, and as many authentications: some 1.5 KiB each. Three quarters for one
+/// namespace at most.
 pub const KUBERNETES_OBJECTS: usize = 50_000;
+/// Bytes of either that are kept, likewise.
+pub const KUBERNETES_HELD: usize = 128 << 20;
+/// An authentication: one with a hundred parameters has some 10 KiB.
+pub const KUBERNETES_AUTH: usize = 512 << 10;
 /// Triggers of one object.
 pub const KUBERNETES_TRIGGERS: usize = 256;
 /// Secrets in use, and as many objects of each other kind that is read by name.

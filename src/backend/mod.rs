@@ -154,6 +154,18 @@ impl Registry {
         self.0.iter().map(AsRef::as_ref).find(|backend| backend.scaler_types().contains(&scaler_type))
     }
 
+    /// What a named connection of `scaler_type` is for, and the keys it may have: all type names of the backend, and every key
+    /// that any of them may have from elsewhere.
+    #[must_use]
+    pub fn connection_kind(&self, scaler_type: &str) -> Option<(&'static [&'static str], Vec<&'static str>)> {
+        let backend = self.find(scaler_type)?;
+        let orders = backend.scaler_types().iter().flat_map(|scaler_type| backend.orders(scaler_type));
+        let mut keys: Vec<&'static str> = orders.flat_map(|(_, keys)| keys.iter().copied()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Some((backend.scaler_types(), keys))
+    }
+
     /// Each backend's name and how many requests it has sent.
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|backend| (backend.name(), backend.requests()))

@@ -40,6 +40,9 @@ pub(super) struct Door {
     /// The file with the bearer token that /api wants; read again when it changes.
     #[arg(long, env = "PLIMSOLL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+    /// Named connections for triggers, and maybe policy and limits (YAML; docs/config.md); read again when it changes.
+    #[arg(long, env = "PLIMSOLL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Which hosts each namespace may reach (YAML); read again when it changes.
     #[arg(long, env = "PLIMSOLL_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl Door {
             pages_listen: self.pages_listen,
             admin_token: self.admin_token_file.clone(),
             tls: self.tls(),
+            config: self.config.clone(),
             policy: self.policy.clone(),
             // Beside a pod are its sidecars, which serve nobody but it.
             loopback: self.allow_loopback || std::env::var_os("KUBERNETES_SERVICE_HOST").is_none(),

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod allowed;
+mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod door;
@@ -25,6 +26,8 @@ pub struct Cli {
 enum Command {
     /// Serve KEDA over gRPC.
     Serve(Box<serve::Serve>),
+    /// Look at the server's config file.
+    Config(config::ConfigCommand),
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -38,6 +41,7 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         match self.command {
             Command::Serve(serve) => serve.run().await,
+            Command::Config(config) => config.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,
             #[cfg(feature = "gssapi")]

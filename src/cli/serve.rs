@@ -89,7 +89,6 @@ impl Serve {
         let settings = Settings {
             default_interval: self.polling_interval,
             read_timeout: self.read_timeout,
-            allowance: self.allowed.allowance(),
             ..Settings::default()
         };
         let unless_zero = |age: Duration| (!age.is_zero()).then_some(age);
@@ -98,6 +97,7 @@ impl Serve {
             admin_listen: self.admin_listen,
             guard: self.door.guard(),
             settings,
+            limits: self.allowed.limits(),
             transport: Transport {
                 connection_age: unless_zero(self.connection_age),
                 stream_age: unless_zero(self.stream_age),

@@ -18,7 +18,15 @@ use crate::{limits, telemetry::Metrics};
 
 /// Files that make one thing together, each with the option that named it.
 #[derive(Debug, Clone)]
-pub struct Files(Arc<Vec<(&'static str, PathBuf)>>);
+pub struct Files {
+    named: Arc<Named>,
+    more: More,
+}
+
+/// Paths, each with the option that named it.
+type Named = Vec<(&'static str, PathBuf)>;
+/// Which files those that were read name in their turn.
+type More = fn(&Contents) -> Result<Named, ConfigError>;
 
 /// The contents of [`Files`], in their order.
 pub type Contents = Vec<Vec<u8>>;
@@ -38,13 +46,29 @@ pub trait Followed: Send + Sync + 'static {
 impl Files {
     /// These, by the options that name them.
     #[must_use]
-    pub fn new(files: Vec<(&'static str, PathBuf)>) -> Self {
-        Self(Arc::new(files))
+    pub fn new(named: Vec<(&'static str, PathBuf)>) -> Self {
+        Self::with_more(named, |_| Ok(Vec::new()))
+    }
+
+    /// These, and then those that they name.
+    #[must_use]
+    pub(super) fn with_more(named: Named, more: More) -> Self {
+        Self { named: Arc::new(named), more }
     }
 
     /// Reads all of them.
     pub fn read(&self) -> Result<Contents, ConfigError> {
-        self.0.iter().map(|(option, path)| read(option, path)).collect()
+        let read_all = |files: &Named| -> Result<Contents, ConfigError> {
+            files.iter().map(|(option, path)| read(option, path)).collect()
+        };
+        let mut contents = read_all(&self.named)?;
+        let more = (self.more)(&contents)?;
+        if more.len() > limits::CONFIG_FILES {
+            let (option, most) = (more.first().map_or("", |(option, _)| option), limits::CONFIG_FILES);
+            return Err(ConfigError(format!("`{option}`: it names more than {most} files: take some away")));
+        }
+        contents.extend(read_all(&more)?);
+        Ok(contents)
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! Not for: command-line options (`cli`), or what certificates mean (`door`).
 
+mod connections;
+mod file;
 mod files;
 mod policy;
 mod token;
 
+pub use connections::Kind;
+pub use file::{Config, ConfigFile, Limits};
 pub use files::{Contents, Files, Followed, follow};
 pub use policy::PolicyFile;
 pub use token::Token;

@@ -4,35 +4,41 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     ConfigError,
+    file::yaml,
     files::{Contents, Followed},
 };
 use crate::net::{Identities, Place, Policy, Reach, Rules, Table};
 
-/// The file as it is written.
-#[derive(Debug, Default, Deserialize)]
+/// The policy as it is written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub struct Written {
     /// For namespaces without rules of their own.
     #[serde(default)]
     default: Section,
     #[serde(default)]
+    /// By namespace.
     namespaces: BTreeMap<String, Section>,
 }
 
 /// The rules of one namespace. What it does not say is as in `default`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Section {
+    /// Host names (`*.shop.svc`), addresses and networks that may be reached; all if this is left out.
     allow: Option<Vec<String>>,
+    /// Those that may not, whatever `allow` says.
     deny: Option<Vec<String>>,
+    /// Who may see the server's own identity at a cloud.
     identities: Option<Clouds>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Clouds {
     aws: Option<Vec<String>>,
@@ -43,6 +49,8 @@ struct Clouds {
 /// The policy file, which keeps a [`Policy`] up to date.
 #[derive(Debug, Clone)]
 pub struct PolicyFile {
+    /// The option that names the file.
+    option: &'static str,
     policy: Policy,
     loopback: bool,
 }
@@ -50,13 +58,24 @@ pub struct PolicyFile {
 impl PolicyFile {
     /// Of the first of `contents`; `loopback` is whether the server's own loopback may be reached.
     pub fn new(contents: &Contents, loopback: bool) -> Result<Self, ConfigError> {
-        Ok(Self { policy: Policy::new(table(contents, loopback)?), loopback })
+        let option = "--policy";
+        Self::of(option, &yaml(contents, option)?, loopback)
+    }
+
+    /// Of what stands in the file of `option`.
+    pub(super) fn of(option: &'static str, written: &Written, loopback: bool) -> Result<Self, ConfigError> {
+        Ok(Self { option, policy: Policy::new(table(option, written, loopback)?), loopback })
     }
 
     /// The policy that follows the file.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy.clone()
+    }
+
+    /// What `written` comes to.
+    pub(super) fn table(&self, written: &Written) -> Result<Table, ConfigError> {
+        table(self.option, written, self.loopback)
     }
 }
 
@@ -66,38 +85,32 @@ impl Followed for PolicyFile {
     }
 
     fn take(&self, contents: &Contents) -> Result<(), ConfigError> {
-        self.policy.replace(table(contents, self.loopback)?);
+        self.policy.replace(self.table(&yaml(contents, self.option)?)?);
         Ok(())
     }
 }
 
-fn table(contents: &Contents, loopback: bool) -> Result<Table, ConfigError> {
-    let text = contents.first().map(|text| std::str::from_utf8(text)).transpose();
-    let text = text.map_err(|_| problem("the file is not UTF-8 text"))?.unwrap_or_default();
-    // An empty file has no rules, but one with comments alone may have lost them: `{}` says that none are meant.
-    let written: Written = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map(|place| format!(" in line {}", place.line())).unwrap_or_default();
-        problem(&format!("{}{place}", error.without_snippet()))
-    })?;
-    let others = reach("default", &written.default, &Section::default(), loopback)?;
+fn table(option: &str, written: &Written, loopback: bool) -> Result<Table, ConfigError> {
+    let problem = |text: String| ConfigError(format!("`{option}`: {text}"));
+    let others = reach("default", &written.default, &Section::default(), loopback).map_err(problem)?;
     let mut namespaces = HashMap::new();
     for (name, section) in &written.namespaces {
         let place = format!("namespaces.{name}");
-        namespaces.insert(name.clone(), reach(&place, section, &written.default, loopback)?);
+        namespaces.insert(name.clone(), reach(&place, section, &written.default, loopback).map_err(problem)?);
     }
     Ok(Table { others, namespaces })
 }
 
-fn reach(at: &str, section: &Section, default: &Section, loopback: bool) -> Result<Reach, ConfigError> {
+fn reach(at: &str, section: &Section, default: &Section, loopback: bool) -> Result<Reach, String> {
     let list = |key: &str, own: Option<&Vec<String>>, inherited: Option<&Vec<String>>| {
         let Some(list) = own.or(inherited) else { return Ok(None) };
         let places = list.iter().enumerate().map(|(index, text)| {
-            let wrong = |why| problem(&format!("`{at}.{key}[{index}]`: `{}` {why}", crate::error::quoted(text)));
+            let wrong = |why| format!("`{at}.{key}[{index}]`: `{}` {why}", crate::error::quoted(text));
             text.parse::<Place>().map_err(wrong)
         });
         places.collect::<Result<Vec<_>, _>>().map(Some)
     };
-    let denied = |key: &str, section: &Section| Ok(list(key, section.deny.as_ref(), None)?.unwrap_or_default());
+    let denied = |key: &str, section: &Section| list(key, section.deny.as_ref(), None).map(Option::unwrap_or_default);
     let of_cloud = |key: &str, pick: fn(&Clouds) -> Option<&Vec<String>>| {
         let (own, inherited) = (section.identities.as_ref(), default.identities.as_ref());
         list(&format!("identities.{key}"), own.and_then(pick), inherited.and_then(pick))
@@ -114,8 +127,4 @@ fn reach(at: &str, section: &Section, default: &Section, loopback: bool) -> Resu
             azure: of_cloud("azure", |clouds| clouds.azure.as_ref())?,
         },
     }))
-}
-
-fn problem(text: &str) -> ConfigError {
-    ConfigError(format!("`--policy`: {text}"))
 }

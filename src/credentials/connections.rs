@@ -22,6 +22,8 @@ pub struct Connections(Arc<RwLock<BTreeMap<Arc<str>, Named>>>);
 /// One of them.
 #[derive(Debug, Clone)]
 pub struct Named {
+    /// The scaler types that it is for.
+    pub scaler_types: &'static [&'static str],
     /// What a trigger of it has besides its metadata.
     pub parameters: Arc<Parameters>,
     /// Who may use it; everybody where it does not say.
@@ -47,12 +49,25 @@ impl Connections {
         *all = connections;
     }
 
-    /// The connection `name`, if `namespace` may use it; else what is wrong and what to do.
-    pub fn find(&self, name: &str, namespace: &str) -> Result<Connection, String> {
+    /// All of them, for people.
+    #[must_use]
+    pub fn shown(&self) -> BTreeMap<Arc<str>, Named> {
+        self.0.read().clone()
+    }
+
+    /// The connection `name`, if `namespace` may use it for `scaler_type`; else what is wrong and what to do.
+    pub fn find(&self, name: &str, namespace: &str, scaler_type: &str) -> Result<Connection, String> {
         let all = self.0.read();
         let allowed = |named: &Named| named.namespaces.as_ref().is_none_or(|list| list.contains(namespace));
-        if let Some((name, _)) = all.get_key_value(name).filter(|(_, named)| allowed(named)) {
-            return Ok(Connection { name: Arc::clone(name), all: self.clone() });
+        if let Some((name, named)) = all.get_key_value(name).filter(|(_, named)| allowed(named)) {
+            if named.scaler_types.contains(&scaler_type) {
+                return Ok(Connection { name: Arc::clone(name), all: self.clone() });
+            }
+            let types: Vec<String> = named.scaler_types.iter().map(|known| format!("`{known}`")).collect();
+            let (shown, types) = (quoted(name), types.join(", "));
+            return Err(format!(
+                "`connection` names `{shown}`, which is for {types}: use another, or correct `scalerType`"
+            ));
         }
         // Names that others may use are not told.
         let usable: Vec<String> =

@@ -6,13 +6,15 @@
 #[cfg_attr(not(feature = "kubernetes"), path = "without.rs")]
 pub mod cluster;
 mod connections;
+mod facts;
 #[cfg(feature = "kubernetes")]
 pub mod stores;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cluster::{Cluster, Reference};
 pub use connections::{Connection, Connections, Named};
+pub use facts::Facts;
 
 use crate::{
     error::{Problem, ReadError, ReadErrorKind, SpecError},
@@ -39,6 +41,16 @@ pub struct Credentials {
 pub struct Binding {
     connection: Option<Connection>,
     reference: Option<Reference>,
+    terms: Terms,
+}
+
+/// What the object says of its trigger besides a login.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// KEDA asks this often, which is more often than a sample lives where nobody says how long.
+    pub interval: Option<Duration>,
+    /// KEDA does not act on a push, or would by it pass by what its polls decide.
+    pub never_pushed: bool,
 }
 
 /// Why a trigger has no binding.
@@ -55,15 +67,16 @@ pub enum Unbound {
 impl Credentials {
     /// What gives the trigger of `object` with this metadata its parameters. From memory alone, since it is part of every question.
     pub fn bind(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Binding, Unbound> {
-        let reference = self.reference(object, metadata)?;
+        let (reference, terms) = self.of_object(object, metadata)?;
+        let scaler_type = metadata.get("scalerType").map_or("", str::trim);
         let connection = match metadata.get(CONNECTION).map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
-            Some(name) => Some(self.connections.find(name, object.namespace).map_err(|text| {
+            Some(name) => Some(self.connections.find(name, object.namespace, scaler_type).map_err(|text| {
                 let problem = Problem::new(CONNECTION, &text);
                 SpecError { problems: vec![problem] }
             })?),
         };
-        Ok(Binding { connection, reference })
+        Ok(Binding { connection, reference, terms })
     }
 
     /// The same; what is not known yet is looked for once.
@@ -77,18 +90,19 @@ impl Credentials {
         }
     }
 
-    fn reference(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Option<Reference>, Unbound> {
+    fn of_object(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<(Option<Reference>, Terms), Unbound> {
         let Some(cluster) = &self.cluster else {
             let named =
                 REFERENCES.into_iter().find(|key| metadata.get(key).is_some_and(|name| !name.trim().is_empty()));
-            return named.map_or(Ok(None), |key| {
+            return named.map_or(Ok((None, Terms::default())), |key| {
                 let text = format!(
                     "`{key}` is read where the server has `--kubernetes`: start it so, or give the login otherwise"
                 );
                 Err(Unbound::Spec(SpecError { problems: vec![Problem::new(key, &text)] }))
             });
         };
-        Ok(cluster.find(object, metadata)?)
+        let (reference, interval, pushes) = cluster.bind(object, metadata)?;
+        Ok((reference, Terms { interval: Some(interval), never_pushed: !pushes }))
     }
 }
 
@@ -112,6 +126,27 @@ impl Binding {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.connection.is_none() && self.reference.is_none()
+    }
+
+    /// What the object says of its trigger besides.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// The same; how often KEDA asks is told only where that is more often than `interval`.
+    #[must_use]
+    pub fn asked_within(mut self, interval: Duration) -> Self {
+        self.terms.interval = self.terms.interval.filter(|asked| *asked < interval);
+        self
+    }
+
+    /// That what it says could not be read again, and since when.
+    #[must_use]
+    pub fn away(&self) -> Option<String> {
+        let (age, why) = self.reference.as_ref()?.away()?;
+        let reference = self.reference.as_ref()?;
+        Some(format!("what {reference} leads to could not be read again for {} s: {why}", age.as_secs()))
     }
 
     /// What is known now without asking anybody.

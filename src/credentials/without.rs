@@ -1,8 +1,11 @@
 //! In place of `cluster` in a build without the feature `kubernetes`: nothing of it can be made.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::sync::broadcast;
 
 use crate::{
+    credentials::Facts,
     error::ReadError,
     metadata::{Metadata, Parameters},
     object::ObjectRef,
@@ -34,7 +37,21 @@ pub enum Unbound {
 
 #[allow(missing_docs, clippy::unused_async, reason = "as in `cluster`")]
 impl Cluster {
-    pub fn find(&self, _object: ObjectRef<&str>, _metadata: &Metadata) -> Result<Option<Reference>, Unbound> {
+    pub fn bind(
+        &self,
+        _object: ObjectRef<&str>,
+        _metadata: &Metadata,
+    ) -> Result<(Option<Reference>, Duration, bool), Unbound> {
+        match self.0 {}
+    }
+
+    #[must_use]
+    pub fn gone(&self) -> broadcast::Receiver<ObjectRef> {
+        match self.0 {}
+    }
+
+    #[must_use]
+    pub fn facts(&self, _object: ObjectRef<&str>, _metadata: &Metadata) -> Option<Facts> {
         match self.0 {}
     }
 
@@ -43,9 +60,20 @@ impl Cluster {
     }
 }
 
+impl std::fmt::Display for Reference {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {}
+    }
+}
+
 #[allow(missing_docs, clippy::unused_async, reason = "as in `cluster`")]
 impl Reference {
     pub async fn parameters(&self) -> Result<Arc<Parameters>, ReadError> {
+        match self.0 {}
+    }
+
+    #[must_use]
+    pub fn away(&self) -> Option<(Duration, String)> {
         match self.0 {}
     }
 

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::warn;
 
-use crate::{metadata::Metadata, object::ObjectRef};
+use crate::{
+    metadata::{Metadata, is_secret_name},
+    object::ObjectRef,
+};
 
 /// KEDA resolves a key of this ending from the workload's environment, and sends what it found.
 const RESOLVED: &str = "FromEnv";
-/// Parts of the names of keys that hold secrets.
-const SECRET: [&str; 5] = ["password", "secret", "token", "key", "connection"];
 
 /// Looks at what comes in, until there is nothing more to be said.
 #[derive(Debug)]
@@ -44,9 +45,8 @@ impl Secrets {
 /// By the key's name, or by a login in a URL (RabbitMQ's `host`).
 fn is_secret(key: &str, value: &str) -> bool {
     let Some(name) = key.strip_suffix(RESOLVED) else { return false };
-    let name = name.to_ascii_lowercase();
     let login = value.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
-    SECRET.iter().any(|part| name.contains(part)) || login.is_some_and(|(login, _)| login.contains(':'))
+    is_secret_name(name) || login.is_some_and(|(login, _)| login.contains(':'))
 }
 
 #[cfg(test)]

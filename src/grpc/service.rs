@@ -31,6 +31,9 @@ const LARGEST_VALUE: f64 = 9e15;
 /// After about this long a stream that found no room is to be tried again.
 const ROOM_AGAIN: Duration = Duration::from_secs(60);
 
+/// After about this long a stream is to be tried again whose object was not known.
+const KNOWN_AGAIN: Duration = Duration::from_secs(5);
+
 /// Answers KEDA from the sampler.
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
@@ -66,21 +69,24 @@ impl ExternalScaler for Scaler {
             metrics.pushes.inc();
             Ok(IsActiveResponse { result: true })
         };
-        let answers: Self::StreamIsActiveStream =
-            match self.sampler.subscribe(object, &self.secrets.look(object, Metadata::from(scaler_metadata))) {
-                Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
-                // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
-                Err(error) => {
-                    let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
-                    let again = async move {
-                        tokio::select! {
-                            () = changed => {}
-                            () = room => {}
-                        }
-                    };
-                    Box::pin(watch::silence(end, again).map(said))
-                }
-            };
+        let answers: Self::StreamIsActiveStream = match self
+            .sampler
+            .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
+            .await
+        {
+            Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
+            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+            Err(error) => {
+                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                let again = async move {
+                    tokio::select! {
+                        () = changed => {}
+                        () = room => {}
+                    }
+                };
+                Box::pin(watch::silence(end, again).map(said))
+            }
+        };
         self.counted(Method::StreamIsActive, Ok(answers))
     }
 
@@ -122,6 +128,8 @@ impl Scaler {
     fn patience(&self, error: &AskError) -> Duration {
         match error {
             AskError::Full(_) => ROOM_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25)),
+            // Who asks may be known in a moment: the object is new, or the API server away.
+            AskError::Read(_) => KNOWN_AGAIN.mul_f64(rand::rng().random_range(0.75..1.25)),
             _ => self.stream_age.unwrap_or(limits::DURATION),
         }
     }

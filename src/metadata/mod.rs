@@ -34,6 +34,16 @@ pub struct Metadata(BTreeMap<String, String>);
 /// Keys that KEDA reads for its own gRPC channel, or that mean nothing to a source.
 const CHANNEL_KEYS: [&str; 6] = ["caCert", "enableTLS", "scalerAddress", "tlsClientCert", "tlsClientKey", "unsafeSsl"];
 
+/// Parts of the names of keys that hold secrets.
+const SECRET_PARTS: [&str; 5] = ["password", "secret", "token", "key", "connection"];
+
+/// Whether a key of this name holds a secret, as far as names tell.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
 impl Metadata {
     /// Whether KEDA uses `key` for its channel to us, so that it says nothing about the source.
     #[must_use]

@@ -124,6 +124,15 @@ impl Askers {
         }
     }
 
+    /// `object` is no more. True when it was the only one.
+    pub(super) fn let_go(&self, object: ObjectRef<&str>) -> bool {
+        let mut askers = self.0.lock();
+        let Ok(at) = position(&askers, object) else { return false };
+        askers.remove(at);
+        // Of more than are remembered by name, others may be left: they ask again.
+        askers.is_empty()
+    }
+
     /// Their namespaces.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = String> {
         let mut namespaces: Vec<_> = self.0.lock().iter().map(|asker| asker.object.namespace.clone()).collect();
@@ -138,9 +147,12 @@ impl Askers {
 
     /// Some of them as `namespace/name`, in order.
     pub(super) fn names(&self) -> Vec<String> {
-        let askers = self.0.lock();
-        let shown = askers.iter().take(limits::OBJECTS_OF_TRIGGER).map(|asker| &asker.object);
-        shown.map(|object| format!("{}/{}", object.namespace, object.name)).collect()
+        self.objects().into_iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect()
+    }
+
+    /// The same ones.
+    pub(super) fn objects(&self) -> Vec<ObjectRef> {
+        self.0.lock().iter().take(limits::OBJECTS_OF_TRIGGER).map(|asker| asker.object.clone()).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 mod askers;
 mod entry;
 mod gate;
+mod gone;
 mod observe;
 mod pages;
 mod plan;
@@ -34,7 +35,7 @@ use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
-    credentials::{Binding, Credentials},
+    credentials::{Binding, Credentials, Unbound},
     error::{ReadError, SpecError},
     limits::{self, Limit},
     metadata::Metadata,
@@ -111,8 +112,8 @@ struct Core {
     numbers: AtomicU64,
     /// What tells refused triggers apart.
     digests: std::hash::RandomState,
-    /// Follows the policy.
-    _follower: Task,
+    /// Follow the policy, and the cluster's objects.
+    _followers: Vec<Task>,
     /// Set when nothing is observed any more.
     closed: CancellationToken,
 }
@@ -130,10 +131,7 @@ impl Sampler {
             refused: Refused::default(),
             numbers: AtomicU64::new(0),
             digests: std::hash::RandomState::new(),
-            _follower: {
-                let (policy, core) = (settings.policy.clone(), Weak::clone(core));
-                task::supervise("policy", move || observe::follow(policy.clone(), Weak::clone(&core)))
-            },
+            _followers: followers(&settings, core),
             settings,
             closed: CancellationToken::new(),
         };
@@ -145,7 +143,12 @@ impl Sampler {
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
         observe::check(object)?;
         let reach = self.0.settings.policy.reach(object.namespace);
-        let binding = self.0.bound(object, metadata, self.0.settings.credentials.bind(object, metadata));
+        let binding = self.0.settings.credentials.bind(object, metadata);
+        if let Err(Unbound::Unknown(_)) = binding {
+            // Whose login it uses says nothing about its metric, and may just not be known yet.
+            return Ok(metric_of_refused(&self.0.registry, metadata));
+        }
+        let binding = self.0.bound(object, metadata, binding);
         let Ok(binding) = binding else { return Ok(metric_of_refused(&self.0.registry, metadata)) };
         if let Some(entry) = self.0.table.read().find(metadata, &reach, &binding) {
             return Ok(entry.trigger.source.metric().clone());
@@ -191,7 +194,26 @@ impl Sampler {
     pub fn subscribe(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Subscription, AskError> {
         observe::check(object)?;
         let binding = self.0.bound(object, metadata, self.0.settings.credentials.bind(object, metadata))?;
-        let (entry, _) = self.0.observe(object, metadata, &binding)?;
+        self.listen(object, metadata, &binding)
+    }
+
+    /// The same; an object that is not known is looked for first.
+    pub async fn subscribe_or_look(
+        &self,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+    ) -> Result<Subscription, AskError> {
+        let binding = self.binding(object, metadata).await?;
+        self.listen(object, metadata, &binding)
+    }
+
+    fn listen(
+        &self,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+        binding: &Binding,
+    ) -> Result<Subscription, AskError> {
+        let (entry, _) = self.0.observe(object, metadata, binding)?;
         Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 
@@ -238,4 +260,15 @@ impl Sampler {
         let table = std::mem::take(&mut *self.0.table.write());
         self.0.metrics.triggers.dec_by(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
+}
+
+fn followers(settings: &Settings, core: &Weak<Core>) -> Vec<Task> {
+    let (policy, of_policy) = (settings.policy.clone(), Weak::clone(core));
+    let mut followers =
+        vec![task::supervise("policy", move || observe::follow(policy.clone(), Weak::clone(&of_policy)))];
+    if let Some(cluster) = settings.credentials.cluster.clone() {
+        let core = Weak::clone(core);
+        followers.push(task::supervise("deleted objects", move || gone::follow(cluster.gone(), Weak::clone(&core))));
+    }
+    followers
 }

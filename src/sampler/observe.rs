@@ -34,6 +34,7 @@ impl Core {
         metadata: &Metadata,
         binding: Result<Binding, Unbound>,
     ) -> Result<Binding, AskError> {
+        let binding = binding.map(|binding| binding.asked_within(self.settings.default_interval));
         binding.map_err(|unbound| {
             let reach = self.settings.policy.reach(object.namespace);
             self.refuse(object, &reach, metadata, &unbound.to_string());

@@ -41,7 +41,8 @@ impl Sampler {
                 let table = self.0.table.read();
                 table.after(after).filter(|entry| filter.passes_entry(entry)).take(most).cloned().collect()
             };
-            entries.iter().map(|entry| (entry.number, View::of(entry))).collect()
+            let cluster = self.0.settings.credentials.cluster.as_ref();
+            entries.iter().map(|entry| (entry.number, View::of(entry, cluster))).collect()
         };
         let refused = self.0.refused.show(self.0.settings.forget_after, |row| {
             let wanted = row.number > after && filter.passes(&row.askers, &row.scaler_type, true);

@@ -65,6 +65,11 @@ impl Refused {
         true
     }
 
+    /// `object` is no more: what was refused to it alone is forgotten.
+    pub(super) fn let_go(&self, object: ObjectRef<&str>) {
+        self.0.lock().retain(|_, row| !row.askers.let_go(object));
+    }
+
     /// Does `show` for each that was asked about within `forget_after`, and forgets the others.
     pub(super) fn show<T>(&self, forget_after: Duration, show: impl FnMut(&Row) -> Option<T>) -> Vec<T> {
         let now = Instant::now();

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{entry::Entry, refused::Row, state::State};
-use crate::error::clean;
+use crate::{credentials::cluster::Cluster, error::clean, metadata::Metadata, object::ObjectRef};
 
 /// One trigger, for people. Times are in seconds.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +18,9 @@ pub struct View {
     pub state: &'static str,
     /// The ScaledObjects that ask for it, as `namespace/name`.
     pub scaled_objects: Vec<String>,
+    /// What the cluster says of them, where it is read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectView>,
     /// KEDA's name for the kind of source.
     pub scaler_type: Cow<'static, str>,
     /// What is read.
@@ -50,6 +53,53 @@ pub struct View {
     pub warnings: Vec<String>,
 }
 
+/// What the cluster says of one of the objects that ask. Times are in seconds.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectView {
+    /// `ScaledObject` or `ScaledJob`.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Which of its triggers.
+    pub trigger_index: usize,
+    /// What that is called, where it has a name.
+    pub trigger_name: Option<String>,
+    /// How often KEDA asks.
+    pub polling_interval: f64,
+    /// `minReplicaCount`, where it says one.
+    pub min_replicas: Option<i64>,
+    /// `maxReplicaCount`, where it says one.
+    pub max_replicas: Option<i64>,
+    /// Whether it has a `fallback`.
+    pub fallback: bool,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Whether KEDA acts on a push.
+    pub pushes: bool,
+}
+
+impl ObjectView {
+    fn of(cluster: &Cluster, object: ObjectRef, metadata: &Metadata) -> Option<Self> {
+        let facts = cluster.facts(object.borrowed(), metadata)?;
+        Some(Self {
+            kind: facts.kind,
+            namespace: object.namespace,
+            name: object.name,
+            trigger_index: facts.index,
+            trigger_name: facts.trigger.map(|name| clean(&name).into_owned()),
+            polling_interval: seconds(facts.polling_interval),
+            min_replicas: facts.min,
+            max_replicas: facts.max,
+            fallback: facts.fallback,
+            paused: facts.paused,
+            pushes: facts.pushes,
+        })
+    }
+}
+
 /// A failing read, for people.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,7 +115,7 @@ pub struct ErrorView {
 }
 
 impl View {
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub(super) fn of(entry: &Entry, cluster: Option<&Cluster>) -> Self {
         let (trigger, now) = (&entry.trigger, Instant::now());
         let (source, metric) = (&trigger.source, trigger.source.metric());
         let state = entry.state.borrow();
@@ -73,6 +123,10 @@ impl View {
             id: entry.number,
             state: word(&state),
             scaled_objects: entry.askers.names(),
+            objects: cluster.map_or_else(Vec::new, |cluster| {
+                let objects = entry.askers.objects().into_iter();
+                objects.filter_map(|object| ObjectView::of(cluster, object, &trigger.metadata)).collect()
+            }),
             scaler_type: Cow::Borrowed(trigger.scaler_type),
             source: trigger.describe(),
             connection: clean(source.connection().label()).into_owned(),
@@ -102,6 +156,7 @@ impl View {
             id: row.number,
             state: REFUSED,
             scaled_objects: row.askers.names(),
+            objects: Vec::new(),
             scaler_type: Cow::Owned(row.scaler_type.clone()),
             source: String::new(),
             connection: String::new(),

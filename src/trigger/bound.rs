@@ -84,7 +84,7 @@ impl Bound {
         let state = self.state.lock();
         let understood = state.current.as_ref().or(state.next.as_ref()).map(|made| made.warnings.to_vec());
         let failed = state.failed.as_ref().map(|(_, error, _)| format!("a changed login is not in use: {error}"));
-        understood.unwrap_or_default().into_iter().chain(failed).collect()
+        understood.unwrap_or_default().into_iter().chain(failed).chain(self.binding.away()).collect()
     }
 
     fn make(&self, login: Login) -> Result<Made, SpecError> {

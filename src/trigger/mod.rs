@@ -11,7 +11,7 @@ use self::bound::Bound;
 use crate::net::Reach;
 use crate::{
     backend::{Backend, Registry, Source},
-    credentials::{Binding, CONNECTION, REFERENCES},
+    credentials::{Binding, CONNECTION, REFERENCES, Terms},
     error::{Problem, ReadError, SpecError, clean_within},
     limits,
     metadata::{Login, Metadata, Reader},
@@ -121,11 +121,13 @@ impl Trigger {
         default_interval: Duration,
         binding: Binding,
     ) -> Result<Self, SpecError> {
+        let terms = binding.terms();
+        let default_interval = terms.interval.unwrap_or(default_interval).max(SHORTEST_INTERVAL);
         let plain = Plain { registry, metadata, reach, default_interval };
         let metadata = Arc::new(metadata.clone());
         if binding.is_nothing() {
             let Parsed { scaler_type, common, source, warnings } = plain.read(&Login::default())?;
-            let Common { interval, max_staleness, push } = common;
+            let Common { interval, max_staleness, push } = common.by(terms);
             return Ok(Self {
                 metadata,
                 binding,
@@ -139,7 +141,7 @@ impl Trigger {
             });
         }
         let (scaler_type, common, metric) = plain.without_login()?;
-        let Common { interval, max_staleness, push } = common;
+        let Common { interval, max_staleness, push } = common.by(terms);
         let bound = Arc::new(Bound::new(plain, &metadata, binding.clone(), metric)?);
         let source = Arc::clone(&bound) as Arc<dyn Source>;
         let (bound, warnings) = (Some(bound), Vec::new());
@@ -183,6 +185,11 @@ impl<'a> Plain<'a> {
 }
 
 impl Common {
+    /// What the object says of pushes is stronger.
+    fn by(self, terms: Terms) -> Self {
+        Self { push: if terms.never_pushed { Push::Never } else { self.push }, ..self }
+    }
+
     fn read(keys: &mut Reader<'_>, default_interval: Duration) -> Self {
         let interval = interval(keys, default_interval);
         let max_staleness = keys.duration("maxStaleness").unwrap_or(interval * 2);

@@ -79,6 +79,12 @@ impl Api {
         self.call(Method::GET, path, None).await
     }
 
+    /// The answer to a GET as it comes.
+    #[allow(dead_code, reason = "not every test target watches")]
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap()
+    }
+
     /// Server-side, and unknown fields are refused.
     pub async fn apply(&self, object: &Value) -> Answer {
         let path = format!("{}?fieldManager=tests&force=true&fieldValidation=Strict", self.path(object).await);
@@ -94,10 +100,10 @@ impl Api {
         self.call(Method::POST, &path, Some(("application/json", object))).await
     }
 
-    /// Whether the object that is there could be changed so. Nothing stays.
-    pub async fn would_patch(&self, patch: &Value) -> Answer {
-        let path = format!("{}?dryRun=All&fieldValidation=Strict", self.path(patch).await);
-        self.call(Method::PATCH, &path, Some(("application/strategic-merge-patch+json", patch))).await
+    /// What only controllers write.
+    pub async fn merge_status(&self, object: &Value, fields: &Value) -> Answer {
+        let path = format!("{}/status", self.path(object).await);
+        self.call(Method::PATCH, &path, Some(("application/merge-patch+json", fields))).await
     }
 
     pub async fn delete(&self, object: &Value) -> Answer {

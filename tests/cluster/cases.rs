@@ -85,7 +85,6 @@ pub struct Expected {
     pub identity: String,
     /// One entry per warning: words that it must hold. KEDA warns in its log at most.
     #[serde(default)]
-    #[allow(dead_code, reason = "KEDA does not tell")]
     pub warns: Vec<String>,
     /// What the refusal must say.
     pub error: Option<String>,
@@ -188,6 +187,17 @@ impl Case {
         vec![object("apps/v1", "Deployment", &format!("{OWN}/w"), &workload), keda("ScaledObject", &key, &spec)]
     }
 
+    /// What KEDA's operator writes into the status, once it has looked the target's kind up.
+    fn kind_of_target(&self) -> Value {
+        match &self.target {
+            None => json!({"group": "apps", "version": "v1", "kind": "Deployment", "resource": "deployments"}),
+            Some(target) => {
+                let plural = format!("{}s", target["kind"].as_str().unwrap().to_lowercase());
+                json!({"group": "", "version": target["apiVersion"], "kind": target["kind"], "resource": plural})
+            }
+        }
+    }
+
     fn pod(&self) -> Value {
         let with_image = |containers: &[Value]| -> Vec<Value> {
             let mut containers = containers.to_vec();
@@ -232,6 +242,9 @@ impl Case {
         let objects = self.all_objects(&store.url());
         for object in &objects {
             api.apply(object).await.ok();
+            if object["kind"] == "ScaledObject" {
+                api.merge_status(object, &json!({"status": {"scaleTargetGVKR": self.kind_of_target()}})).await.ok();
+            }
         }
         Given { objects, store }
     }

@@ -20,6 +20,10 @@ folder_of() { printf '%s/%s-%s' "$programs" "$1" "$(cat go.mod go.sum "${@:2}" |
 
 apiserver=$(cd "$cluster/apiserver" && folder_of apiserver ./*.go)
 keda=$(cd "$cluster/../keda" && folder_of keda oracle/*.go)
+# shellcheck disable=SC2034 # with `keda` alone
+operator=$(cd "$cluster/../keda" && folder_of operator)
+# shellcheck disable=SC2034 # with `keda` alone
+controllers=$(cd "$cluster/apiserver" && folder_of controllers)
 others=$(cd "$cluster/definitions" && folder_of definitions ../build)
 
 # Why these tests cannot or must not run; empty when they can.

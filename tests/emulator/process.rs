@@ -124,6 +124,16 @@ impl Process {
         self.log.lock().clone()
     }
 
+    /// Waits until the log has `words`.
+    #[track_caller]
+    pub fn until_log(&self, words: &str) {
+        let begin = tokio::time::Instant::now();
+        while !self.log().contains(words) {
+            assert!(begin.elapsed() < Duration::from_secs(20), "never {words}:\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -17,6 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn named(pairs: &[(&str, &str)], namespaces: Option<&[&str]>) -> Named {
     let parameters = pairs.iter().map(|(name, value)| (*name, Parameter::new(*value, "the config file")));
     Named {
+        scaler_types: &["scripted"],
         parameters: Arc::new(parameters.collect::<Parameters>()),
         namespaces: namespaces.map(|list| list.iter().map(|name| (*name).to_owned()).collect()),
     }

@@ -10,11 +10,19 @@ use plimsoll::{app::Shutdown, backend::Registry, cli::Cli, config::PolicyFile, m
 use serde_json::Value;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The manifests by their kind.
+/// The manifests of `deploy/kubernetes` by their kind.
 fn manifests() -> HashMap<String, Yaml> {
-    let text = fs::read_to_string("deploy/kubernetes/plimsoll.yaml").unwrap();
-    let documents = YamlLoader::load_from_str(&text).unwrap();
-    documents.into_iter().map(|manifest| (manifest["kind"].as_str().unwrap().to_owned(), manifest)).collect()
+    let documents = documents("deploy/kubernetes/plimsoll.yaml").into_iter();
+    documents.map(|manifest| (manifest["kind"].as_str().unwrap().to_owned(), manifest)).collect()
+}
+
+fn documents(path: &str) -> Vec<Yaml> {
+    YamlLoader::load_from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn has(labels: &Yaml, wanted: &Yaml) -> bool {
+    let wanted = wanted.as_hash().unwrap();
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.as_hash().unwrap().get(key) == Some(value))
 }
 
 fn service_port(manifests: &HashMap<String, Yaml>, name: &str) -> i64 {
@@ -36,9 +44,10 @@ fn the_service_shows_each_pod_under_the_ports_that_pods_have() {
     let (service, workload) = (&manifests["Service"]["spec"], &manifests["Deployment"]["spec"]);
     assert_eq!(service["clusterIP"].as_str(), Some("None"), "KEDA must see each pod");
     let labels = &workload["template"]["metadata"]["labels"];
-    assert_eq!(service["selector"], *labels);
-    assert_eq!(workload["selector"]["matchLabels"], *labels);
-    assert_eq!(manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], *labels);
+    let selector = &workload["selector"]["matchLabels"];
+    assert!(has(labels, selector));
+    assert_eq!(service["selector"], *selector);
+    assert_eq!(manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"], *selector);
 
     let container = &workload["template"]["spec"]["containers"][0];
     let pod_ports = container["ports"].as_vec().unwrap();
@@ -51,7 +60,7 @@ fn the_service_shows_each_pod_under_the_ports_that_pods_have() {
         assert_eq!(container[probe]["httpGet"]["port"].as_str(), Some("http"));
     }
     let open = manifests["NetworkPolicy"]["spec"]["ingress"].as_vec().unwrap();
-    assert_eq!(manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"], *labels);
+    assert_eq!(manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"], *selector);
     for (rule, port) in open.iter().zip(["grpc", "http"]) {
         assert!(pod_ports.iter().any(|known| known["name"].as_str() == Some(port)));
         assert_eq!(rule["ports"][0]["port"].as_str(), Some(port));
@@ -59,21 +68,13 @@ fn the_service_shows_each_pod_under_the_ports_that_pods_have() {
     }
 }
 
-fn documents(path: &str) -> Vec<Yaml> {
-    YamlLoader::load_from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
 /// The options of the locked-down server, which are followed as the command line would.
 #[test]
 fn the_locked_down_server_is_told_of_files_that_are_mounted_and_its_names_agree() {
-    let patch = &documents("deploy/locked-down/deployment.yaml")[0];
-    let workload = &manifests()["Deployment"];
-    for key in ["name", "namespace"] {
-        assert_eq!(patch["metadata"][key], workload["metadata"][key]);
-    }
-    let pod = &patch["spec"]["template"]["spec"];
+    let made = documents("deploy/locked-down/plimsoll.yaml");
+    let of_kind = |kind: &str| made.iter().find(|made| made["kind"].as_str() == Some(kind)).unwrap();
+    let pod = &of_kind("Deployment")["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
-    assert_eq!(container["name"], workload["spec"]["template"]["spec"]["containers"][0]["name"]);
     let args: Vec<_> = container["args"].as_vec().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
     Cli::try_parse_from(["plimsoll"].iter().chain(&args)).unwrap();
 
@@ -84,26 +85,36 @@ fn the_locked_down_server_is_told_of_files_that_are_mounted_and_its_names_agree(
             assert!(folders.iter().any(|folder| format!("/{path}").starts_with(folder)), "{arg} is not mounted");
         }
     }
-    let made = documents("deploy/locked-down/certificates.yaml");
+    let volume = |name: &str| {
+        let volumes = pod["volumes"].as_vec().unwrap();
+        volumes.iter().find(|volume| volume["name"].as_str() == Some(name)).unwrap().clone()
+    };
     let certificate = |name: &str| made.iter().find(|made| made["spec"]["secretName"].as_str() == Some(name)).unwrap();
-    let volumes = pod["volumes"].as_vec().unwrap();
-    let server = certificate(volumes[0]["secret"]["secretName"].as_str().unwrap());
-    let (service, namespace) = (&workload["metadata"]["name"], &workload["metadata"]["namespace"]);
-    let called = format!("{}.{}.svc", service.as_str().unwrap(), namespace.as_str().unwrap());
+    let server = certificate(volume("tls")["secret"]["secretName"].as_str().unwrap());
+    let service = &of_kind("Service")["metadata"];
+    let called = format!("{}.{}.svc", service["name"].as_str().unwrap(), service["namespace"].as_str().unwrap());
     assert!(server["spec"]["dnsNames"].as_vec().unwrap().contains(&Yaml::String(called)));
-    let trust = made.iter().find(|made| made["kind"].as_str() == Some("ClusterTriggerAuthentication")).unwrap();
+    let trust = of_kind("ClusterTriggerAuthentication");
     let client = certificate(trust["spec"]["secretTargetRef"][0]["name"].as_str().unwrap());
     let name = client["spec"]["commonName"].as_str().unwrap();
     assert!(args.contains(&format!("--allow-client={name}").as_str()));
 
-    let policy = &documents("deploy/locked-down/policy.yaml")[0];
-    assert_eq!(volumes[1]["configMap"]["name"], policy["metadata"]["name"]);
+    let policy = of_kind("ConfigMap");
+    assert_eq!(volume("policy")["configMap"]["name"], policy["metadata"]["name"]);
     let (file, text) = policy["data"].as_hash().unwrap().iter().next().unwrap();
     assert!(args.iter().any(|arg| arg.starts_with("--policy=") && arg.ends_with(file.as_str().unwrap())));
     let rules = PolicyFile::new(&vec![text.as_str().unwrap().into()], false).unwrap().policy();
     assert!(rules.reach("shop").check_host("broker.kafka.svc").is_ok());
     assert!(rules.reach("shop").check_host("kubernetes.default.svc").is_err(), "the default's `deny` holds");
     assert!(rules.reach("bank").check_host("sqs.eu-central-1.amazonaws.com").is_err());
+}
+
+#[test]
+fn the_chart_and_the_program_have_one_version() {
+    let chart = &documents("deploy/chart/plimsoll/Chart.yaml")[0];
+    for key in ["version", "appVersion"] {
+        assert_eq!(chart[key].as_str(), Some(env!("CARGO_PKG_VERSION")), "{key}");
+    }
 }
 
 /// Each block of the page that is a policy is one.

@@ -27,7 +27,7 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 fn pages() -> Vec<PathBuf> {
     let folders = ["docs", "tests", "proto"].into_iter().flat_map(|folder| files(folder, "md"));
-    folders.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from)).collect()
+    folders.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "RELEASING.md"].map(PathBuf::from)).collect()
 }
 
 /// The YAML in a page's fences.
@@ -57,7 +57,8 @@ fn every_trigger_in_the_pages_and_examples_is_followed_without_a_warning() {
     for page in pages() {
         yamls.extend(snippets(&fs::read_to_string(&page).unwrap()).into_iter().map(|yaml| (page.clone(), yaml)));
     }
-    for example in files("deploy", "yaml") {
+    // A template is not YAML yet; what is made of it is.
+    for example in files("deploy", "yaml").into_iter().filter(|file| !file.iter().any(|part| part == "templates")) {
         yamls.push((example.clone(), fs::read_to_string(example).unwrap()));
     }
     let registry = Registry::standard();

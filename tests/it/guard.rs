@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::{Duration, SystemTime},
 };
 
 use tonic::Code;
@@ -19,15 +18,6 @@ async fn refusal(server: &Process, address: &str) -> (Code, String) {
     let mut keda = Keda::new(server.channel(), "orders", &kafka(address));
     let status = keda.active().await.expect_err("nobody is there");
     (status.code(), status.message().to_owned())
-}
-
-#[track_caller]
-fn until(server: &Process, said: &str) {
-    let begin = SystemTime::now();
-    while !server.log().contains(said) {
-        assert!(begin.elapsed().unwrap() < Duration::from_secs(20), "never {said}:\n{}", server.log());
-        std::thread::yield_now();
-    }
 }
 
 #[tokio::test]
@@ -49,13 +39,13 @@ async fn a_host_that_the_policy_refuses_is_a_wrong_trigger_that_names_the_rule()
     }
 
     mount.swap(&[("policy.yaml", "default: {deny: [127.0.0.0/8]}\n")]);
-    until(&server, "changed files are in use");
+    server.until_log("changed files are in use");
     let (code, text) = refusal(&server, "127.0.0.1:1").await;
     assert_eq!(code, Code::InvalidArgument, "{text}");
     assert!(text.contains("the policy's `deny` has `127.0.0.0/8`"), "{text}");
 
     mount.swap(&[("policy.yaml", "default: {denny: []}\n")]);
-    until(&server, "changed files cannot be used");
+    server.until_log("changed files cannot be used");
     assert!(server.log().contains("denny"), "{}", server.log());
     assert_eq!(refusal(&server, "127.0.0.1:1").await.0, Code::InvalidArgument, "the former rules hold");
     assert!(server.page("/metrics").contains("plimsoll_stale_files{files=\"policy\"} 1"));
@@ -119,10 +109,10 @@ fn pages_want_the_token_and_probes_do_not() {
     }
     assert_eq!(triggers(Some(&bearer(first))), 200);
     mount.swap(&[("token", second)]);
-    until(&server, "changed files are in use");
+    server.until_log("changed files are in use");
     assert_eq!((triggers(Some(&bearer(first))), triggers(Some(&bearer(second)))), (401, 200));
     mount.swap(&[("token", "short")]);
-    until(&server, "changed files cannot be used");
+    server.until_log("changed files cannot be used");
     assert_eq!(triggers(Some(&bearer(second))), 200);
     let log = server.log();
     assert!(!log.contains(first) && !log.contains(second), "{log}");

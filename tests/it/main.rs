@@ -12,6 +12,9 @@ mod admin;
 mod bounds;
 mod callers;
 mod certificates;
+#[cfg(feature = "kubernetes")]
+mod cluster;
+mod config;
 mod connections;
 mod deploy;
 mod docs;
@@ -29,6 +32,10 @@ mod scripted;
 mod structure;
 mod tls;
 
+#[cfg(feature = "kubernetes")]
+#[path = "../emulator/apiserver.rs"]
+#[allow(dead_code, reason = "shared with the library's own tests")]
+mod apiserver;
 #[path = "../emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the benches")]
 mod emulator;

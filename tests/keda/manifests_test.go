@@ -36,6 +36,7 @@ func TestManifestsAreWhatKubernetesAndKedaUnderstand(t *testing.T) {
 				"v1/Service":                                    &corev1.Service{},
 				"policy/v1/PodDisruptionBudget":                 &policyv1.PodDisruptionBudget{},
 				"v1/ConfigMap":                                  &corev1.ConfigMap{},
+				"v1/ServiceAccount":                             &corev1.ServiceAccount{},
 				"networking.k8s.io/v1/NetworkPolicy":            &networkingv1.NetworkPolicy{},
 				"keda.sh/v1alpha1/ClusterTriggerAuthentication": &kedav1alpha1.ClusterTriggerAuthentication{},
 				"cert-manager.io/v1/Issuer":                     foreign,

@@ -12,6 +12,9 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
+/// A key is looked at this often, whether its bell rings or not.
+pub const DUE_AFTER: Duration = Duration::from_secs(30);
+
 /// The bell of one key.
 #[derive(Debug)]
 pub struct Bell {
@@ -28,6 +31,11 @@ impl Bell {
     pub fn look(&self) -> u64 {
         *self.looked_at.lock() = Instant::now();
         *self.rings.borrow()
+    }
+
+    /// Whether it has not rung since `look`.
+    pub fn is_silent_since(&self, look: u64) -> bool {
+        *self.rings.borrow() == look
     }
 
     /// Waits until it has rung after `look`.
@@ -79,12 +87,12 @@ impl Bells {
         }
     }
 
-    /// Rings for every key not looked at for `age`.
-    pub fn sweep(&self, age: Duration) {
+    /// Rings for every key that is due for a look.
+    pub fn sweep(&self) {
         let now = Instant::now();
         for bell in self.0.lock().values().filter_map(Weak::upgrade) {
             let looked_at = *bell.looked_at.lock();
-            if now.saturating_duration_since(looked_at) >= age {
+            if now.saturating_duration_since(looked_at) >= DUE_AFTER {
                 bell.ring();
             }
         }
@@ -135,11 +143,12 @@ mod tests {
     async fn the_sweep_rings_for_what_was_not_looked_at() {
         let bells = Bells::default();
         let (old, young) = (bells.of(&key("old")), bells.of(&key("young")));
-        tokio::time::advance(Duration::from_secs(9)).await;
+        tokio::time::advance(DUE_AFTER).await;
         let look = young.look();
-        bells.sweep(Duration::from_secs(9));
+        bells.sweep();
         assert_eq!(old.rung_since(0).now_or_never(), Some(()));
         assert_eq!(young.rung_since(look).now_or_never(), None);
+        assert!(young.is_silent_since(look) && !old.is_silent_since(0));
     }
 
     #[tokio::test]

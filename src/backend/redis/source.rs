@@ -8,11 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    bells::Bell,
-    client::{Client, Clients, Question},
+    bells::{Bell, DUE_AFTER},
+    client::{Client, Clients, Pulse, Question},
     measure::{Measure, Memory},
     spec::Spec,
 };
@@ -48,8 +49,22 @@ struct Last {
     /// Whether the bell will ring for a change since; not known while a look is under way or after one that failed.
     told: Option<bool>,
     memory: Memory,
+    /// What the last look read, for as long as the bell would have told of a change and has not.
+    still: Option<Still>,
+    /// Whether any look has succeeded.
+    known: bool,
     /// When a ring last woke the source.
     woken: Option<Instant>,
+}
+
+/// A reading that stands.
+#[derive(Debug)]
+struct Still {
+    reading: Reading,
+    /// Of the connection on which the bell is armed.
+    pulse: Pulse,
+    /// When it is looked at all the same.
+    until: Instant,
 }
 
 impl Key {
@@ -101,18 +116,29 @@ impl Source for Key {
         let (client, bell) = self.held();
         let memory = {
             let mut last = self.last.lock();
+            if let (Some(look), Some(still)) = (last.look, &last.still) {
+                let now = Instant::now();
+                if bell.is_silent_since(look) && still.pulse.beats(now) && now < still.until {
+                    return Ok(still.reading);
+                }
+            }
+            last.still = None;
             last.look = Some(bell.look());
             last.told = None;
             last.memory
         };
         let Spec { key, measure, activation, .. } = &self.spec;
         let counted = client.ask(Question { key: Arc::clone(key), measure: measure.clone(), memory }).await?;
-        {
-            let mut last = self.last.lock();
-            last.told = Some(counted.told);
-            last.memory = counted.memory;
-        }
-        Ok(Reading { value: counted.value, active: counted.value > *activation as f64 })
+        let reading = Reading { value: counted.value, active: counted.value > *activation as f64 };
+        let mut last = self.last.lock();
+        last.told = Some(counted.told);
+        last.memory = counted.memory;
+        // Keys that came together part at their first look, so that the later ones are spread over the time.
+        let part = if last.known { 1.0 } else { rand::rng().random_range(0.0..1.0) };
+        let until = Instant::now() + DUE_AFTER.mul_f64(part);
+        last.still = counted.pulse.map(|pulse| Still { reading, pulse, until });
+        last.known = true;
+        Ok(reading)
     }
 
     /// After a failed look only a ring wakes: one comes when the connection is back.

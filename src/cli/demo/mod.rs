@@ -40,6 +40,7 @@ use self::{
 use crate::{
     app::{App, Guard, Options, Shutdown},
     backend::{Registry, kafka::Kafka},
+    config::Limits,
     grpc::{Transport, externalscaler::ScaledObjectRef, externalscaler::external_scaler_client::ExternalScalerClient},
     sampler::Settings,
     telemetry::{LogFormat, init_log},
@@ -195,6 +196,7 @@ fn options() -> Options {
         admin_listen: loopback,
         guard: Guard::default(),
         settings: Settings::default(),
+        limits: Limits::default(),
         transport: Transport::default(),
         shutdown: Shutdown { endpoint_delay: Duration::ZERO, grace: Duration::from_secs(2) },
     }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::{
     path::Kind,
-    scaled::{AuthName, Entry, Scaled},
+    scaled::{AuthName, Entry, Scaled, Settings},
     view::{Pair, Standing, View},
 };
-use crate::{metadata::Metadata, object::ObjectRef};
+use crate::{credentials::Facts, metadata::Metadata, object::ObjectRef};
 
 /// The trigger that asked.
 #[derive(Debug, Clone)]
@@ -24,6 +24,27 @@ pub struct Found {
 }
 
 impl Found {
+    /// Whether KEDA acts on a push: never for a ScaledJob, and past an activation target of `scalingModifiers`.
+    pub fn pushes(&self) -> bool {
+        self.kind != Kind::ScaledJob && !self.object.settings.activation_target
+    }
+
+    /// What the objects say besides.
+    pub fn facts(&self) -> Facts {
+        let Settings { polling_interval, min, max, fallback, paused, .. } = self.object.settings;
+        Facts {
+            kind: self.kind.as_str(),
+            index: self.entry().map_or(0, |entry| entry.index),
+            trigger: self.entry().and_then(|entry| entry.name.as_deref()).map(str::to_owned),
+            polling_interval,
+            min,
+            max,
+            fallback,
+            paused,
+            pushes: self.pushes(),
+        }
+    }
+
     pub fn entry(&self) -> Option<&Entry> {
         self.object.entries.get(self.position)
     }
@@ -125,9 +146,10 @@ fn unseen(view: &View, namespace: String, name: String) -> Unbound {
     for kind in [Kind::ScaledObject, Kind::ScaledJob] {
         match view.standing(kind, &namespace) {
             Some(Standing::Live) => {}
-            Some(Standing::Lost(_, why)) => return Unbound::NotSynced { namespace, why },
+            Some(Standing::Lost(_, why)) => return Unbound::NotSynced { namespace, why: why.text },
             Some(Standing::Waiting(why)) => {
-                let why = why.unwrap_or_else(|| "the API server has not answered, wait for it or check it".to_owned());
+                let unheard = || "the API server has not answered, wait for it or check it".to_owned();
+                let why = why.map_or_else(unheard, |why| why.text);
                 return Unbound::NotSynced { namespace, why };
             }
             None => {

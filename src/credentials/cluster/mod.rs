@@ -8,7 +8,6 @@ mod auth;
 mod draft;
 mod env;
 mod expand;
-mod facts;
 mod file;
 mod identity;
 mod items;
@@ -20,6 +19,7 @@ mod path;
 mod reference;
 mod resolve;
 mod rights;
+mod room;
 mod scaled;
 mod stored;
 mod view;
@@ -30,7 +30,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::broadcast;
 
@@ -45,12 +45,12 @@ use self::{
     visit::Reads,
 };
 pub use self::{
-    facts::Facts,
     matching::Unbound,
     options::{OnMissing, Options, Restricted, Rules},
     reference::Reference,
 };
 use crate::{
+    credentials::Facts,
     error::quoted,
     metadata::Metadata,
     object::ObjectRef,
@@ -113,9 +113,23 @@ impl Cluster {
 
     /// The reference of the trigger of `object` that has `metadata`; none where it needs none. From memory alone.
     pub fn find(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Option<Reference>, Unbound> {
+        self.bind(object, metadata).map(|(reference, ..)| reference)
+    }
+
+    /// The same with how often KEDA asks, and whether it acts on a push.
+    pub fn bind(
+        &self,
+        object: ObjectRef<&str>,
+        metadata: &Metadata,
+    ) -> Result<(Option<Reference>, Duration, bool), Unbound> {
         let found = matching::find(&self.0.view, object, metadata)?;
+        let reference = self.reference(object, &found);
+        Ok((reference, found.object.settings.polling_interval, found.pushes()))
+    }
+
+    fn reference(&self, object: ObjectRef<&str>, found: &matching::Found) -> Option<Reference> {
         let (kind, name) = match found.entry().map(|entry| &entry.auth) {
-            None | Some(AuthName::None | AuthName::Both) => return Ok(None),
+            None | Some(AuthName::None | AuthName::Both) => return None,
             Some(AuthName::Namespaced(name)) => (Kind::TriggerAuthentication, name),
             Some(AuthName::Cluster(name)) => (Kind::ClusterTriggerAuthentication, name),
         };
@@ -123,10 +137,7 @@ impl Cluster {
         let own = kind == Kind::TriggerAuthentication || needs >= Needs::Namespace;
         let namespace = if own { object.namespace } else { "" };
         let target = (needs == Needs::Workload).then(|| Arc::clone(&found.object.target));
-        Ok(Some(Reference::new(
-            Id { kind, namespace: namespace.into(), name: name.clone(), target },
-            &self.0.references,
-        )))
+        Some(Reference::new(Id { kind, namespace: namespace.into(), name: name.clone(), target }, &self.0.references))
     }
 
     /// Asks the API server about the objects of this name, once for all who ask at the same time.
@@ -137,7 +148,7 @@ impl Cluster {
     /// What the objects say of the trigger of `object` that has `metadata`, where it is known which one that is.
     #[must_use]
     pub fn facts(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Option<Facts> {
-        matching::find(&self.0.view, object, metadata).ok().map(|found| Facts::of(&found))
+        matching::find(&self.0.view, object, metadata).ok().map(|found| found.facts())
     }
 
     /// Told of each object that is deleted.

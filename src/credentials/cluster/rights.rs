@@ -81,11 +81,13 @@ async fn watch(api: Arc<Api>, references: Weak<References>) {
 pub async fn look(api: &Api, references: &References) -> String {
     let mut off = Vec::new();
     for ((kind, namespace), standing) in references.view.standings() {
-        if let Standing::Waiting(Some(why)) | Standing::Lost(_, why) = standing {
-            // Those of the cluster can be read by name.
-            if kind != Kind::ClusterTriggerAuthentication || namespace.is_some() {
-                off.push(why);
-            }
+        // Those of the cluster can be read by name.
+        let by_name = kind == Kind::ClusterTriggerAuthentication && namespace.is_none();
+        if let Standing::Waiting(Some(why)) | Standing::Lost(_, why) = standing
+            && why.of_rights
+            && !by_name
+        {
+            off.push(why.text);
         }
     }
     let wanted = wanted(references);

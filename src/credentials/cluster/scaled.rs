@@ -127,6 +127,11 @@ impl Scaled {
         })
     }
 
+    /// What it holds, roughly.
+    pub fn size(&self) -> usize {
+        self.entries.iter().map(Entry::size).sum()
+    }
+
     /// For how long a caller may still ask as the object was before it changed: KEDA polls with what it knew until it has
     /// reconciled.
     pub fn grace(&self) -> Duration {

@@ -10,17 +10,19 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::{sync::broadcast, time::Instant};
 
-use super::{auth::Auth, path::Kind, scaled::Scaled};
+use super::{auth::Auth, path::Kind, room::Room, scaled::Scaled};
 use crate::{limits, object::ObjectRef};
 
 /// Everything that is known of the cluster's objects.
 #[derive(Debug)]
 pub struct View {
     scaled: RwLock<ByName<Pair>>,
-    auths: RwLock<HashMap<Kind, ByName<Arc<Auth>>>>,
+    auths: RwLock<HashMap<Kind, ByName<(Arc<Auth>, usize)>>>,
+    room_of_scaled: Mutex<Room>,
+    room_of_auths: Mutex<Room>,
     /// Counts every change of an authentication.
     changes: AtomicU64,
     /// Each watch, and how it stands.
@@ -37,11 +39,20 @@ pub type Scope = (Kind, Option<Arc<str>>);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
     /// Nothing was heard yet; why not, where that is known.
-    Waiting(Option<String>),
+    Waiting(Option<Trouble>),
     /// Everything was heard, and changes since.
     Live,
     /// Everything was heard until then; why no longer.
-    Lost(Instant, String),
+    Lost(Instant, Trouble),
+}
+
+/// What is in the way of a watch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trouble {
+    /// It is for whoever grants rights to mend.
+    pub of_rights: bool,
+    /// In words, with the cure.
+    pub text: String,
 }
 
 /// The ScaledObject and the ScaledJob of one name.
@@ -80,6 +91,8 @@ impl Default for View {
         Self {
             scaled: RwLock::default(),
             auths: RwLock::default(),
+            room_of_scaled: Mutex::default(),
+            room_of_auths: Mutex::default(),
             changes: AtomicU64::new(0),
             standing: RwLock::default(),
             gone: broadcast::Sender::new(limits::KUBERNETES_NEWS),
@@ -96,7 +109,7 @@ impl View {
 
     /// The authentication of this name; `namespace` is "" for one of the cluster.
     pub fn auth(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Auth>> {
-        self.auths.read().get(&kind)?.get(namespace)?.get(name).cloned()
+        self.auths.read().get(&kind)?.get(namespace)?.get(name).map(|(auth, _)| Arc::clone(auth))
     }
 
     /// Rises with every change of an authentication.
@@ -109,23 +122,23 @@ impl View {
         self.gone.subscribe()
     }
 
-    /// Takes in an object, unless a newer one is known.
-    pub fn put_scaled(&self, kind: Kind, namespace: &str, name: &str, new: Scaled) {
+    /// Takes in an object, unless a newer one is known. False where there is no room for it.
+    pub fn put_scaled(&self, kind: Kind, namespace: &str, name: &str, new: Scaled) -> bool {
         let mut scaled = self.scaled.write();
-        let known = scaled.get(namespace).is_some_and(|names| names.contains_key(name));
-        if !known && scaled.values().map(HashMap::len).sum::<usize>() >= limits::KUBERNETES_OBJECTS {
-            limits::Limit::Triggers.crossed();
-            return;
+        let old = scaled.get_mut(namespace).and_then(|names| names.get_mut(name)?.slot(kind).as_ref());
+        if old.is_some_and(|old| old.version > new.version || **old == new) {
+            return true;
+        }
+        let old_size = old.map(|old| old.size());
+        if !self.room_of_scaled.lock().swap(namespace, old_size, new.size()) {
+            return false;
         }
         let pair = scaled.entry(namespace.into()).or_default().entry(name.into()).or_default();
         let (now, slot) = (Instant::now(), pair.slot(kind));
-        if slot.as_ref().is_some_and(|old| old.version > new.version || **old == new) {
-            return;
-        }
         let new = Arc::new(new);
         let old = slot.replace(Arc::clone(&new));
         pair.before.retain(|before| before.until > now);
-        let Some(object) = old else { return };
+        let Some(object) = old else { return true };
         for (position, entry) in object.entries.iter().enumerate() {
             let still = new.entries.iter().any(|new| new.is_same_question(entry));
             if !still && pair.before.len() < limits::KUBERNETES_TRIGGERS {
@@ -133,18 +146,24 @@ impl View {
                 pair.before.push(Before { kind, object, position, until });
             }
         }
+        true
     }
 
-    /// Takes in an authentication.
-    pub fn put_auth(&self, kind: Kind, namespace: &str, name: &str, new: Auth) {
+    /// Takes in an authentication of `bytes`. False where there is no room for it.
+    pub fn put_auth(&self, kind: Kind, namespace: &str, name: &str, new: Auth, bytes: usize) -> bool {
         let mut auths = self.auths.write();
         let names = auths.entry(kind).or_default().entry(namespace.into()).or_default();
-        let full = || names.len() >= limits::KUBERNETES_OBJECTS;
-        if names.get(name).map_or_else(full, |old| **old == new) {
-            return;
+        let old = names.get(name);
+        if old.is_some_and(|(old, _)| **old == new) {
+            return true;
         }
-        names.insert(name.into(), Arc::new(new));
+        let old_bytes = old.map(|(_, bytes)| *bytes);
+        if !self.room_of_auths.lock().swap(namespace, old_bytes, bytes) {
+            return false;
+        }
+        names.insert(name.into(), (Arc::new(new), bytes));
         self.changes.fetch_add(1, Ordering::AcqRel);
+        true
     }
 
     /// It was deleted.
@@ -153,7 +172,9 @@ impl View {
             let mut scaled = self.scaled.write();
             let Some(names) = scaled.get_mut(namespace) else { return };
             let Some(pair) = names.get_mut(name) else { return };
-            *pair.slot(kind) = None;
+            if let Some(old) = pair.slot(kind).take() {
+                self.room_of_scaled.lock().give(namespace, old.size());
+            }
             if pair.both().next().is_none() {
                 names.remove(name);
                 if names.is_empty() {
@@ -166,7 +187,8 @@ impl View {
         }
         let mut auths = self.auths.write();
         let names = auths.get_mut(&kind).and_then(|of| of.get_mut(namespace));
-        if names.is_some_and(|names| names.remove(name).is_some()) {
+        if let Some((_, bytes)) = names.and_then(|names| names.remove(name)) {
+            self.room_of_auths.lock().give(namespace, bytes);
             self.changes.fetch_add(1, Ordering::AcqRel);
         }
     }

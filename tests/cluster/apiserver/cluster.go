@@ -43,6 +43,9 @@ func newCluster(dir string) (*cluster, error) {
 	if _, err := c.kept("service-accounts.key", newKey); err != nil {
 		return nil, err
 	}
+	if err := c.makeAggregation(); err != nil {
+		return nil, err
+	}
 	users := c.token + ",admin,admin,\"system:masters\"\n"
 	return c, c.write("users.csv", users)
 }
@@ -97,6 +100,12 @@ func (c *cluster) args(etcd string) []string {
 		"--service-account-key-file=" + c.file("service-accounts.key"),
 		"--service-account-signing-key-file=" + c.file("service-accounts.key"),
 		"--service-cluster-ip-range=10.0.0.0/24",
+		"--requestheader-client-ca-file=" + c.file(aggregation+"/ca.crt"),
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + c.file(aggregation+"/tls.crt"),
+		"--proxy-client-key-file=" + c.file(aggregation+"/tls.key"),
 		// No controller makes the account `default` of a namespace, so no pod would be admitted.
 		"--disable-admission-plugins=ServiceAccount",
 		"--endpoint-reconciler-type=none",

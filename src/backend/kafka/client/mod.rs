@@ -25,7 +25,11 @@ pub use query::{Commit, Isolation, PartitionOffsets, Query, Topics};
 pub use wire::fuzz;
 pub use wire::requests::Requests;
 
-use self::{cluster::Cluster, read::Readers, wake::Wakes};
+use self::{
+    cluster::Cluster,
+    read::Readers,
+    wake::{Wait, Wakes},
+};
 use super::connection::Connection;
 use crate::error::ReadError;
 
@@ -35,11 +39,8 @@ pub struct Client {
     cluster: Arc<Cluster>,
     readers: OnceLock<Readers>,
     wakes: OnceLock<Arc<Wakes>>,
-    fetch_wait: Duration,
+    fetch_wait: Wait,
 }
-
-/// How long a Fetch is parked: two requests a second to each broker, and what is armed meanwhile joins soon.
-const FETCH_WAIT: Duration = Duration::from_millis(500);
 
 impl Client {
     /// A client of `connection`. Starts nothing: the first read does.
@@ -57,7 +58,7 @@ impl Client {
             cluster: Arc::new(Cluster::new(connection, requests)),
             readers: OnceLock::new(),
             wakes: OnceLock::new(),
-            fetch_wait: FETCH_WAIT,
+            fetch_wait: Wait::default(),
         }
     }
 
@@ -69,8 +70,8 @@ impl Client {
 
     /// The same with another time for parked Fetches: some brokers (librdkafka's mock cluster) answer only when it is up.
     #[must_use]
-    pub fn with_fetch_wait(mut self, fetch_wait: Duration) -> Self {
-        self.fetch_wait = fetch_wait;
+    pub fn with_fetch_wait(mut self, wait: Duration) -> Self {
+        self.fetch_wait = Wait { shortest: wait, longest: wait };
         self
     }
 

@@ -14,6 +14,7 @@ mod question;
 mod sentinel;
 mod visit;
 
+pub use link::Pulse;
 pub use question::{Counted, Question};
 
 use std::{
@@ -50,10 +51,9 @@ use crate::{
     task::{self, Task},
 };
 
-/// How often the sweep goes round, and after how long without a look it rings for a key. It is for what no push
-/// tells: `SWAPDB`, a slot that moved while its key was missing, an arm that got lost.
+/// How often the sweep goes round, which rings for keys that are due for a look. It is for what no push tells: `SWAPDB`, a slot
+/// that moved while its key was missing, an arm that got lost.
 const SWEEP: Duration = Duration::from_secs(4);
-const UNSEEN: Duration = Duration::from_secs(6);
 
 /// The clients of a server, one per connection.
 #[derive(Debug, Default)]
@@ -167,7 +167,7 @@ async fn sweep(nodes: Arc<Nodes>, bells: Arc<Bells>) {
             }
         };
         if serves {
-            bells.sweep(UNSEEN);
+            bells.sweep();
         }
         bells.tidy();
     }

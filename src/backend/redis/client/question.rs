@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::link::Pulse;
 use crate::backend::redis::measure::{Measure, Memory};
 
 /// What a trigger wants to know.
@@ -24,4 +25,6 @@ pub struct Counted {
     pub memory: Memory,
     /// Whether the key's bell will ring when it changes.
     pub told: bool,
+    /// Of the connection that does, where nothing can change the number without a ring.
+    pub pulse: Option<Pulse>,
 }

@@ -1,7 +1,7 @@
 //! One batch of looks at one node: all their commands in one go, and again with what is left to ask.
 
 use super::{
-    link::{Link, NoAnswer, Pushes},
+    link::{Link, NoAnswer, Pulse, Pushes},
     question::{Counted, Question},
 };
 use crate::{
@@ -60,13 +60,16 @@ impl Pending {
         Look::new(key.clone(), measure.clone(), *memory)
     }
 
-    fn counted(self, value: f64, memory: Memory, pushes: &Pushes) {
+    fn counted(self, value: f64, memory: Memory, pushes: &Pushes, pulse: &Pulse) {
         let Question { key, measure, .. } = &self.ask.question;
         let told = tells(pushes, measure);
         if let (true, Pushes::Keyspace(keyspace)) = (told, pushes) {
             keyspace.listen(key);
         }
-        self.ask.answer(Ok(Counted { value, memory, told }));
+        // Notifications come by a connection of their own, and what consumers do with a group is never told.
+        let all_is_told = matches!((pushes, measure), (Pushes::Tracking, Measure::Length | Measure::StreamLength));
+        let pulse = all_is_told.then(|| pulse.clone());
+        self.ask.answer(Ok(Counted { value, memory, told, pulse }));
     }
 }
 
@@ -114,7 +117,7 @@ pub async fn visit(
                 continue;
             }
             match pending.look.clone().judge(&answer.place, &mine) {
-                Ok(Step::Counted(value, memory)) => pending.counted(value, memory, &answer.pushes),
+                Ok(Step::Counted(value, memory)) => pending.counted(value, memory, &answer.pushes, &answer.pulse),
                 Ok(Step::Again(look)) => next.push(Pending { look, ..pending }),
                 Err(error) => pending.fail(fault(error)),
             }

@@ -5,4 +5,5 @@ mod fake;
 mod hostile;
 mod logins;
 mod metadata;
+mod standing;
 mod vectors;

@@ -165,6 +165,16 @@ async fn a_cluster_authentication_that_may_be_read_and_not_watched_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_away_is_no_missing_right() {
+    let standin = Standin::default();
+    standin.set_down(true);
+    let cluster = Cluster::with_client(standin.client(), Options::default());
+    sleep(Duration::from_secs(1)).await;
+    let api = Api::new(standin.client(), Duration::from_secs(3600));
+    assert_eq!(rights::look(&api, &cluster.0.references).await, "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn missing_rights_are_told_with_whom_they_concern() {
     let standin = Standin::default();
     standin.apply(&scaled_object("[{type: external, metadata: {topic: x}, authenticationRef: {name: t1}}]"));

@@ -5,6 +5,8 @@ mod following;
 mod matching;
 mod resolving;
 mod rotating;
+#[path = "../../../../tests/emulator/apiserver.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod standin;
 
 use std::time::Duration;

@@ -42,13 +42,29 @@ const FOLLOW_FLOOR: Duration = Duration::from_millis(300);
 /// Between two rounds of asking for partitions that have no leader.
 const UNPLACED_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a Fetch is parked: shortly when what it waits for has changed, so that what comes next joins it soon, and ever
+/// longer while that stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// The first time.
+    pub shortest: Duration,
+    /// At most.
+    pub longest: Duration,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self { shortest: Duration::from_millis(500), longest: Duration::from_secs(4) }
+    }
+}
+
 /// All who wait on one connection.
 pub struct Wakes {
     pub cluster: Arc<Cluster>,
     pub topics: Arc<Topics>,
     pub offsets: Arc<Offsets>,
     /// How long a Fetch is parked.
-    pub wait: Duration,
+    pub wait: Wait,
     state: Mutex<State>,
     /// Partitions whose leader is not where we thought.
     astray: Arc<Notify>,
@@ -65,12 +81,12 @@ struct State {
 
 struct Waiter {
     isolation: Isolation,
-    waits: Vec<Wait>,
+    waits: Vec<Listened>,
     wake: oneshot::Sender<()>,
 }
 
 /// One partition that a waiter listens to.
-struct Wait {
+struct Listened {
     topic: Arc<str>,
     partition: i32,
     end: i64,
@@ -79,7 +95,7 @@ struct Wait {
 }
 
 impl Wakes {
-    pub fn new(cluster: &Arc<Cluster>, topics: &Arc<Topics>, offsets: &Arc<Offsets>, wait: Duration) -> Arc<Self> {
+    pub fn new(cluster: &Arc<Cluster>, topics: &Arc<Topics>, offsets: &Arc<Offsets>, wait: Wait) -> Arc<Self> {
         Arc::new(Self {
             cluster: Arc::clone(cluster),
             topics: Arc::clone(topics),
@@ -99,7 +115,7 @@ impl Wakes {
         });
         let waits = seen.iter().filter_map(|known| {
             let (topic, partition) = (Arc::clone(&known.topic), known.partition);
-            Some(Wait { topic, partition, end: known.end?, with: None })
+            Some(Listened { topic, partition, end: known.end?, with: None })
         });
         let (wake, woken) = oneshot::channel();
         let id = {
@@ -237,7 +253,7 @@ impl State {
     }
 }
 
-impl Wait {
+impl Listened {
     fn leave(&self, posts: &mut Posts, id: u64) {
         if let Some(post) = self.with.and_then(|key| posts.get_mut(key)) {
             post.list.disarm(&self.topic, self.partition, id);
@@ -292,7 +308,7 @@ mod tests {
         let cluster = Arc::new(Cluster::new(connection, Arc::default()));
         let topics = Arc::new(Topics::new(Arc::clone(&cluster)));
         let offsets = Arc::new(Offsets::new(&cluster, &topics));
-        let wakes = Wakes::new(&cluster, &topics, &offsets, Duration::from_millis(500));
+        let wakes = Wakes::new(&cluster, &topics, &offsets, Wait::default());
         let seen =
             PartitionOffsets { topic: "t".into(), partition: 0, committed: Commit::None, start: None, end: Some(1) };
         let waiting = wakes.wait(Isolation::ReadUncommitted, std::slice::from_ref(&seen));

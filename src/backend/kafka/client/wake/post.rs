@@ -57,6 +57,7 @@ pub async fn run(wakes: Weak<Wakes>, key: PostKey, changed: Arc<Notify>) {
         };
         if let Some(places) = places {
             post.places = places;
+            post.wait = Duration::ZERO;
         }
         if idle {
             drop(strong);
@@ -89,14 +90,17 @@ struct Post {
     places: Places,
     /// Of the places.
     version: Option<u64>,
+    /// How long the next Fetch is parked: longer each time while nothing changes, for each costs the broker a walk through all its
+    /// partitions.
+    wait: Duration,
     /// In a row: Fetches that came back at once without news.
     idle_returns: u32,
 }
 
 impl Post {
     fn new(key: PostKey) -> Self {
-        let (places, session) = (Places::new(), Session::default());
-        Self { key, broker: None, link: None, session, places, version: None, idle_returns: 0 }
+        let (places, session, wait) = (Places::new(), Session::default(), Duration::ZERO);
+        Self { key, broker: None, link: None, session, places, version: None, wait, idle_returns: 0 }
     }
 
     fn hang_up(&mut self) {
@@ -111,15 +115,16 @@ impl Post {
         let started = Instant::now();
         if self.places.is_empty() {
             // Nothing that could be fetched: a broker would answer at once.
-            self.meanwhile(wakes, changed, sleep(wakes.wait)).await;
+            self.meanwhile(wakes, changed, sleep(wakes.wait.shortest)).await;
             wakes.list(self.key, Watchlist::tidy);
             return Ok(());
         }
         let link = self.link(wakes).await?;
         let by_id = self.places.values().all(|topic| !topic.id.is_nil());
         let version = link.version::<FetchRequest>(if by_id { i16::MAX } else { TOPIC_IDS - 1 })?;
-        let request = self.session.request(&self.places, version, isolation, wakes.wait);
-        let fetch = link.call(&request, version, wakes.wait + REQUEST);
+        let wait = self.wait.clamp(wakes.wait.shortest, wakes.wait.longest);
+        let request = self.session.request(&self.places, version, isolation, wait);
+        let fetch = link.call(&request, version, wait + REQUEST);
         let response = self.meanwhile(wakes, changed, fetch).await?;
         let mut news = 0;
         match self.session.read(response, isolation) {
@@ -128,8 +133,11 @@ impl Post {
             Err(code) => return Err(codes::error(code, &format!("`{}`", link.peer().address))),
         }
         wakes.list(self.key, Watchlist::tidy);
+        // There are brokers that answer no Fetch before its time: there the wait is how late a wake may be.
+        let took = started.elapsed();
+        self.wait = if news > 0 || took < wait / 2 { Duration::ZERO } else { wait * 2 };
         // Some broker may answer at once whatever we ask: that must not turn in circles.
-        if news > 0 || started.elapsed() > wakes.wait / 4 {
+        if news > 0 || took > wait / 4 {
             self.idle_returns = 0;
         } else {
             sleep(FLOOR.saturating_mul(1 << self.idle_returns.min(10)).min(REST)).await;

@@ -7,9 +7,11 @@
 mod backoff;
 mod keeper;
 mod keyspace;
+mod pulse;
 mod session;
 
 pub use keeper::{Setup, Target};
+pub use pulse::Pulse;
 pub use session::{Answer, NoAnswer, Pushes};
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +20,7 @@ use tokio::{sync::watch, time::timeout};
 
 use self::{
     keeper::Keeper,
-    session::{State, ready},
+    session::{Session, State, ready},
 };
 use crate::{
     backend::redis::{client::connect::trouble, refusal::Place, reply::Command},
@@ -60,7 +62,10 @@ impl Link {
             loop {
                 let mut session = ready(&mut state, broken).await?;
                 match session.wire.ask(commands).await {
-                    Ok(replies) => return Ok(Answer { replies, place: session.wire.place, pushes: session.pushes }),
+                    Ok(replies) => {
+                        let Session { wire, pushes, pulse, .. } = session;
+                        return Ok(Answer { replies, place: wire.place, pushes, pulse });
+                    }
                     Err(why) if why.too_much.is_some() || broken.is_some() => return Err(why.into()),
                     Err(_) => broken = Some(session.number),
                 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::keyspace::Keyspace;
+use super::{keyspace::Keyspace, pulse::Pulse};
 use crate::{
     backend::redis::{
         client::connect::{Broken, Wire},
@@ -21,6 +21,8 @@ pub struct Answer {
     pub place: Place,
     /// How changes of the keys will be known.
     pub pushes: Pushes,
+    /// Whether that can be relied on.
+    pub pulse: Pulse,
 }
 
 /// Why there is none.
@@ -75,6 +77,8 @@ pub struct Session {
     pub wire: Wire,
     /// How the node tells of changes.
     pub pushes: Pushes,
+    /// When it last lived.
+    pub pulse: Pulse,
 }
 
 /// The present session, or the next after number `broken`, or why there is none.

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use super::{matching::Found, path::Kind, scaled::Settings};
-
 /// A trigger, and the object that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -28,21 +26,4 @@ pub struct Facts {
     /// Whether KEDA acts on a push: never for a ScaledJob, and where `scalingModifiers` have an activation target, which a
     /// push would pass by.
     pub pushes: bool,
-}
-
-impl Facts {
-    pub(super) fn of(found: &Found) -> Self {
-        let Settings { polling_interval, min, max, fallback, paused, activation_target } = found.object.settings;
-        Self {
-            kind: found.kind.as_str(),
-            index: found.entry().map_or(0, |entry| entry.index),
-            trigger: found.entry().and_then(|entry| entry.name.as_deref()).map(str::to_owned),
-            polling_interval,
-            min,
-            max,
-            fallback,
-            paused,
-            pushes: found.kind != Kind::ScaledJob && !activation_target,
-        }
-    }
 }

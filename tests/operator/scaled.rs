@@ -1,0 +1,99 @@
+//! A workload that KEDA scales by one trigger of ours, and its replicas as they change.
+
+use serde_json::{Value, json};
+
+use crate::{api::Api, events::Events, stage::eventually};
+
+/// A Deployment and the ScaledObject over it, both called `w`, in a namespace of their own.
+pub struct Scaled {
+    api: Api,
+    namespace: String,
+}
+
+impl Scaled {
+    /// `trigger` is whole; `others` are objects that it refers to.
+    pub async fn new(api: &Api, namespace: &str, trigger: &Value, others: &[Value]) -> Self {
+        api.namespace(namespace).await;
+        let meta = json!({"name": "w", "namespace": namespace});
+        for object in others {
+            api.apply(object).await.ok();
+        }
+        let labels = json!({"app": "w"});
+        let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "image"}]}});
+        let workload = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta,
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
+        });
+        api.apply(&workload).await.ok();
+        // Down as soon as there is nothing to do, so that a test need not wait for minutes.
+        let down = json!({"stabilizationWindowSeconds": 0});
+        let object = json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta,
+            "spec": {
+                "scaleTargetRef": {"name": "w"}, "minReplicaCount": 0, "maxReplicaCount": 10,
+                "pollingInterval": 2, "cooldownPeriod": 1, "triggers": [trigger],
+                "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": down}}},
+            },
+        });
+        api.apply(&object).await.ok();
+        let scaled = Self { api: api.clone(), namespace: namespace.to_owned() };
+        eventually(&format!("{namespace}/w is ready"), || async { scaled.condition("Ready").await == "True" }).await;
+        scaled
+    }
+
+    /// The status of a condition of the ScaledObject; empty when it has none.
+    pub async fn condition(&self, kind: &str) -> String {
+        let object = self.object().await;
+        let found = object["status"]["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == kind);
+        found.and_then(|one| one["status"].as_str()).unwrap_or_default().to_owned()
+    }
+
+    pub async fn object(&self) -> Value {
+        self.api.get(&format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace)).await.ok()
+    }
+
+    fn workload(&self) -> String {
+        format!("/apis/apps/v1/namespaces/{}/deployments", self.namespace)
+    }
+
+    pub async fn replicas(&self) -> u64 {
+        self.api.get(&format!("{}/w", self.workload())).await.ok()["spec"]["replicas"].as_u64().unwrap()
+    }
+
+    pub async fn reaches(&self, replicas: u64) {
+        let what = format!("{}/w has {replicas} replicas", self.namespace);
+        eventually(&what, || async { self.replicas().await == replicas }).await;
+    }
+
+    /// Every number of replicas from now on, as soon as the API server knows it.
+    pub async fn changes(&self) -> Changes {
+        let path = format!("{}?watch=1&fieldSelector=metadata.name%3Dw", self.workload());
+        Changes { events: Events::of(&self.api, &path).await, before: None }
+    }
+
+    /// Ends it, and waits until KEDA has let go of it.
+    pub async fn end(self) {
+        self.api.delete(&self.object().await).await.ok();
+        let path = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace);
+        eventually("KEDA has let go", || async { self.api.get(&path).await.status == 404 }).await;
+    }
+}
+
+/// Numbers of replicas, each once until it changes.
+pub struct Changes {
+    events: Events,
+    before: Option<u64>,
+}
+
+impl Changes {
+    pub async fn next(&mut self) -> u64 {
+        loop {
+            let event = self.events.next().await.expect("the API server goes on");
+            let now = event["object"]["spec"]["replicas"].as_u64();
+            if now != self.before {
+                self.before = now;
+                return now.unwrap();
+            }
+        }
+    }
+}
