@@ -85,7 +85,6 @@ pub struct Expected {
     pub identity: String,
     /// One entry per warning: words that it must hold. KEDA warns in its log at most.
     #[serde(default)]
-    #[allow(dead_code, reason = "KEDA does not tell")]
     pub warns: Vec<String>,
     /// What the refusal must say.
     pub error: Option<String>,
@@ -194,7 +193,7 @@ impl Case {
             None => json!({"group": "apps", "version": "v1", "kind": "Deployment", "resource": "deployments"}),
             Some(target) => {
                 let plural = format!("{}s", target["kind"].as_str().unwrap().to_lowercase());
-                json!({"version": target["apiVersion"], "kind": target["kind"], "resource": plural})
+                json!({"group": "", "version": target["apiVersion"], "kind": target["kind"], "resource": plural})
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Every case, asked of KEDA's own resolver: what the cases say of KEDA is true.
+//! Every case, asked of KEDA's own resolver and of plimsoll's on the same objects: what the cases say of both is true.
 
 use std::{collections::BTreeMap, env, fs};
 
@@ -9,6 +9,7 @@ use crate::{
     api::Api,
     cases::{self, Case, Expected, KEDA, OWN},
     oracle::{Answer, Oracle, Question},
+    ours,
 };
 
 /// What is wrong with what KEDA said, if anything.
@@ -33,13 +34,14 @@ fn complaint(said: &Answer, expected: &Expected) -> Option<String> {
 }
 
 /// Whom a token is of.
-fn subject_of(token: &[u8]) -> Option<String> {
+pub fn subject_of(token: &[u8]) -> Option<String> {
     let claims = std::str::from_utf8(token).ok()?.split('.').nth(1)?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
     Some(claims["sub"].as_str()?.to_owned())
 }
 
-async fn keda_says(case: &Case, api: &Api) -> Result<(), String> {
+/// What is wrong with what either says.
+async fn complaints(case: &Case, api: &Api) -> Vec<String> {
     let given = case.set_up(api).await;
     let files = env::temp_dir().join(format!("plimsoll-cases-{}", std::process::id()));
     fs::create_dir_all(&files).unwrap();
@@ -51,17 +53,18 @@ async fn keda_says(case: &Case, api: &Api) -> Result<(), String> {
     let question =
         Question { kind: &case.kind, namespace: OWN, name: "o", trigger: 0, file_path_root: files.to_str().unwrap() };
     let said = tokio::task::block_in_place(|| Oracle::new(&settings).ask(&question));
+    let keda = complaint(&said, case.keda.as_ref().unwrap_or(&case.expect));
+    let mut complaints: Vec<String> =
+        keda.map(|complaint| format!("KEDA: {complaint}: {said:?}")).into_iter().collect();
+    complaints.extend(ours::complaint(case, &files).await);
 
     given.clear(api).await;
     fs::remove_dir_all(&files).ok();
-    match complaint(&said, case.keda.as_ref().unwrap_or(&case.expect)) {
-        None => Ok(()),
-        Some(complaint) => Err(format!("{}: {complaint}: {said:?}", case.case)),
-    }
+    complaints.iter().map(|complaint| format!("{}: {complaint}", case.case)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keda_answers_every_case_as_it_says() {
+async fn keda_and_plimsoll_answer_every_case_as_it_says() {
     let api = Api::shared();
     for namespace in [OWN, KEDA] {
         api.namespace(namespace).await;
@@ -69,9 +72,7 @@ async fn keda_answers_every_case_as_it_says() {
     let mut wrong = Vec::new();
     let cases = cases::all();
     for case in &cases {
-        if let Err(complaint) = keda_says(case, &api).await {
-            wrong.push(complaint);
-        }
+        wrong.extend(complaints(case, &api).await);
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }

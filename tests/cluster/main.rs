@@ -15,12 +15,20 @@ mod cases;
 mod definitions;
 mod deploy;
 mod differential;
+mod live;
 mod oracle;
+mod ours;
 mod outage;
 mod own;
 mod rights;
 mod store;
 
+#[path = "../emulator/mod.rs"]
+#[allow(dead_code, reason = "shared with the brokers' tests")]
+mod emulator;
+#[path = "../emulator/process.rs"]
+#[allow(dead_code, reason = "shared with the brokers' tests")]
+mod process;
 #[path = "../stand_in/mod.rs"]
 #[allow(dead_code, reason = "shared with the brokers' tests")]
 mod stand_in;

@@ -68,6 +68,11 @@ impl Own {
         Api::new(format!("https://127.0.0.1:{}", text("port")), text("token"), authority.to_str().unwrap().to_owned())
     }
 
+    /// A file that leads there as its administrator.
+    pub fn kubeconfig(&self) -> String {
+        self.dir.join("kubeconfig").to_str().unwrap().to_owned()
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }

@@ -64,10 +64,16 @@ pub struct Token(pub Zeroizing<String>);
 /// The template of a workload's pods, if it has one.
 #[derive(PartialEq, Deserialize)]
 pub struct Workload {
+    #[serde(default, deserialize_with = "if_known")]
     spec: WorkloadSpec,
 }
 
-#[derive(PartialEq, Deserialize)]
+/// What is scaled may be anything: a template of another shape is none.
+fn if_known<'de, D: Deserializer<'de>>(from: D) -> Result<WorkloadSpec, D::Error> {
+    serde_json::Value::deserialize(from).map(|spec| serde_json::from_value(spec).unwrap_or_default())
+}
+
+#[derive(Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WorkloadSpec {
     template: Option<Template>,
