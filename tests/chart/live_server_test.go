@@ -53,7 +53,15 @@ func TestLiveTheServerServesAsThePodSays(t *testing.T) {
 				}
 				args = append(args, arg)
 			}
-			address := serve(t, program, args)
+			var environment []string
+			for _, variable := range pod.Containers[0].Env {
+				value := variable.Value
+				if variable.ValueFrom != nil {
+					value = "from-elsewhere"
+				}
+				environment = append(environment, variable.Name+"="+value)
+			}
+			address := serve(t, program, args, environment)
 
 			var asked []string
 			for _, arg := range probes[0].Spec.Containers[0].Args {
@@ -147,10 +155,11 @@ func mount(t *testing.T, root string, pod corev1.PodSpec, container int, all []o
 }
 
 // serve starts the server, and says where KEDA would call it.
-func serve(t *testing.T, program string, args []string) string {
+func serve(t *testing.T, program string, args, environment []string) string {
 	t.Helper()
 	command := exec.Command(program, args...)
-	command.Env = []string{}
+	// Never nil, which would be this test's own.
+	command.Env = append([]string{}, environment...)
 	out, err := command.StdoutPipe()
 	must(t, err)
 	command.Stderr = command.Stdout
@@ -175,7 +184,9 @@ func serve(t *testing.T, program string, args []string) string {
 			if !open {
 				t.Fatalf("%v: it has ended", args)
 			}
-			var said struct{ Fields struct{ Message, Grpc string } }
+			var said struct {
+				Fields struct{ Message, Grpc string }
+			}
 			if json.Unmarshal([]byte(line), &said) == nil && said.Fields.Message == "serving" {
 				go func() {
 					for range lines {

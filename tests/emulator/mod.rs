@@ -83,6 +83,13 @@ impl Keda {
 
     /// One sync of the HPA: through the operator, with the API server's deadline.
     pub async fn hpa(&mut self) -> Result<MetricValue, Status> {
+        match self.sync().await {
+            Err(status) if never_left(&status) => self.sync().await,
+            answer => answer,
+        }
+    }
+
+    async fn sync(&mut self) -> Result<MetricValue, Status> {
         let spec = self.spec().await?;
         Ok(self.value_and_activity(&spec, Some(HPA_DEADLINE)).await?.0)
     }
@@ -106,6 +113,18 @@ impl Keda {
         let answer = self.client.stream_metric_spec(self.object.clone()).await;
         answer.err().is_some_and(|status| status.code() == Code::Unimplemented)
     }
+}
+
+/// Whether the client still had the request when its connection went away. KEDA's client sends such a one again by itself.
+fn never_left(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return error.is_canceled();
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What KEDA 2.17 and later makes of a value: the float if it is positive, else the integer.
