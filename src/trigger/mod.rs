@@ -1,6 +1,6 @@
 //! One entry of a ScaledObject's `triggers`, parsed: metadata and the registry make a source to read.
 //!
-//! Not for: anything that lasts, but for the login of a trigger that has one from elsewhere ([`Bound`]). The sampler keeps
+//! Not for: anything that lasts, but for the login of a trigger that has one from elsewhere (`bound.rs`). The sampler keeps
 //! what must be remembered between two questions.
 
 mod bound;
