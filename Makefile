@@ -20,7 +20,7 @@ ifeq ($(KERBEROS),)
 export SKIP_BROKERS := $(SKIP_BROKERS) kafka-gssapi
 endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
-CLUSTER_TESTS := tests/cluster/with -- cargo test --locked $(KERBEROS) --test cluster
+CLUSTER_TESTS := tests/cluster/with -- sh -c "cargo test --locked $(KERBEROS) --test cluster && tests/chart/run --live"
 SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/cluster/build tests/cluster/up tests/cluster/down \
 	tests/cluster/with tests/chart/run .ci/run .ci/notes deploy/manifests deploy/chart/package deploy/image/check \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch

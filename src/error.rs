@@ -183,9 +183,9 @@ mod tests {
             );
             text
         };
-        assert!(names(&["password"]).contains("give `password` in it, as `passwordFromEnv` (variables"));
+        assert!(names(&["password"]).contains("give `password` as `passwordFromEnv` (variables"));
         assert!(names(&["sasl", "username", "password"]).contains(
-            "give `sasl`, `username` and `password` in it, as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
+            "give `sasl`, `username` and `password` as `saslFromEnv`, `usernameFromEnv` and `passwordFromEnv` (variables"
         ));
     }
 }

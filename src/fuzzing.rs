@@ -68,8 +68,11 @@ mod tests {
     use super::*;
     use crate::backend::fuzz::*;
 
+    /// What one target calls.
+    type Target = fn(&[u8]);
+
     /// A folder of `fuzz/seeds` each.
-    fn targets() -> Vec<(&'static str, fn(&[u8]))> {
+    fn targets() -> Vec<(&'static str, Target)> {
         vec![
             ("metadata", metadata),
             ("values", values),

@@ -162,7 +162,6 @@ pub(super) fn yaml<T: DeserializeOwned>(contents: &Contents, option: &str) -> Re
     let problem = |text: &str| ConfigError(format!("`{option}`: {text}"));
     let text = contents.first().map(|text| std::str::from_utf8(text)).transpose();
     let text = text.map_err(|_| problem("the file is not UTF-8 text"))?.unwrap_or_default();
-    // An empty file says nothing, but one with comments alone may have lost it: `{}` says that nothing is meant.
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(|place| format!(" in line {}", place.line())).unwrap_or_default();
         let said = crate::error::clean_within(&error.without_snippet().to_string(), limits::TEXT).into_owned();

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -78,13 +79,20 @@ func runIn(t *testing.T, kubeconfig, helm string, args ...string) (string, strin
 	return out.String(), complaint.String(), err
 }
 
+// rendered are the texts by Helm and file of values: each is asked for by a dozen tests.
+var rendered sync.Map
+
 // render is a rendering for a file of values, whose comment may name another namespace than KEDA's.
 func render(t *testing.T, helm, values string) string {
 	t.Helper()
+	if text, known := rendered.Load(helm + values); known {
+		return text.(string)
+	}
 	out, complaint, err := run(t, helm, "template", release, chart, "--namespace", namespace(t, values), "-f", values)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", values, err, complaint)
 	}
+	rendered.Store(helm+values, out)
 	return out
 }
 

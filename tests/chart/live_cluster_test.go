@@ -177,6 +177,8 @@ func TestLiveEachModeGivesItsRightsAndNoOthers(t *testing.T) {
 			[]string{"watch keda.sh/scaledobjects -", "get /secrets scaling kafka", "list keda.sh/clustertriggerauthentications -"},
 			[]string{"list /secrets -", "watch /secrets shop", "get /configmaps shop a", "create /serviceaccounts/token shop vault", "delete keda.sh/scaledobjects shop a"},
 		},
+		"namespaced-keda": {[]string{"watch keda.sh/scaledobjects shop", "get /secrets keda kafka"}, []string{"get /secrets shop kafka"}},
+		"cluster-keda":    {[]string{"watch keda.sh/scaledobjects -", "get /secrets keda kafka"}, []string{"get /secrets shop kafka"}},
 		"cluster-narrow": {
 			[]string{"get /secrets scaling kafka", "get /secrets keda kafka-of-all", "create /serviceaccounts/token shop web"},
 			[]string{"get /secrets shop other", "get /secrets shop kafka-of-all", "create /serviceaccounts/token bank web"},

@@ -51,7 +51,15 @@ func TestEachModeHasExactlyTheseRights(t *testing.T) {
 			"ClusterRole /" + ours:          {watchedOfCluster},
 		},
 		"namespaced-only": {"Role shop/" + ours: {watched}},
-		"cluster":         {"ClusterRole /" + ours: {watchedOfAll, secrets}},
+		"namespaced-keda": {
+			"Role shop/" + ours:           {watched},
+			"Role keda/" + ours + "-keda": {secrets},
+		},
+		"cluster-keda": {
+			"ClusterRole /" + ours:        {watchedOfAll},
+			"Role keda/" + ours + "-keda": {secrets},
+		},
+		"cluster": {"ClusterRole /" + ours: {watchedOfAll, secrets}},
 		"cluster-narrow": {
 			"ClusterRole /" + ours:          {watchedOfAll, secrets + "[kafka]"},
 			"Role keda/" + ours + "-keda":   {secrets + "[kafka-of-all]"},

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -66,6 +68,99 @@ func TestWhatIsMadeOfTheChartIsFresh(t *testing.T) {
 	out, err := exec.Command("../../deploy/manifests", "--check").CombinedOutput()
 	if err != nil {
 		t.Errorf("%s", out)
+	}
+}
+
+func TestAReleasedChartNamesTheImageThatWasPushedAndWhatIsNew(t *testing.T) {
+	tree := t.TempDir()
+	// What the scripts read; the tools are as they are.
+	for _, path := range []string{"Cargo.toml", "CHANGELOG.md", "LICENSE", ".ci", "deploy"} {
+		must(t, os.MkdirAll(filepath.Join(tree, filepath.Dir(path)), 0o755))
+		must(t, exec.Command("cp", "-a", filepath.Join("../..", path), filepath.Join(tree, path)).Run())
+	}
+	tools, err := filepath.Abs("../../target")
+	must(t, err)
+	must(t, os.Symlink(tools, filepath.Join(tree, "target")))
+	text, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	must(t, err)
+	var its struct{ Version string }
+	must(t, yaml.Unmarshal(text, &its))
+	news := "# Changelog\n\n## [Unreleased]\n\n## [" + its.Version + "] - 2026-11-26\n\n### Added\n\n- One `thing`, said by \"us\"\n  on two lines.\n- Another.\n\n### Fixed\n\n- A third.\n\n## [0.0.1]\n\n- Old.\n"
+	must(t, os.WriteFile(filepath.Join(tree, "CHANGELOG.md"), []byte(news), 0o644))
+
+	packaging := exec.Command("deploy/chart/package", "registry.example.com/team/plimsoll", "dist")
+	packaging.Dir = tree
+	packaging.Path = filepath.Join(tree, "deploy/chart/package")
+	if out, err := packaging.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	made := filepath.Join(tree, "dist", "plimsoll-"+its.Version+".tgz")
+	rendered, complaint, err := run(t, helms[0], "template", release, made)
+	if err != nil || !strings.Contains(rendered, `image: "registry.example.com/team/plimsoll:`+its.Version+`"`) {
+		t.Errorf("%v %s\n%s", err, complaint, rendered)
+	}
+	shown, _, err := run(t, helms[0], "show", "chart", made)
+	must(t, err)
+	var released struct{ Annotations map[string]string }
+	must(t, yaml.Unmarshal([]byte(shown), &released))
+	var changes []struct{ Kind, Description string }
+	must(t, yaml.UnmarshalStrict([]byte(released.Annotations["artifacthub.io/changes"]), &changes))
+	if len(changes) != 3 || changes[0].Description != "One `thing`, said by \"us\" on two lines." || changes[2].Kind != "fixed" {
+		t.Errorf("the changes are %+v", changes)
+	}
+	readme, _, err := run(t, helms[0], "show", "readme", made)
+	must(t, err)
+	if !strings.Contains(readme, "oci://registry.example.com/team/charts/plimsoll") || strings.Contains(readme, "REGISTRY/charts") {
+		t.Errorf("the README names another registry:\n%s", readme)
+	}
+}
+
+func TestAVersionThatIsNotTheSameEverywhereIsNotReleased(t *testing.T) {
+	out, err := exec.Command("../../.ci/notes", "99.0.0").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "not 99.0.0") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// The program of `helm test` is tried here, in the version that the image has.
+func TestTheProbeIsTheOneThatIsTried(t *testing.T) {
+	var values struct{ Tests struct{ Image string } }
+	text, err := os.ReadFile(filepath.Join(chart, "values.yaml"))
+	must(t, err)
+	must(t, yaml.Unmarshal(text, &values))
+	_, tag, _ := strings.Cut(values.Tests.Image, ":")
+	modules, err := os.ReadFile("go.mod")
+	must(t, err)
+	if !strings.Contains(string(modules), "github.com/grpc-ecosystem/grpc-health-probe "+tag+" ") {
+		t.Errorf("go.mod has not %s", tag)
+	}
+}
+
+// Rules and dashboards are files of the chart: whatever is there is taken as it is.
+func TestRulesAndDashboardsAreTakenFromFiles(t *testing.T) {
+	copied := filepath.Join(t.TempDir(), "plimsoll")
+	must(t, exec.Command("cp", "-a", chart, copied).Run())
+	must(t, os.MkdirAll(filepath.Join(copied, "files/dashboards"), 0o755))
+	rule := "groups:\n- name: ours\n  rules:\n  - alert: A\n    expr: plimsoll_stale_files == 1\n    annotations: {summary: '{{ $labels.files }}'}\n"
+	must(t, os.WriteFile(filepath.Join(copied, "files/rules.yaml"), []byte(rule), 0o644))
+	dashboard := `{"title": "Plimsoll", "legend": "{{namespace}}"}`
+	must(t, os.WriteFile(filepath.Join(copied, "files/dashboards/overview.json"), []byte(dashboard), 0o644))
+
+	out, complaint, err := run(t, helms[0], "template", release, copied, "--namespace", "keda", "--set",
+		"prometheusRule.enabled=true,dashboard.enabled=true,dashboard.annotations.folder=KEDA",
+		"--set-json", `prometheusRule.extraGroups=[{"name":"mine","rules":[]}]`)
+	if err != nil {
+		t.Fatal(complaint)
+	}
+	all := objects(t, out)
+	groups := of[*monitoring.PrometheusRule](all)[0].Spec.Groups
+	if len(groups) != 2 || groups[0].Name != "ours" || groups[0].Rules[0].Annotations["summary"] != "{{ $labels.files }}" || groups[1].Name != "mine" {
+		t.Errorf("the rules are %+v", groups)
+	}
+	for _, one := range of[*corev1.ConfigMap](all) {
+		if one.Name != "plimsoll-overview" || one.Labels["grafana_dashboard"] != "1" || one.Data["overview.json"] != dashboard {
+			t.Errorf("the dashboard is %+v", one)
+		}
 	}
 }
 

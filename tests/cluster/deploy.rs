@@ -36,7 +36,6 @@ async fn applied(folder: &str) -> usize {
     count
 }
 
-/// The second is written on top of the first.
 #[tokio::test]
 async fn the_manifests_and_the_locked_down_server_are_taken() {
     assert!(applied("deploy/kubernetes").await >= 4);

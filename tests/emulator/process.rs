@@ -57,12 +57,22 @@ impl Process {
     pub fn refuses(arguments: &[impl AsRef<std::ffi::OsStr>]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(arguments);
-        let output = command.output().expect("the binary is built");
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary is built");
+        let begin = tokio::time::Instant::now();
+        while child.try_wait().expect("it was started").is_none() {
+            if begin.elapsed() > Duration::from_secs(20) {
+                child.kill().expect("it runs");
+                panic!("it serves all the same");
+            }
+            std::thread::yield_now();
+        }
+        let output = child.wait_with_output().expect("it has ended");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// `host:port` of the pages.
     pub fn pages(&self) -> String {
+        self.until_log("\"pages\"");
         let log = self.log();
         let fields = log.lines().find_map(|line| {
             let fields = serde_json::from_str::<serde_json::Value>(line).ok()?["fields"].clone();

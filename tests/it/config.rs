@@ -72,7 +72,7 @@ fn a_config_that_cannot_be_used_ends_it_before_it_serves() {
         ("policy: {default: {allow: ['http://x']}}".to_owned(), "`default.allow[0]`"),
         ("limits: {triggers: many}".to_owned(), "line 1"),
         ("[".to_owned(), "line"),
-        ("# nothing but this".to_owned(), "--config"),
+        ("\u{0}".to_owned(), "--config"),
     ] {
         let mount = Mount::new(&[("config.yaml", &config)]);
         let path = mount.path("config.yaml");

@@ -11,6 +11,8 @@
 )]
 
 mod events;
+mod fails;
+mod redis_work;
 mod scaled;
 mod stage;
 mod wakes;

@@ -11,8 +11,8 @@ pub struct Scaled {
 }
 
 impl Scaled {
-    /// `trigger` is whole; `others` are objects that it refers to.
-    pub async fn new(api: &Api, namespace: &str, trigger: &Value, others: &[Value]) -> Self {
+    /// `trigger` is whole; `others` are objects that it refers to; `fallback` is the ScaledObject's.
+    pub async fn new(api: &Api, namespace: &str, trigger: &Value, others: &[Value], fallback: Option<Value>) -> Self {
         api.namespace(namespace).await;
         let meta = json!({"name": "w", "namespace": namespace});
         for object in others {
@@ -27,7 +27,7 @@ impl Scaled {
         api.apply(&workload).await.ok();
         // Down as soon as there is nothing to do, so that a test need not wait for minutes.
         let down = json!({"stabilizationWindowSeconds": 0});
-        let object = json!({
+        let mut object = json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta,
             "spec": {
                 "scaleTargetRef": {"name": "w"}, "minReplicaCount": 0, "maxReplicaCount": 10,
@@ -35,6 +35,9 @@ impl Scaled {
                 "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": down}}},
             },
         });
+        if let Some(fallback) = fallback {
+            object["spec"]["fallback"] = fallback;
+        }
         api.apply(&object).await.ok();
         let scaled = Self { api: api.clone(), namespace: namespace.to_owned() };
         eventually(&format!("{namespace}/w is ready"), || async { scaled.condition("Ready").await == "True" }).await;
@@ -43,12 +46,16 @@ impl Scaled {
 
     /// The status of a condition of the ScaledObject; empty when it has none.
     pub async fn condition(&self, kind: &str) -> String {
-        let object = self.object().await;
-        let found = object["status"]["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == kind);
-        found.and_then(|one| one["status"].as_str()).unwrap_or_default().to_owned()
+        condition(&self.object().await, kind)
     }
 
-    pub async fn object(&self) -> Value {
+    /// The same of the autoscaler that KEDA has made for it.
+    pub async fn autoscaler(&self, kind: &str) -> String {
+        let path = format!("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/keda-hpa-w", self.namespace);
+        condition(&self.api.get(&path).await.ok(), kind)
+    }
+
+    async fn object(&self) -> Value {
         self.api.get(&format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace)).await.ok()
     }
 
@@ -77,6 +84,11 @@ impl Scaled {
         let path = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace);
         eventually("KEDA has let go", || async { self.api.get(&path).await.status == 404 }).await;
     }
+}
+
+fn condition(object: &Value, kind: &str) -> String {
+    let found = object["status"]["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == kind);
+    found.and_then(|one| one["status"].as_str()).unwrap_or_default().to_owned()
 }
 
 /// Numbers of replicas, each once until it changes.

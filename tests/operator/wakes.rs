@@ -1,49 +1,33 @@
-//! From zero to work and back, as KEDA does it.
+//! From zero to work and back, as KEDA does it with a login that it never passes on.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
-use redis::AsyncCommands;
-use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     process::Process,
+    redis_work::{Work, serve},
     scaled::Scaled,
     stage::{self, PATIENCE, eventually},
 };
 
-fn redis_address() -> String {
-    env::var("PLIMSOLL_TEST_REDIS").expect("start Redis with `tests/brokers/up redis`, then `. target/brokers/env`")
-}
-
-fn push(server: &Process, metadata: &[(&str, &str)]) -> Value {
-    let mut all = json!({"scalerAddress": server.grpc});
-    for (key, value) in metadata {
-        all[*key] = json!(value);
-    }
-    json!({"type": "external-push", "metadata": all})
-}
-
-async fn streams_are_open(server: &Process, count: u64) {
+async fn stream_is_open(server: &Process) {
     eventually("KEDA has opened its stream", || async {
-        server.triggers().iter().filter_map(|row| row["streams"].as_u64()).sum::<u64>() >= count
+        server.triggers().iter().any(|row| row["streams"].as_u64().is_some_and(|streams| streams > 0))
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_redis_list_goes_from_zero_to_n_to_zero() {
-    let (api, server, address) = (stage::api().await, Process::start(&[]), redis_address());
-    let list = format!("operator-{}", server.pid());
-    let metadata = [("scalerType", "redis"), ("address", &*address), ("listName", &*list), ("listLength", "5")];
-    let scaled = Scaled::new(&api, "wake-redis", &push(&server, &metadata), &[]).await;
-    streams_are_open(&server, 1).await;
+    let (api, server) = (stage::api().await, serve("wake"));
+    let mut work = Work::new(&api, "wake").await;
+    let scaled = Scaled::new(&api, "wake", &work.trigger(&server), &work.objects(), None).await;
+    stream_is_open(&server).await;
     let mut changes = scaled.changes().await;
     assert_eq!(changes.next().await, 0);
 
-    let client = redis::Client::open(format!("redis://{address}")).unwrap();
-    let mut writer = client.get_multiplexed_async_connection().await.unwrap();
-    let () = writer.lpush(&list, vec!["work"; 25]).await.unwrap();
+    work.put(25).await;
     let begin = Instant::now();
     let woken = timeout(PATIENCE, changes.next()).await.expect("a wake");
     let took = begin.elapsed();
@@ -51,7 +35,7 @@ async fn a_redis_list_goes_from_zero_to_n_to_zero() {
     assert!(woken >= 1 && took < Duration::from_secs(1), "a push, and not the next poll: {took:?}");
     scaled.reaches(5).await;
 
-    let () = writer.del(&list).await.unwrap();
+    work.clear().await;
     scaled.reaches(0).await;
     scaled.end().await;
 }

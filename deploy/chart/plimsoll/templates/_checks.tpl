@@ -2,7 +2,7 @@
 
 {{- define "plimsoll.checks" -}}
 {{- $server := .Values.server -}}
-{{- range $name, $value := dict "server.pollingInterval" $server.pollingInterval "server.readTimeout" $server.readTimeout "server.streamAge" $server.streamAge "server.connectionAge" $server.connectionAge "server.endpointDelay" $server.endpointDelay "server.shutdownGrace" $server.shutdownGrace "tls.client.caOverlap" .Values.tls.client.caOverlap -}}
+{{- range $name, $value := dict "server.pollingInterval" $server.pollingInterval "server.readTimeout" $server.readTimeout "server.streamAge" $server.streamAge "server.connectionAge" $server.connectionAge "server.endpointDelay" $server.endpointDelay "server.shutdownGrace" $server.shutdownGrace "tls.client.caOverlap" .Values.tls.client.caOverlap "kubernetes.tokenLife" .Values.kubernetes.tokenLife -}}
 {{- if not (or (regexMatch "^([0-9]+|([0-9]+([.][0-9]+)?(ms|s|m|h))+)$" (toString $value)) (and (eq (toString $value) "") (not (has $name (list "server.endpointDelay" "server.shutdownGrace"))))) -}}
 {{- fail (printf "%s is %q: it must be seconds (15) or have units (500ms, 1m30s)" $name (toString $value)) -}}
 {{- end -}}
@@ -22,13 +22,19 @@
 {{- if not .Values.rbac.namespaces -}}
 {{- fail "rbac.mode is namespaced, but rbac.namespaces is empty: name the namespaces whose triggers keep their secrets" -}}
 {{- end -}}
-{{- range .Values.kubernetes.watchNamespaces -}}
+{{- range .Values.kubernetes.namespaces -}}
 {{- if not (has . $.Values.rbac.namespaces) -}}
-{{- fail (printf "kubernetes.watchNamespaces has %s, which rbac.namespaces has not: add it there, so that it may be read" .) -}}
+{{- fail (printf "kubernetes.namespaces has %s, which rbac.namespaces has not: add it there, so that it may be read" .) -}}
 {{- end -}}
 {{- end -}}
 {{- else if .Values.rbac.namespaces -}}
-{{- fail (printf "rbac.namespaces is for rbac.mode namespaced, but the mode is %s: set the mode, or use kubernetes.watchNamespaces" .Values.rbac.mode) -}}
+{{- fail (printf "rbac.namespaces is for rbac.mode namespaced, but the mode is %s: set the mode, or use kubernetes.namespaces" .Values.rbac.mode) -}}
+{{- end -}}
+{{- if ne (empty .Values.rbac.serviceAccountTokens) (not .Values.kubernetes.tokens) -}}
+{{- fail "kubernetes.tokens and rbac.serviceAccountTokens go together: name the accounts and set it to true, or neither" -}}
+{{- end -}}
+{{- if and .Values.kubernetes.tokens (not .Values.kubernetes.enabled) -}}
+{{- fail "kubernetes.tokens is true, but kubernetes.enabled is false: set that to true, too" -}}
 {{- end -}}
 {{- if and .Values.kubernetes.enabled (eq (toString .Values.serviceAccount.automountToken) "false") -}}
 {{- fail "kubernetes.enabled needs the service account's token, but serviceAccount.automountToken is false: leave it null" -}}
@@ -40,6 +46,9 @@
 {{- $configs := compact (list (empty .Values.config.data | ternary "" "config.data") (empty .Values.config.existingConfigMap | ternary "" "config.existingConfigMap") (empty .Values.config.existingSecret | ternary "" "config.existingSecret")) -}}
 {{- if gt (len $configs) 1 -}}
 {{- fail (printf "%s are set, but there is one config file: keep one of them" (join " and " $configs)) -}}
+{{- end -}}
+{{- if and .Values.config.data.policy (or .Values.policy.data .Values.policy.existingConfigMap) -}}
+{{- fail "config.data.policy and the policy of its own (policy.data, policy.existingConfigMap) are set, but there is one policy: keep one of them" -}}
 {{- end -}}
 {{- if and .Values.policy.data .Values.policy.existingConfigMap -}}
 {{- fail "policy.data and policy.existingConfigMap are set, but there is one policy: keep one of them" -}}

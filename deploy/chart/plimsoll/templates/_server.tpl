@@ -27,9 +27,9 @@
 {{- if or .Values.policy.data .Values.policy.existingConfigMap }}yes{{ end -}}
 {{- end -}}
 
-{{- define "plimsoll.watchNamespaces" -}}
+{{- define "plimsoll.namespaces" -}}
 {{- $roles := ternary .Values.rbac.namespaces list (eq .Values.rbac.mode "namespaced") -}}
-{{- .Values.kubernetes.watchNamespaces | default $roles | join "," -}}
+{{- .Values.kubernetes.namespaces | default $roles | join "," -}}
 {{- end -}}
 
 {{- define "plimsoll.args" -}}
@@ -64,13 +64,24 @@
 {{- $_ := set $options "allow-client" (join "," .Values.tls.client.names) -}}
 {{- end -}}
 {{- end -}}
-{{- if .Values.kubernetes.enabled -}}
-{{- $_ := set $options "keda-namespace" .Values.keda.namespace -}}
-{{- $_ := set $options "watch-namespaces" (include "plimsoll.watchNamespaces" .) -}}
+{{- with .Values.kubernetes -}}
+{{- if .enabled -}}
+{{- $_ := set $options "keda-namespace" $.Values.keda.namespace -}}
+{{- $_ := set $options "kubernetes-namespaces" (include "plimsoll.namespaces" $) -}}
+{{- $_ := set $options "kubernetes-labels" .labels -}}
+{{- $_ := set $options "kubernetes-auth-labels" .authLabels -}}
+{{- $_ := set $options "kubernetes-secrets" .secrets -}}
+{{- $_ := set $options "kubernetes-missing" .missing -}}
+{{- $_ := set $options "kubernetes-token-life" .tokenLife -}}
+{{- $_ := set $options "kubernetes-file-root" .fileRoot -}}
+{{- end -}}
 {{- end -}}
 - serve
 {{- if .Values.kubernetes.enabled }}
 - --kubernetes
+{{- if .Values.kubernetes.tokens }}
+- --kubernetes-tokens
+{{- end }}
 {{- end }}
 {{- if $server.allowLoopback }}
 - --allow-loopback
