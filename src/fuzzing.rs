@@ -1,4 +1,5 @@
-//! What a fuzzer feeds: each place where bytes from outside are first understood, as a function of bytes.
+//! What a fuzzer feeds: each place where bytes from outside are first understood, as a function of bytes. Those of the
+//! backends are in `backend::fuzz`.
 //!
 //! Built for tests, which replay `fuzz/seeds`, and with the feature `fuzzing`, for the targets in `fuzz/`. Not for: anything
 //! a server does.
@@ -8,27 +9,11 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    backend::{
-        Registry,
-        fuzz::{self, Fuzzed},
-    },
+    backend::Registry,
     metadata::{Metadata, Reader},
     net::{Reach, tls::Tls},
     trigger::Trigger,
 };
-
-/// All of them: a folder of `fuzz/seeds` each.
-pub fn targets() -> impl Iterator<Item = Fuzzed> {
-    const OURS: [Fuzzed; 3] = [("metadata", metadata), ("values", values), ("keys", keys)];
-    OURS.into_iter().chain(fuzz::targets())
-}
-
-/// Feeds `data` to the target called `name`.
-pub fn run(name: &str, data: &[u8]) {
-    for (_, read) in targets().filter(|(known, _)| *known == name) {
-        read(data);
-    }
-}
 
 /// What is made of a trigger may want a runtime to start its tasks on.
 static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().ok());
@@ -44,7 +29,7 @@ fn pairs(data: &[u8]) -> Metadata {
 }
 
 /// Every backend's keys.
-fn metadata(data: &[u8]) {
+pub fn metadata(data: &[u8]) {
     let _guard = RUNTIME.as_ref().map(Runtime::enter);
     let parsed = Trigger::parse(&Registry::standard(), &pairs(data), &Reach::open(), Duration::from_secs(5));
     match parsed {
@@ -57,7 +42,7 @@ fn metadata(data: &[u8]) {
 }
 
 /// KEDA's grammar: numbers, durations, lists.
-fn values(data: &[u8]) {
+pub fn values(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let metadata: Metadata = [("key", text)].into_iter().collect();
     let mut keys = Reader::new(&metadata);
@@ -67,7 +52,7 @@ fn values(data: &[u8]) {
 }
 
 /// Certificates and keys, as the metadata's `ca`, `cert`, `key` and `keyPassword`.
-fn keys(data: &[u8]) {
+pub fn keys(data: &[u8]) {
     let Some(runtime) = RUNTIME.as_ref() else { return };
     let metadata = pairs(data);
     let tls = Tls::read(&mut Reader::new(&metadata));
@@ -81,6 +66,33 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::backend::fuzz::*;
+
+    /// What one target calls.
+    type Target = fn(&[u8]);
+
+    /// A folder of `fuzz/seeds` each.
+    fn targets() -> Vec<(&'static str, Target)> {
+        vec![
+            ("metadata", metadata),
+            ("values", values),
+            ("keys", keys),
+            #[cfg(feature = "kafka")]
+            ("kafka", kafka),
+            #[cfg(feature = "kafka")]
+            ("kafka_stream", kafka_stream),
+            #[cfg(feature = "prometheus")]
+            ("prometheus", prometheus),
+            #[cfg(feature = "rabbitmq")]
+            ("rabbitmq_amqp", rabbitmq_amqp),
+            #[cfg(feature = "rabbitmq")]
+            ("rabbitmq_http", rabbitmq_http),
+            #[cfg(feature = "redis")]
+            ("redis", redis),
+            #[cfg(feature = "sqs")]
+            ("sqs", sqs),
+        ]
+    }
 
     /// Each seed, and each input that once did harm.
     #[test]
@@ -112,7 +124,7 @@ mod tests {
             .lines()
             .filter_map(|line| Some(line.strip_prefix("path = \"targets/")?.trim_end_matches('"').to_owned()))
             .collect();
-        let mut wanted: Vec<String> = targets().map(|(name, _)| format!("{name}.rs")).collect();
+        let mut wanted: Vec<String> = targets().iter().map(|(name, _)| format!("{name}.rs")).collect();
         there.sort();
         built.sort();
         wanted.sort();

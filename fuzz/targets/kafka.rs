@@ -1,4 +1,4 @@
-//! Feeds `kafka`: see `src/fuzzing.rs`.
+//! Feeds `kafka`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("kafka", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::kafka(data));

@@ -1,4 +1,4 @@
-//! Feeds `kafka_stream`: see `src/fuzzing.rs`.
+//! Feeds `kafka_stream`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("kafka_stream", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::kafka_stream(data));

@@ -1,4 +1,4 @@
 //! Feeds `keys`: see `src/fuzzing.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("keys", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::keys(data));

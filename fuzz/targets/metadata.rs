@@ -1,4 +1,4 @@
 //! Feeds `metadata`: see `src/fuzzing.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("metadata", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::metadata(data));

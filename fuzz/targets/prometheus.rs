@@ -1,4 +1,4 @@
-//! Feeds `prometheus`: see `src/fuzzing.rs`.
+//! Feeds `prometheus`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("prometheus", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::prometheus(data));

@@ -1,4 +1,4 @@
-//! Feeds `rabbitmq_amqp`: see `src/fuzzing.rs`.
+//! Feeds `rabbitmq_amqp`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("rabbitmq_amqp", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::rabbitmq_amqp(data));

@@ -1,4 +1,4 @@
-//! Feeds `redis`: see `src/fuzzing.rs`.
+//! Feeds `redis`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("redis", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::redis(data));

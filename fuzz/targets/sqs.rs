@@ -1,4 +1,4 @@
-//! Feeds `sqs`: see `src/fuzzing.rs`.
+//! Feeds `sqs`: see `src/backend/fuzz.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("sqs", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::backend::fuzz::sqs(data));

@@ -1,4 +1,4 @@
 //! Feeds `values`: see `src/fuzzing.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::run("values", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| plimsoll::fuzzing::values(data));

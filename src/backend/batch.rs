@@ -31,6 +31,11 @@ pub async fn at_once<T>(read: impl Future<Output = T>) -> T {
     AT_ONCE.scope((), read).await
 }
 
+/// Whether this is such a look.
+pub fn is_at_once() -> bool {
+    AT_ONCE.try_with(|()| ()).is_ok()
+}
+
 /// One question of a batch. Answer each as soon as it is known: a slow broker must not hold up the others.
 #[derive(Debug)]
 pub struct Ask<Q, A> {
@@ -99,7 +104,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Asks, and waits for this question's own answer.
     pub async fn ask(&self, question: Q) -> Result<A, ReadError> {
         let lost = || ReadError::new(ReadErrorKind::Internal, "the read ended without an answer: see the server's log");
-        let at_once = AT_ONCE.try_with(|()| ()).is_ok();
+        let at_once = is_at_once();
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask { question: question.clone(), at_once, reply }).map_err(|_| lost())?;
         if let Ok(answer) = answer.await {

@@ -64,7 +64,7 @@ impl Process {
                 child.kill().expect("it runs");
                 panic!("it serves all the same");
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::yield_now();
         }
         let output = child.wait_with_output().expect("it has ended");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -18,7 +18,7 @@ mod tests;
 
 /// What a fuzzer feeds.
 #[cfg(any(test, feature = "fuzzing"))]
-pub const FUZZED: &[super::fuzz::Fuzzed] = &[("kafka", client::fuzz::answer), ("kafka_stream", client::fuzz::stream)];
+pub use client::fuzz;
 
 use std::{
     sync::{

@@ -10,7 +10,7 @@ pub mod client;
 pub mod connection;
 mod elements;
 #[cfg(any(test, feature = "fuzzing"))]
-mod fuzz;
+pub mod fuzz;
 mod identity;
 mod orders;
 mod query;
@@ -18,10 +18,6 @@ mod spec;
 
 #[cfg(test)]
 mod tests;
-
-/// What a fuzzer feeds.
-#[cfg(any(test, feature = "fuzzing"))]
-pub const FUZZED: &[super::fuzz::Fuzzed] = &[("prometheus", fuzz::answer)];
 
 use std::sync::{
     Arc,

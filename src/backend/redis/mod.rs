@@ -8,7 +8,7 @@ mod bells;
 mod client;
 mod connection;
 #[cfg(any(test, feature = "fuzzing"))]
-mod fuzz;
+pub mod fuzz;
 mod measure;
 mod orders;
 mod refusal;
@@ -19,10 +19,6 @@ mod url;
 
 #[cfg(test)]
 mod tests;
-
-/// What a fuzzer feeds.
-#[cfg(any(test, feature = "fuzzing"))]
-pub const FUZZED: &[super::fuzz::Fuzzed] = &[("redis", fuzz::answer)];
 
 use std::sync::Arc;
 

@@ -233,9 +233,6 @@ async fn of_container(
             format!("container `{}` defines no variable `{shown}`{hint}", quoted(&container.name))
         })
     });
-    if value.as_ref().is_ok_and(|value| value.is_empty()) {
-        draft.warn(&draft.named(&format!("variable `{shown}` of container `{}` is empty", quoted(&container.name))));
-    }
     draft.found(&entry.parameter, value, format!("variable `{shown}` of container `{}`", quoted(&container.name)));
     Ok(())
 }

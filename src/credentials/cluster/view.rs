@@ -20,7 +20,7 @@ use crate::{limits, object::ObjectRef};
 #[derive(Debug)]
 pub struct View {
     scaled: RwLock<ByName<Pair>>,
-    auths: RwLock<HashMap<Kind, ByName<(Arc<Auth>, usize)>>>,
+    auths: RwLock<HashMap<Kind, ByName<KnownAuth>>>,
     room_of_scaled: Mutex<Room>,
     room_of_auths: Mutex<Room>,
     /// Counts every change of an authentication.
@@ -30,6 +30,8 @@ pub struct View {
     gone: broadcast::Sender<ObjectRef>,
 }
 
+/// An authentication, and how many bytes it came in.
+type KnownAuth = (Arc<Auth>, usize);
 type ByName<T> = HashMap<Box<str>, HashMap<Box<str>, T>>;
 
 /// What one watch covers: a kind, in one namespace or in all.
