@@ -6,7 +6,12 @@ use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::{api::Api, emulator::Keda, own::Own, process::Process};
+use crate::{
+    api::{Api, Rights},
+    emulator::Keda,
+    own::Own,
+    process::Process,
+};
 
 /// A changed Secret is in use within so long, whatever else happens.
 const LIFE: Duration = Duration::from_secs(30);
@@ -79,6 +84,16 @@ impl Login {
     fn keda(&self, server: &Process) -> Keda {
         Keda::of(server.channel(), (&self.name, "o"), &self.metadata())
     }
+}
+
+/// A file that leads to the shared API server with the rights of this token.
+fn kubeconfig_of(name: &str, token: &str) -> String {
+    let text = std::fs::read_to_string(shared_kubeconfig()).unwrap();
+    let (head, tail) = text.split_once("token: ").unwrap();
+    let (_, rest) = tail.split_once('}').unwrap();
+    let file = env::temp_dir().join(format!("{name}-{}.kubeconfig", std::process::id()));
+    std::fs::write(&file, format!("{head}token: {token:?}}}{rest}")).unwrap();
+    file.to_str().unwrap().to_owned()
 }
 
 fn start(kubeconfig: &str, namespace: &str) -> Process {
@@ -186,4 +201,25 @@ async fn while_the_api_server_is_away_logins_stay_and_specs_are_answered_from_th
     login.password("two").await;
     login.secret(json!({"username": login.name, "password": "two"})).await;
     seen(&mut keda, length).await;
+}
+
+/// What the chart gives in its namespaced mode, and then one right less.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_named_and_its_coming_noticed() {
+    let mut login = Login::new(Api::shared(), "live-rights").await;
+    login.password("one").await;
+    login.secret(json!({"username": login.name, "password": "one"})).await;
+    let watched = json!({
+        "apiGroups": ["keda.sh"], "resources": ["scaledobjects", "scaledjobs", "triggerauthentications"],
+        "verbs": ["get", "list", "watch"],
+    });
+    let secrets = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
+    let rights = |rules| [Rights { namespace: Some("live-rights"), rules }];
+    let token = login.api.account(&login.name, "plimsoll", &rights(json!([watched]))).await;
+    let server = start(&kubeconfig_of(&login.name, &token), &login.name);
+    let mut keda = login.keda(&server);
+    keda.spec().await.expect("a spec needs no right");
+    refused(&mut keda, &["Secret `live-rights/login`", "grant"]).await;
+    login.api.account(&login.name, "plimsoll", &rights(json!([watched, secrets]))).await;
+    seen(&mut keda, 7).await;
 }
