@@ -10,6 +10,7 @@ mod azure;
 #[cfg(feature = "google-secrets")]
 mod google;
 #[cfg(any(feature = "vault", feature = "aws-secrets", feature = "azure-secrets", feature = "google-secrets"))]
+#[allow(dead_code, reason = "not every store looks at all of it")]
 mod json;
 mod reader;
 pub mod spec;
@@ -132,6 +133,7 @@ impl Store {
 }
 
 impl Asked {
+    #[allow(clippy::match_single_binding, reason = "where no store is built in")]
     fn source(&self) -> Result<Box<dyn Source>, ReadError> {
         match &self.store {
             #[cfg(feature = "vault")]
