@@ -141,6 +141,9 @@ impl App {
                 policy
             }
         };
+        if let Some(cluster) = &options.settings.credentials.cluster {
+            cluster.follow(options.settings.policy.clone());
+        }
         let token = match options.guard.admin_token.take() {
             None => None,
             Some(path) => {

@@ -234,6 +234,13 @@ pub const KUBERNETES_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Rights that are asked about in one go.
 pub const KUBERNETES_REVIEWS: usize = 300;
 
+// Stores of secrets outside the cluster.
+
+/// One answer of a store: Vault keeps 1 MiB in one place, the clouds 64 KiB in one secret.
+pub const STORE_BODY: usize = 2 << 20;
+/// A file with a token or a certificate for a store.
+pub const STORE_FILE: u64 = 1 << 20;
+
 // Our own ports.
 
 /// Connections to one port at a time: KEDA's operator has one for each way it was told to call us, a probe one for a

@@ -10,10 +10,6 @@ pub mod pool;
 
 #[cfg(test)]
 mod recorded;
-#[cfg(test)]
-#[path = "../../tests/stand_in/mod.rs"]
-#[allow(missing_docs, reason = "tests")]
-mod stand_in;
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -31,6 +27,8 @@ use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::net::Reach;
+#[cfg(test)]
+use crate::net::stand_in;
 use crate::{
     error::{ReadError, SpecError, clean},
     metadata::{Orders, Reader},

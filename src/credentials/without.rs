@@ -37,6 +37,10 @@ pub enum Unbound {
 
 #[allow(missing_docs, clippy::unused_async, reason = "as in `cluster`")]
 impl Cluster {
+    pub fn follow(&self, _policy: crate::net::Policy) {
+        match self.0 {}
+    }
+
     pub fn bind(
         &self,
         _object: ObjectRef<&str>,

@@ -41,6 +41,11 @@ pub trait Issuer: Send + Sync + 'static {
     /// A new one, and for how long it holds.
     async fn issue(&self) -> Result<(Self::Value, Duration), ReadError>;
 
+    /// How long after its beginning one that holds for `life` is to be renewed.
+    fn renewed_after(&self, life: Duration) -> Duration {
+        life.saturating_sub(RENEW_BEFORE.min(life / 5))
+    }
+
     /// The error when none came within `patience`.
     fn late(&self, patience: Duration) -> ReadError;
 }
@@ -163,7 +168,9 @@ impl<I: Issuer> Kept<I> {
             let fetched = match issued {
                 Ok((value, life)) => {
                     state.failure = None;
-                    state.held = Some(Held::new(value.clone(), life, Instant::now()));
+                    let life = life.clamp(limits::SHORTEST_LIFE, limits::LONGEST_LIFE);
+                    let renewed_after = inner.issuer.renewed_after(life);
+                    state.held = Some(Held::new(value.clone(), life, renewed_after, Instant::now()));
                     Ok(value)
                 }
                 Err(failure) => {
@@ -191,9 +198,8 @@ impl<V: Clone> State<V> {
 }
 
 impl<V> Held<V> {
-    fn new(value: V, life: Duration, now: Instant) -> Self {
-        let life = life.clamp(limits::SHORTEST_LIFE, limits::LONGEST_LIFE);
-        let renew_at = now + life.saturating_sub(RENEW_BEFORE.min(life / 5));
+    fn new(value: V, life: Duration, renewed_after: Duration, now: Instant) -> Self {
+        let renew_at = now + renewed_after;
         let unused_from = now + life.saturating_sub(UNUSED_BEFORE.min(life / 10));
         Self { value, renew_at, unused_from }
     }

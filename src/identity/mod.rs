@@ -6,8 +6,8 @@
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
-#[cfg(feature = "http")]
-mod cache;
+#[cfg(any(feature = "http", feature = "kubernetes"))]
+pub mod cache;
 #[cfg(feature = "google")]
 pub mod google;
 #[cfg(feature = "http")]

@@ -11,6 +11,11 @@ mod reach;
 pub mod http;
 pub mod tls;
 
+#[cfg(test)]
+#[path = "../../tests/stand_in/mod.rs"]
+#[allow(missing_docs, reason = "tests")]
+pub mod stand_in;
+
 pub use budget::ReplyBytes;
 #[cfg(test)]
 pub use dial::two::TwoAddresses;

@@ -78,13 +78,14 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 15] = [
+const LIBRARIES: [(&str, &[&str]); 16] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
     ("rsasl", &["backend/kafka"]),
     ("redis", &["backend/redis"]),
     ("aws_sdk_sqs", &["backend/sqs"]),
+    ("aws_sdk_secretsmanager", &["credentials/stores/aws.rs"]),
     ("aws_sdk_sts", &["identity/aws"]),
     ("aws_sigv4", &["backend/prometheus/client"]),
     ("azure_identity", &["identity/azure.rs"]),

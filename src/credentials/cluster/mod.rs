@@ -111,6 +111,12 @@ impl Cluster {
         Self(Arc::new(Inner { view, references, looks, _followers: followers }))
     }
 
+    /// Stores outside the cluster are reached by `policy`: for a TriggerAuthentication the rules of its namespace hold, for a
+    /// ClusterTriggerAuthentication those of KEDA's.
+    pub fn follow(&self, policy: crate::net::Policy) {
+        self.0.references.follow(policy);
+    }
+
     /// The reference of the trigger of `object` that has `metadata`; none where it needs none. From memory alone.
     pub fn find(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Option<Reference>, Unbound> {
         self.bind(object, metadata).map(|(reference, ..)| reference)

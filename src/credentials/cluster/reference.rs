@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     error::{ReadError, ReadErrorKind, quoted},
     metadata::Parameters,
+    net::{Policy, Reach},
     task,
 };
 
@@ -69,6 +70,7 @@ pub struct References {
     pub view: Arc<View>,
     pub reads: Arc<Reads>,
     pub options: Options,
+    policy: OnceLock<Policy>,
     slots: Mutex<HashMap<Arc<Id>, Arc<Slot>>>,
 }
 
@@ -95,7 +97,17 @@ struct State {
 
 impl References {
     pub fn new(view: Arc<View>, reads: Arc<Reads>, options: Options) -> Self {
-        Self { view, reads, options, slots: Mutex::default() }
+        Self { view, reads, options, policy: OnceLock::new(), slots: Mutex::default() }
+    }
+
+    /// From now on, stores are reached by these rules.
+    pub fn follow(&self, policy: Policy) {
+        self.policy.set(policy).ok();
+    }
+
+    /// Where the stores may be that an object of `namespace` names.
+    fn reach(&self, namespace: &str) -> Reach {
+        self.policy.get().map_or_else(Reach::open, |policy| policy.reach(namespace))
     }
 
     /// Forgets what nobody has used for a while.
@@ -256,8 +268,10 @@ impl Reference {
 
     pub(super) async fn visit(&self, visit: &mut Visit<'_>, stored: &mut Stored) -> Result<Resolved, ReadError> {
         let Id { kind, namespace, name, target } = &*self.id;
-        let case =
-            Case { kind: *kind, name, own: namespace, target: target.as_deref(), rules: &self.all.options.rules };
+        let rules = &self.all.options.rules;
+        let reach =
+            self.all.reach(if *kind == Kind::TriggerAuthentication { namespace } else { &rules.keda_namespace });
+        let case = Case { kind: *kind, name, own: namespace, target: target.as_deref(), rules, reach: &reach };
         match self.spec(visit).await? {
             Ok(spec) => resolve(case, &spec, visit, stored).await,
             Err(why) => Ok(Draft::nothing(format!("{why}: the trigger names it"))),

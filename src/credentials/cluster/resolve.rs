@@ -17,7 +17,10 @@ use super::{
     stored::{self, Stored},
     visit::Visit,
 };
-use crate::error::{ReadError, ReadErrorKind, quoted};
+use crate::{
+    error::{ReadError, ReadErrorKind, quoted},
+    net::Reach,
+};
 
 /// Whose parameters, and for whom.
 #[derive(Clone, Copy)]
@@ -29,6 +32,8 @@ pub struct Case<'c> {
     pub own: &'c str,
     pub target: Option<&'c Target>,
     pub rules: &'c Rules,
+    /// Where stores may be.
+    pub reach: &'c Reach,
 }
 
 impl Case<'_> {

@@ -1,5 +1,4 @@
-//! What of an object's parameters is in external stores: their logins from the cluster, their answers kept for as long as
-//! they say.
+//! What of an object's parameters is in external stores: their logins from the cluster, their answers into the draft.
 //!
 //! Not for: speaking to a store (`stores`).
 
@@ -16,72 +15,57 @@ use super::{
 };
 use crate::{
     credentials::stores::{
-        Answer, Store, StoreLogin,
+        Answer, Asked, Reader, Store, StoreLogin, is_passing,
         spec::{AwsCredentials, SecretValue},
     },
-    error::{ReadError, ReadErrorKind},
-    limits,
+    error::ReadError,
     metadata::Secret,
 };
 
-/// While a store is away, its last answer serves, and it is asked again after so long.
+/// While a store does not take a new login, the answer to the last one serves, and it is asked again after so long.
 const AGAIN: Duration = Duration::from_secs(10);
-/// A refused login has a store asked again at once, and no more often than this.
-const FORCED: Duration = Duration::from_secs(5);
 
-/// Answers of stores that one reference uses.
+/// The stores that one reference uses.
 #[derive(Default)]
-pub struct Stored {
-    held: Vec<Held>,
-    forced: Option<Instant>,
-}
+pub struct Stored(Vec<Held>);
 
 struct Held {
-    asked: (Store, StoreLogin),
-    answer: Arc<Answer>,
-    due: Instant,
+    store: Store,
+    reader: Arc<Reader>,
+    answer: Option<Arc<Answer>>,
 }
 
 impl Stored {
     /// A broker refuses what came of it: the next one who asks gets new answers.
     pub fn forget(&mut self) {
-        let now = Instant::now();
-        if self.forced.is_none_or(|forced| now >= forced + FORCED) {
-            self.forced = Some(now);
-            self.held.iter_mut().for_each(|held| held.due = now);
-        }
+        self.0.iter().for_each(|held| held.reader.forget());
     }
 
-    async fn ask(&mut self, store: Store, login: StoreLogin, visit: &mut Visit<'_>) -> Result<Arc<Answer>, ReadError> {
-        let (now, asked) = (Instant::now(), (store, login));
+    async fn ask(&mut self, asked: Asked, visit: &mut Visit<'_>) -> Result<Arc<Answer>, ReadError> {
+        let reader = Reader::of(&asked);
         // Another login for the same: a rotated one.
-        let held = self.held.iter_mut().find(|held| held.asked.0 == asked.0);
-        if let Some(held) = held.as_ref().filter(|held| held.asked == asked && now < held.due) {
-            visit.due = visit.due.min(held.due);
-            return Ok(Arc::clone(&held.answer));
-        }
-        match (asked.0.read(&asked.1).await, held) {
-            (Ok(answer), _) => {
-                let due = now + answer.holds.min(limits::LONGEST_LIFE);
-                let answer = Arc::new(answer);
-                self.held.retain(|held| held.asked.0 != asked.0);
-                self.held.push(Held { asked, answer: Arc::clone(&answer), due });
-                visit.due = visit.due.min(due);
-                Ok(answer)
+        let known = self.0.iter().position(|held| held.store == asked.store);
+        let last = known.and_then(|at| self.0.swap_remove(at).answer);
+        let read = reader.read().await;
+        let answer = match (read, last) {
+            (Ok(seen), _) => {
+                visit.due = visit.due.min(seen.due);
+                if let Some(away) = seen.away {
+                    visit.away.get_or_insert(away);
+                }
+                Ok(seen.answer)
             }
-            (Err(error), Some(held)) if is_passing(&error) => {
-                held.due = now + AGAIN;
-                visit.due = visit.due.min(held.due);
+            (Err(error), Some(last)) if is_passing(&error) => {
+                let now = Instant::now();
+                visit.due = visit.due.min(now + AGAIN);
                 visit.away.get_or_insert((now, error.to_string()));
-                Ok(Arc::clone(&held.answer))
+                Ok(last)
             }
             (Err(error), _) => Err(error),
-        }
+        };
+        self.0.push(Held { store: asked.store, reader, answer: answer.as_ref().ok().cloned() });
+        answer
     }
-}
-
-fn is_passing(error: &ReadError) -> bool {
-    matches!(error.kind, ReadErrorKind::Unreachable | ReadErrorKind::Timeout | ReadErrorKind::Throttled)
 }
 
 /// Puts everything that `auth` wants of stores into `draft`, in KEDA's order.
@@ -99,6 +83,7 @@ pub async fn read(
         auth.gcp_secret_manager.clone().map(Store::Google),
         auth.aws_secret_manager.clone().map(Store::Aws),
     ];
+    stored.0.retain(|held| stores.iter().flatten().any(|store| *store == held.store));
     for store in stores.into_iter().flatten().filter(|store| !store.parameters().is_empty()) {
         let wanted: Vec<String> = store.parameters().into_iter().map(str::to_owned).collect();
         let field = store.field();
@@ -120,7 +105,8 @@ pub async fn read(
                 "`VAULT_TOKEN` of the server is used in place of `hashiCorpVault.credential.token`, as with KEDA",
             );
         }
-        let answer = stored.ask(store, login, visit).await?;
+        let reach = case.reach.clone();
+        let answer = stored.ask(Asked { store, login, reach }, visit).await?;
         for (parameter, value) in wanted.iter().zip(&answer.values) {
             match value {
                 Ok(value) => draft.set(parameter, value.clone(), format!("`{field}` of {}", case.by())),

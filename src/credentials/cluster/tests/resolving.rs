@@ -9,22 +9,17 @@ use crate::credentials::cluster::{Restricted, reference::Reference, stored::Stor
 
 type Texts = BTreeMap<String, String>;
 
-/// Fields that lead to stores outside the cluster.
-const STORES: [&str; 4] = ["hashiCorpVault", "azureKeyVault", "gcpSecretManager", "awsSecretManager"];
 /// What we say by parameters of our own.
 const OURS: [&str; 4] = ["podIdentity", "identityId", "identityTenantId", "awsExternalID"];
 
-fn cases() -> Vec<Value> {
+fn cases(wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut files: Vec<PathBuf> = fs::read_dir("tests/cluster/cases").unwrap().map(|of| of.unwrap().path()).collect();
     files.sort();
     let all = files.iter().flat_map(|file| {
         let text = fs::read_to_string(file).unwrap();
         serde_saphyr::from_str::<Vec<Value>>(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     });
-    let outside = |case: &Value| {
-        STORES.iter().any(|store| case["authentication"].get(store).or(case["cluster"].get(store)).is_some())
-    };
-    all.filter(|case| !outside(case)).collect()
+    all.filter(wanted).collect()
 }
 
 fn each<'c>(case: &'c Value, field: &str) -> impl Iterator<Item = (&'c str, &'c str, &'c Value)> {
@@ -158,10 +153,8 @@ async fn complaint(case: &Value, reference: Option<&Reference>) -> Option<String
     (warns.is_empty() && !said.is_empty()).then(|| format!("says too much: {said:?}"))
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_case_gets_what_it_says() {
-    let cases = cases();
-    assert!(cases.len() > 50, "{}", cases.len());
+/// What is wrong with what comes of `cases`.
+async fn complaints(cases: &[Value]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let files = std::env::temp_dir().join(format!("plimsoll-resolving-{}-{number}", std::process::id()));
@@ -178,5 +171,40 @@ async fn every_case_gets_what_it_says() {
         }
         fs::remove_dir_all(&files).unwrap();
     }
+    wrong
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_case_gets_what_it_says() {
+    let cases = cases(|case| case["store"].is_null());
+    assert!(cases.len() > 50, "{}", cases.len());
+    let wrong = complaints(&cases).await;
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[cfg(feature = "vault")]
+#[tokio::test]
+async fn every_case_of_a_vault_gets_what_it_says() {
+    use crate::credentials::stores::tests::stand_in::{Reply, StandIn};
+
+    let cases = cases(|case| !case["store"].is_null() && case["authentication"]["awsSecretManager"].is_null());
+    assert!(cases.len() > 10, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let (answers, asked) = (case["store"].clone(), std::sync::atomic::AtomicUsize::new(0));
+        let store = StandIn::new(move |call| match &answers[format!("{} {}", call.method, call.target)] {
+            Value::Null => Reply::new(404, r#"{"errors":[]}"#),
+            Value::Number(status) => Reply::new(status.as_u64().unwrap().try_into().unwrap(), r#"{"errors":["no"]}"#),
+            body => {
+                let text = body.to_string();
+                let n =
+                    if text.contains("{n}") { 1 + asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) } else { 0 };
+                Reply::new(200, text.replace("{n}", &n.to_string()))
+            }
+        })
+        .await;
+        let case = serde_json::from_str(&case.to_string().replace("{store}", &store.url())).unwrap();
+        wrong.extend(complaints(&[case]).await);
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
