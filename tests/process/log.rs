@@ -10,7 +10,7 @@ use crate::{emulator::Keda, process::Process};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Far more lines than the pipe and the queue hold.
-const TRIGGERS: usize = 600;
+const TRIGGERS: usize = 1500;
 
 fn series(page: &str, name: &str) -> u64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
