@@ -5,6 +5,7 @@ package chart
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,12 +32,12 @@ func TestKedaIsGivenASecretOfItsOwnNamespace(t *testing.T) {
 			if mutual {
 				wanted = map[string]string{"caCert": "ca.crt", "tlsClientCert": "tls.crt", "tlsClientKey": "tls.key"}
 			}
-			if len(parameters) != len(wanted) || parameters["tlsClientKey"] != wanted["tlsClientKey"] || parameters["caCert"] != "ca.crt" {
+			if !maps.Equal(parameters, wanted) {
 				t.Errorf("KEDA has %v, the server wants a certificate: %v", parameters, mutual)
 			}
 			name := trust.Spec.SecretTargetRef[0].Name
 			for _, secret := range of[*corev1.Secret](all) {
-				if secret.Name == name && secret.Namespace != kedaNamespace(args, all) {
+				if secret.Name == name && secret.Namespace != kedaNamespace(all) {
 					t.Errorf("%s is in %s, where KEDA does not look", name, secret.Namespace)
 				}
 			}
@@ -45,7 +46,7 @@ func TestKedaIsGivenASecretOfItsOwnNamespace(t *testing.T) {
 }
 
 // kedaNamespace is where the pod of `helm test` runs, or the usual.
-func kedaNamespace(_ []string, all []object) string {
+func kedaNamespace(all []object) string {
 	for _, probe := range of[*corev1.Pod](all) {
 		return probe.Namespace
 	}
@@ -110,7 +111,7 @@ func TestCertificatesOfCertManagerHaveTheNamesThatAreAsked(t *testing.T) {
 		if !slices.ContainsFunc(args, func(arg string) bool { return arg == allowed || strings.HasPrefix(arg, allowed+",") }) {
 			t.Errorf("%s: %s is not let in: %v", values, client.Spec.CommonName, args)
 		}
-		if server.Spec.IssuerRef.Name != issuer || client.Spec.IssuerRef.Name != issuer || client.Namespace != kedaNamespace(args, all) {
+		if server.Spec.IssuerRef.Name != issuer || client.Spec.IssuerRef.Name != issuer || client.Namespace != kedaNamespace(all) {
 			t.Errorf("%s: signed by %v and %v", values, server.Spec.IssuerRef, client.Spec.IssuerRef)
 		}
 	}
