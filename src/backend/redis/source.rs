@@ -58,9 +58,11 @@ struct Last {
 }
 
 /// A reading that stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Still {
     reading: Reading,
+    /// The bell's count before the look that read it.
+    look: u64,
     /// Of the connection on which the bell is armed.
     pulse: Pulse,
     /// When it is looked at all the same.
@@ -114,18 +116,21 @@ impl Source for Key {
 
     async fn read(&self) -> Result<Reading, ReadError> {
         let (client, bell) = self.held();
-        let memory = {
+        let still = self.last.lock().still.clone().filter(|still| Instant::now() < still.until);
+        if let Some(Still { reading, look, pulse, .. }) = still
+            && bell.is_silent_since(look)
+            && pulse.beats().await
+            && bell.is_silent_since(look)
+        {
+            return Ok(reading);
+        }
+        let (look, memory) = {
             let mut last = self.last.lock();
-            if let (Some(look), Some(still)) = (last.look, &last.still) {
-                let now = Instant::now();
-                if bell.is_silent_since(look) && still.pulse.beats(now) && now < still.until {
-                    return Ok(still.reading);
-                }
-            }
             last.still = None;
-            last.look = Some(bell.look());
+            let look = bell.look();
+            last.look = Some(look);
             last.told = None;
-            last.memory
+            (look, last.memory)
         };
         let Spec { key, measure, activation, .. } = &self.spec;
         let counted = client.ask(Question { key: Arc::clone(key), measure: measure.clone(), memory }).await?;
@@ -136,7 +141,7 @@ impl Source for Key {
         // Keys that came together part at their first look, so that the later ones are spread over the time.
         let part = if last.known { 1.0 } else { rand::rng().random_range(0.0..1.0) };
         let until = Instant::now() + DUE_AFTER.mul_f64(part);
-        last.still = counted.pulse.map(|pulse| Still { reading, pulse, until });
+        last.still = counted.pulse.map(|pulse| Still { reading, look, pulse, until });
         last.known = true;
         Ok(reading)
     }

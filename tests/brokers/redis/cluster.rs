@@ -7,7 +7,7 @@ use plimsoll::{backend::Source, error::ReadErrorKind};
 use tokio::time::Instant;
 
 use super::{
-    fixtures::{Pairs, Plimsoll, Writer, eventually, fails, refusal, source, unique, until_active, value, variable},
+    fixtures::{Pairs, Plimsoll, Writer, eventually, fails, source, unique, until_active, value, variable},
     server::{SOON, Server},
 };
 
@@ -182,7 +182,7 @@ async fn a_frozen_node_holds_up_nobody_elses_keys() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let failing = refusal(&lost);
+    let failing = async { lost.read().await.expect_err("frozen") };
     let (error, ()) = tokio::join!(failing, undisturbed);
     assert!(!error.whole_connection, "{error}");
     assert!(matches!(error.kind, ReadErrorKind::Timeout | ReadErrorKind::Unreachable), "{error}");

@@ -63,19 +63,6 @@ pub fn value(source: &Arc<dyn Source>) -> impl Future<Output = f64> {
     async move { source.read().await.unwrap_or_else(|error| panic!("{place}: {error}")).value }
 }
 
-/// Looks until that fails: what has not rung stands for as long as the connection seems to live.
-pub async fn refusal(source: &Arc<dyn Source>) -> ReadError {
-    let failing = async {
-        loop {
-            match source.read().await {
-                Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(error) => return error,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(8), failing).await.expect("nobody notices that it is gone")
-}
-
 /// Looks, which must fail as `kind` with all of `words` in the text.
 #[track_caller]
 pub fn fails(source: &Arc<dyn Source>, kind: ReadErrorKind, words: &[&str]) -> impl Future<Output = ReadError> {

@@ -7,7 +7,7 @@ use plimsoll::error::ReadErrorKind::{BadReply, NotFound, Throttled, Timeout, Unr
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    fixtures::{eventually, fails, list_at, refusal, sleeps, source, until_active, value, wakes},
+    fixtures::{eventually, fails, list_at, sleeps, source, until_active, value, wakes},
     relay::Relay,
     server::{SOON, Server, free_port},
 };
@@ -120,8 +120,7 @@ async fn a_frozen_server_is_an_error_soon_and_a_wake_when_it_thaws() {
     let mut writer = server.writer().await;
     server.freeze();
     let start = Instant::now();
-    let error = refusal(&list).await;
-    assert!(error.kind == Timeout && error.to_string().contains("has not answered for"), "{error}");
+    let error = fails(&list, Timeout, &["has not answered for"]).await;
     assert!(error.whole_connection && start.elapsed() < Duration::from_secs(5), "{error} after {:?}", start.elapsed());
     // Told at once from now on, and not after a wait of its own.
     let start = Instant::now();
@@ -148,7 +147,6 @@ async fn a_loading_server_is_no_empty_server() {
     let list = list_at(&server.address(), "q");
     assert_eq!(value(&list).await, 3.0);
     server.kill();
-    refusal(&list).await;
     server.start_again_unseen();
     let mut texts = Vec::new();
     let seen = async {

@@ -34,9 +34,9 @@ use crate::{
 };
 
 /// How often a node is asked whether it lives: a frozen one is silent, not gone.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_secs(1);
 /// How long it may take to say so.
-const BEAT_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const BEAT_WITHIN: Duration = Duration::from_secs(2);
 /// How long no news is taken after a flood of it.
 const QUIET: Duration = Duration::from_secs(60);
 /// A connection that held this long was a good one.
@@ -132,8 +132,8 @@ impl Keeper {
     async fn serve(&mut self, (mut opened, pushes, address): (Opened, Pushes, Address)) {
         let wire = opened.wire.clone();
         let number = self.attempts.load(Ordering::Relaxed);
-        let pulse = Pulse::new(Instant::now());
-        let session = Session { number, wire: wire.clone(), pushes: pushes.clone(), pulse: pulse.clone() };
+        let pulse = Pulse::new(&wire);
+        let session = Session { number, wire: wire.clone(), pushes: pushes.clone(), pulse };
         self.tell.send_replace(State::Up(session));
         if number > 1 {
             // Nothing is armed on a new connection, and what happened in between was not heard.
@@ -141,10 +141,9 @@ impl Keeper {
         }
         let since = Instant::now();
         let end = tokio::select! {
-            end = self.watch_over(&mut opened, &pushes, &pulse) => end,
+            end = self.watch_over(&mut opened, &pushes) => end,
             () = self.leave(&address) => End::Stale,
         };
-        pulse.stop();
         // Who crosses a bound when asked for one key is soon needed for the others.
         if since.elapsed() >= HELD || wire.crossed().is_some_and(Crossed::is_of_one_reply) {
             self.backoff.reset();
@@ -168,7 +167,7 @@ impl Keeper {
         }
     }
 
-    async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes, pulse: &Pulse) -> End {
+    async fn watch_over(&self, opened: &mut Opened, pushes: &Pushes) -> End {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -182,10 +181,8 @@ impl Keeper {
             if self.quiet_until.is_some_and(|until| until <= Instant::now()) {
                 return End::Stale;
             }
-            let asked = Instant::now();
             match self.beat(opened).await {
-                Some(Ok(true)) => pulse.beat(asked),
-                Some(Ok(false)) => {}
+                Some(Ok(())) => {}
                 Some(Err(error)) => return End::Unfit(error),
                 None => return End::Lost,
             }
@@ -210,11 +207,10 @@ impl Keeper {
         self.quiet_until = self.quiet_until.filter(|until| *until > Instant::now());
     }
 
-    /// Asks the node whether it lives and is still what we want: then whether it also serves, which it does not while a script
-    /// holds it up; `None` when the connection is gone. A master is
+    /// Asks the node whether it lives and is still what we want; `None` when the connection is gone. A master is
     /// asked for its role, since one that was demoted keeps answering; who has no right to that relies on
     /// Sentinel, which closes the connections of a master that it demotes.
-    async fn beat(&self, opened: &mut Opened) -> Option<Result<bool, ReadError>> {
+    async fn beat(&self, opened: &mut Opened) -> Option<Result<(), ReadError>> {
         let place = &opened.wire.place.clone();
         let mut commands = vec![Command::new("PING", [])];
         if matches!(self.target, Target::Master(_)) && opened.tells_role {
@@ -228,12 +224,11 @@ impl Keeper {
         if let Some(error) = replies.iter().filter_map(Reply::refusal).find_map(|refusal| not_serving(place, refusal)) {
             return Some(Err(error));
         }
-        let serves = replies.first().is_some_and(|pong| pong.refusal().is_none());
         let role = replies.get(1);
         if role.and_then(Reply::refusal).is_some() {
             opened.tells_role = false;
         }
         let role = role.and_then(|role| role.items().first()).and_then(Reply::text);
-        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(serves) })
+        Some(if role.is_some_and(|role| role != "master") { Err(sentinel::demoted(place)) } else { Ok(()) })
     }
 }

@@ -1,39 +1,39 @@
-//! When a connection last showed that it lives.
-//!
-//! What was armed on it and has not rung was unchanged then: the server sends its news before it answers what comes after.
+//! Whether what was armed on a connection and has not rung is unchanged: yes, once the server has answered a `PING` of now, since it
+//! sends its news before it answers what comes after.
 
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
-use super::keeper::BEAT;
+use super::keeper::BEAT_WITHIN;
+use crate::backend::{
+    batch::{Ask, Batcher},
+    redis::{
+        client::connect::Wire,
+        reply::{Command, Reply},
+    },
+};
 
-/// How old the last sign of life may be: one beat, and the time it takes.
-const FRESH: Duration = Duration::from_millis(500).saturating_add(BEAT);
-
-/// The life of one connection; none any more when it has ended.
+/// Signs of life of one connection; whoever asks at the same moment shares one.
 #[derive(Debug, Clone)]
-pub struct Pulse(Arc<Mutex<Option<Instant>>>);
+pub struct Pulse(Arc<Batcher<(), bool>>);
 
 impl Pulse {
-    /// Of a connection that lived at `at`.
-    pub(super) fn new(at: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Some(at))))
+    /// Of the connection behind `wire`.
+    pub(super) fn new(wire: &Wire) -> Self {
+        let wire = wire.clone();
+        Self(Arc::new(Batcher::new(Duration::ZERO, move |batch| answer(wire.clone(), batch))))
     }
 
-    /// It lived when it was asked at `at`.
-    pub(super) fn beat(&self, at: Instant) {
-        *self.0.lock() = Some(at);
+    /// Whether the server answers on this connection now; not while a script holds it up.
+    pub async fn beats(&self) -> bool {
+        self.0.ask(()).await.unwrap_or(false)
     }
+}
 
-    /// It has ended, or is about to.
-    pub(super) fn stop(&self) {
-        *self.0.lock() = None;
-    }
-
-    /// Whether it lived just now.
-    pub fn beats(&self, now: Instant) -> bool {
-        self.0.lock().is_some_and(|last| now.saturating_duration_since(last) <= FRESH)
-    }
+async fn answer(mut wire: Wire, batch: Vec<Ask<(), bool>>) {
+    let replies = timeout(BEAT_WITHIN, wire.ask(&[Command::new("PING", [])])).await;
+    let replies = replies.ok().and_then(Result::ok).unwrap_or_default();
+    let beats = replies.first().is_some_and(|pong: &Reply| pong.refusal().is_none());
+    batch.into_iter().for_each(|ask| ask.answer(Ok(beats)));
 }
