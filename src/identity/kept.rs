@@ -72,6 +72,8 @@ struct State<V: Clone> {
 
 struct Held<V> {
     value: V,
+    /// Until then it is good for something that lasts as long as it does.
+    fresh_until: Instant,
     renew_at: Instant,
     unused_from: Instant,
 }
@@ -100,9 +102,10 @@ impl<I: Issuer> Kept<I> {
     /// A value at the beginning of its life, for a session that lasts as long as it does. Where there is none to be had,
     /// the one at hand.
     pub async fn fresh(&self) -> Result<I::Value, ReadError> {
+        let is_fresh = self.0.state.lock().held.as_ref().is_some_and(|held| Instant::now() < held.fresh_until);
         match self.at_hand() {
-            Some((value, false)) => Ok(value),
-            Some((value, true)) => Ok(self.fetched().await.unwrap_or(value)),
+            Some((value, false)) if is_fresh => Ok(value),
+            Some((value, _)) => Ok(self.fetched().await.unwrap_or(value)),
             None => self.fetched().await,
         }
     }
@@ -119,7 +122,7 @@ impl<I: Issuer> Kept<I> {
         let mut state = self.0.state.lock();
         if let Some(held) = &mut state.held {
             let now = Instant::now();
-            (held.renew_at, held.unused_from) = (now, now);
+            (held.fresh_until, held.renew_at, held.unused_from) = (now, now, now);
         }
     }
 
@@ -199,9 +202,9 @@ impl<V: Clone> State<V> {
 
 impl<V> Held<V> {
     fn new(value: V, life: Duration, renewed_after: Duration, now: Instant) -> Self {
-        let renew_at = now + renewed_after;
+        let (fresh_until, renew_at) = (now + life * 2 / 3, now + renewed_after);
         let unused_from = now + life.saturating_sub(UNUSED_BEFORE.min(life / 10));
-        Self { value, renew_at, unused_from }
+        Self { value, fresh_until, renew_at, unused_from }
     }
 }
 
