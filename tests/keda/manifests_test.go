@@ -28,6 +28,11 @@ func TestManifestsAreWhatKubernetesAndKedaUnderstand(t *testing.T) {
 		text, err := os.ReadFile(file)
 		must(t, err)
 		for _, document := range strings.Split(string(text), "\n---\n") {
+			var content any
+			must(t, yaml.Unmarshal([]byte(document), &content))
+			if content == nil {
+				continue // comments before the first object
+			}
 			var kind metav1.TypeMeta
 			must(t, yaml.Unmarshal([]byte(document), &kind))
 			kinds[kind.Kind]++
