@@ -145,6 +145,11 @@ fn keda(kind: &str, key: &str, spec: &Value) -> Value {
 }
 
 impl Case {
+    /// Whether what the case's authentication says has `text` in it.
+    pub fn mentions(&self, text: &str) -> bool {
+        self.authentication.as_ref().is_some_and(|spec| spec.to_string().contains(text))
+    }
+
     /// Everything that must be in the cluster, in any order.
     pub fn all_objects(&self, store: &str) -> Vec<Value> {
         let own = |name| format!("{OWN}/{name}");

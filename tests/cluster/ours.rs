@@ -20,8 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How this build refuses a source that it was built without.
 const BUILT_WITHOUT: &str = "is not supported by this build";
 
+/// What KEDA alone can be asked here: stores whose address is fixed (ours are tested against stand-ins of their own), and what a store
+/// makes anew for each who asks.
+const KEDA_ALONE: [&str; 3] = ["awsSecretManager", "gcpSecretManager", "\"pki\""];
+
 /// What is wrong with what plimsoll makes of the case, if anything.
 pub async fn complaint(case: &Case, files: &Path) -> Option<String> {
+    if let Some(what) = KEDA_ALONE.iter().find(|what| case.mentions(what)) {
+        println!("not compared: {}: {what}", case.case);
+        return None;
+    }
     // As KEDA does, what is missing is empty; then as we do, where it is refused.
     let expected = &case.expect;
     match (&expected.error, resolved(case, files, OnMissing::Empty).await) {
