@@ -87,7 +87,17 @@ impl Api {
 
     /// Server-side, and unknown fields are refused.
     pub async fn apply(&self, object: &Value) -> Answer {
-        let path = format!("{}?fieldManager=tests&force=true&fieldValidation=Strict", self.path(object).await);
+        self.applied(object, "").await
+    }
+
+    /// Whether the object could be applied. Nothing stays.
+    #[allow(dead_code, reason = "not every test target asks")]
+    pub async fn would_apply(&self, object: &Value) -> Answer {
+        self.applied(object, "&dryRun=All").await
+    }
+
+    async fn applied(&self, object: &Value, how: &str) -> Answer {
+        let path = format!("{}?fieldManager=tests&force=true&fieldValidation=Strict{how}", self.path(object).await);
         // JSON is YAML.
         self.call(Method::PATCH, &path, Some(("application/apply-patch+yaml", object))).await
     }
