@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets http aws google azure demo fuzzing
@@ -80,6 +80,11 @@ manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
 	tests/brokers/with $(ONE_EACH) -- cargo bench --locked --bench figures
+
+bench-cluster: ## those with KEDA's objects read from a real API server: needs Go, and a quarter of an hour the first time
+	cargo bench --locked --bench figures --no-run
+	tests/cluster/build
+	tests/brokers/with redis -- tests/cluster/with -- cargo bench --locked --bench figures -- cluster
 
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up
