@@ -189,7 +189,7 @@ impl App {
         let pages_address = pages.as_ref().map_or(Ok(admin_address), TcpListener::local_addr)?;
         let sampler = Sampler::new(registry, options.settings, Clock::system(), Arc::clone(&metrics));
         let ready = Arc::new(AtomicBool::new(true));
-        let shown = Pages { sampler: sampler.clone(), metrics: Arc::clone(&metrics), ready: Arc::clone(&ready) };
+        let shown = Pages::new(sampler.clone(), Arc::clone(&metrics), Arc::clone(&ready));
         let (probes, people) = (admin::probes(shown.clone()), admin::people(shown, token));
         let _admin = match pages {
             None => vec![task::spawn(admin::serve(door::listen(admin, room("admin")), probes.merge(people)))],

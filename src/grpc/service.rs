@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tonic::{Request, Response, Status};
 
 use super::{
-    connection::EndStreams,
+    connection::{EndStreams, Peer},
     externalscaler::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
@@ -50,9 +50,10 @@ impl ExternalScaler for Scaler {
     type StreamMetricSpecStream = Answers<GetMetricSpecResponse>;
 
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
+        let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
+        let asked = sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let answer = asked.map(|result| IsActiveResponse { result });
         self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
     }
@@ -62,6 +63,7 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
+        let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
         let metrics = Arc::clone(&self.metrics);
@@ -69,8 +71,7 @@ impl ExternalScaler for Scaler {
             metrics.pushes.inc();
             Ok(IsActiveResponse { result: true })
         };
-        let answers: Self::StreamIsActiveStream = match self
-            .sampler
+        let answers: Self::StreamIsActiveStream = match sampler
             .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
             .await
         {
@@ -117,13 +118,19 @@ impl ExternalScaler for Scaler {
     }
 
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
+        let sampler = self.asked_by(&request);
         let GetMetricsRequest { scaled_object_ref, metric_name } = request.into_inner();
-        let value = self.value(scaled_object_ref.unwrap_or_default(), metric_name).await;
+        let value = self.value(&sampler, scaled_object_ref.unwrap_or_default(), metric_name).await;
         self.counted(Method::GetMetrics, value)
     }
 }
 
 impl Scaler {
+    /// The sampler, to be asked on behalf of whoever sent `request`.
+    fn asked_by<T>(&self, request: &Request<T>) -> Sampler {
+        self.sampler.asked_from(request.extensions().get().and_then(|Peer(address)| *address))
+    }
+
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
     fn patience(&self, error: &AskError) -> Duration {
         match error {
@@ -135,10 +142,15 @@ impl Scaler {
     }
 
     /// Exactly one value, for exactly the metric asked for; KEDA may have changed the case of its name.
-    async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
+    async fn value(
+        &self,
+        sampler: &Sampler,
+        object: ScaledObjectRef,
+        metric_name: String,
+    ) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
+        let asked = sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {

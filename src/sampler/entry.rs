@@ -4,10 +4,11 @@
 //! like, the look goes on.
 
 use std::{
+    net::IpAddr,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +25,7 @@ use super::{
     Core,
     askers::{Askers, Told},
     gate::{Fault, Gates, Member},
+    history::Ring,
     plan::{Next, Plan},
     state::State,
 };
@@ -66,6 +68,16 @@ pub(super) struct Entry {
     pub(super) nudge: Notify,
     /// Panics of the wake: how long to leave it alone.
     wake_rests: Mutex<Option<(Backoff, Instant)>>,
+    /// For the pages.
+    pub(super) record: Mutex<Record>,
+}
+
+/// What the pages show of the past.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) ring: Box<Ring>,
+    /// When the last look began, and how many triggers of the connection were looked at together then.
+    pub(super) look: Option<(Instant, Arc<AtomicU32>)>,
 }
 
 impl Entry {
@@ -82,14 +94,30 @@ impl Entry {
             demanded: AtomicU64::new(0),
             nudge: Notify::new(),
             wake_rests: Mutex::default(),
+            record: Mutex::default(),
         }
     }
 
+    /// How long it has been observed.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.created)
+    }
+
+    /// When it came under observation.
+    pub(super) fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// Notes that KEDA is told that it is active.
+    pub(super) fn pushed(&self) {
+        self.record.lock().ring.pushed(self.age(Instant::now()));
+    }
+
     /// Notes that `object` asks now; for how long nobody had asked before.
-    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) -> Duration {
+    pub(super) fn asked(&self, (object, peer): (ObjectRef<&str>, Option<IpAddr>), now: Instant) -> Duration {
         let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
         let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
-        self.askers.asked(object, now);
+        self.askers.asked(object, peer, now);
         Duration::from_nanos(now_ns.saturating_sub(before))
     }
 
@@ -229,6 +257,8 @@ impl Entry {
         if !self.trigger.binding.is_nothing() {
             core.move_to_connection(self)?;
         }
+        let now = Instant::now();
+        self.record.lock().look = Some((now, self.connection.looks(now)));
         self.trigger.source.read().await
     }
 
@@ -308,6 +338,7 @@ impl Entry {
             info!(source = self.trigger.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
         }
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
+        self.record.lock().ring.read(self.age(ended), reading.value, reading.active);
         self.state.send_modify(|state| {
             state.last_look_took = ended - started;
             state.looked(sample);
@@ -329,6 +360,7 @@ impl Entry {
             }
             Fault::Source => {}
         }
+        self.record.lock().ring.failed(self.age(ended));
         self.state.send_modify(|state| {
             state.last_look_took = ended - started;
             state.failed(error, ended);

@@ -62,6 +62,11 @@ impl Subscription {
         self.entry.askers.hears(self.object.borrowed(), rise, now)
     }
 
+    /// KEDA is told now: for the pages.
+    pub fn said(&self) {
+        self.entry.pushed();
+    }
+
     /// The stream ends by its age: keeps what it has told for the one that follows.
     pub fn aged(&self, told: Told) {
         self.entry.askers.stream_aged(self.object.borrowed(), Instant::now(), told);

@@ -242,6 +242,13 @@ impl Metrics {
         self.certificates.get_or_create(&Certificate { certificate }).set(seconds);
     }
 
+    /// When each of our certificates expires, in Unix time.
+    #[must_use]
+    pub fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
+        let expiry = |certificate| Some((certificate, self.certificates.get(&Certificate { certificate })?.get()));
+        ["server", "client_ca"].into_iter().filter_map(expiry).collect()
+    }
+
     /// Whether the former contents of changed files are in use.
     pub fn stale(&self, files: &'static str, stale: bool) {
         self.stale_files.get_or_create(&Files { files }).set(stale.into());

@@ -17,7 +17,7 @@ use crate::{
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Login, Metadata},
     net::Reach,
-    reading::{Metric, Reading},
+    reading::{Metric, Parts, Reading},
 };
 
 /// How long a new login that fails is left alone while the old one works.
@@ -211,6 +211,11 @@ impl Source for Bound {
             }
             Err(_) => Err(error),
         }
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let made = self.state.lock().current.clone()?;
+        made.source.parts()
     }
 
     fn deadline(&self) -> Option<Duration> {

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod api;
 mod bounds;
 mod callers;
 mod certificates;
@@ -22,12 +23,14 @@ mod gates;
 mod grpc;
 mod guard;
 mod keda;
+mod listing;
 mod policy;
 mod ports;
 mod push;
 mod refused;
 mod repeats;
 mod sampler;
+mod schema;
 mod scripted;
 mod structure;
 mod tls;
