@@ -15,6 +15,7 @@ use crate::{
     app::{App, Options, Shutdown},
     backend::Registry,
     grpc::Transport,
+    limits,
     metadata::parse_duration,
     sampler::Settings,
     telemetry::{LogFormat, init_log},
@@ -50,6 +51,13 @@ pub(super) struct Serve {
     /// Let calls in flight take this long after that.
     #[arg(long, env = "PLIMSOLL_SHUTDOWN_GRACE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     shutdown_grace: Duration,
+    /// Show the value, activity, target and age of up to so many triggers in `/metrics`, each as series of its own
+    /// (docs/metrics.md).
+    #[arg(
+        long, env = "PLIMSOLL_TRIGGER_SERIES", value_name = "COUNT", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=limits::TRIGGER_SERIES)
+    )]
+    trigger_series: u32,
     #[command(flatten)]
     allowed: Allowed,
     /// How log lines look; RUST_LOG filters them.
@@ -89,6 +97,7 @@ impl Serve {
         let settings = Settings {
             default_interval: self.polling_interval,
             read_timeout: self.read_timeout,
+            trigger_series: usize::try_from(self.trigger_series).unwrap_or(usize::MAX),
             ..Settings::default()
         };
         let unless_zero = |age: Duration| (!age.is_zero()).then_some(age);

@@ -1,6 +1,6 @@
 //! The five calls of KEDA's external scaler.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use futures::{Stream, StreamExt};
 use rand::RngExt;
@@ -14,14 +14,13 @@ use super::{
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
     secrets::Secrets,
-    status::{code_name, of_ask, of_spec},
+    status::{of_ask, of_spec},
 };
 use crate::{
     limits,
     metadata::Metadata,
     object::ObjectRef,
     sampler::{AskError, Sampler},
-    telemetry::{Method, Metrics},
     watch,
 };
 
@@ -37,7 +36,6 @@ const KNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// Answers KEDA from the sampler.
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
-    pub(super) metrics: Arc<Metrics>,
     pub(super) stream_age: Option<Duration>,
     pub(super) secrets: Secrets,
 }
@@ -53,8 +51,7 @@ impl ExternalScaler for Scaler {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
         let asked = self.sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
-        let answer = asked.map(|result| IsActiveResponse { result });
-        self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
+        asked.map(|result| Response::new(IsActiveResponse { result })).map_err(|error| of_ask(&error))
     }
 
     async fn stream_is_active(
@@ -64,11 +61,7 @@ impl ExternalScaler for Scaler {
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let metrics = Arc::clone(&self.metrics);
-        let said = move |()| {
-            metrics.pushes.inc();
-            Ok(IsActiveResponse { result: true })
-        };
+        let said = |()| Ok(IsActiveResponse { result: true });
         let answers: Self::StreamIsActiveStream = match self
             .sampler
             .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
@@ -87,7 +80,7 @@ impl ExternalScaler for Scaler {
                 Box::pin(watch::silence(end, again).map(said))
             }
         };
-        self.counted(Method::StreamIsActive, Ok(answers))
+        Ok(Response::new(answers))
     }
 
     async fn get_metric_spec(
@@ -103,9 +96,9 @@ impl ExternalScaler for Scaler {
                 target_size: rounded_up(metric.target).max(1),
                 target_size_float: metric.target.min(LARGEST_VALUE),
             };
-            GetMetricSpecResponse { metric_specs: vec![spec] }
+            Response::new(GetMetricSpecResponse { metric_specs: vec![spec] })
         });
-        self.counted(Method::GetMetricSpec, spec.map_err(|error| of_spec(&error)))
+        spec.map_err(|error| of_spec(&error))
     }
 
     async fn stream_metric_spec(
@@ -118,8 +111,7 @@ impl ExternalScaler for Scaler {
 
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
         let GetMetricsRequest { scaled_object_ref, metric_name } = request.into_inner();
-        let value = self.value(scaled_object_ref.unwrap_or_default(), metric_name).await;
-        self.counted(Method::GetMetrics, value)
+        self.value(scaled_object_ref.unwrap_or_default(), metric_name).await.map(Response::new)
     }
 }
 
@@ -148,12 +140,6 @@ impl Scaler {
         let value = sample.reading.value.clamp(0.0, LARGEST_VALUE);
         let value = MetricValue { metric_name, metric_value: rounded_up(value), metric_value_float: value };
         Ok(GetMetricsResponse { metric_values: vec![value] })
-    }
-
-    fn counted<T>(&self, method: Method, answer: Result<T, Status>) -> Result<Response<T>, Status> {
-        let code = answer.as_ref().map_or_else(Status::code, |_| tonic::Code::Ok);
-        self.metrics.called(method, code_name(code));
-        answer.map(Response::new)
     }
 }
 

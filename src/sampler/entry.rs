@@ -33,6 +33,7 @@ use crate::{
     object::ObjectRef,
     reading::{Reading, Sample},
     task::{self, Backoff},
+    telemetry::Answer,
     trigger::{Push, Trigger},
 };
 
@@ -122,15 +123,18 @@ impl Entry {
         let seen = {
             let state = self.state.borrow();
             if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
+                core.metrics.asked(if answer.is_ok() { Answer::Sample } else { Answer::Failure });
                 return answer;
             }
             if let Some(sample) = state.younger_than(now, trigger.interval) {
+                core.metrics.asked(Answer::Sample);
                 return Ok(sample);
             }
             state.looks
         };
-        self.connection.may_look(now, now)?;
-        self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        self.connection.may_look(now, now).inspect_err(|_| core.metrics.asked(Answer::Failure))?;
+        let demanded = self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        core.metrics.asked(if demanded > seen { Answer::Joined } else { Answer::Look });
         self.nudge.notify_one();
         let mut states = self.state.subscribe();
         let state = tokio::select! {
@@ -175,6 +179,11 @@ impl Entry {
         self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
     }
 
+    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
+    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
+        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
+    }
+
     /// Whether somebody waits to be told of a rise.
     pub(super) fn is_listened_to(&self) -> bool {
         self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
@@ -209,15 +218,16 @@ impl Entry {
                 Next::Forget => continue,
                 Next::Look => {
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, self.read(&core)).await;
+                    self.look(&core, None, self.read(&core)).await;
                 }
                 Next::Wake => {
+                    let woken = Instant::now();
                     core.metrics.wakes.inc();
                     if let Some(last) = plan.last_look {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, at_once(self.read(&core))).await;
+                    self.look(&core, Some(woken), at_once(self.read(&core))).await;
                 }
             }
         }
@@ -253,8 +263,8 @@ impl Entry {
         }
     }
 
-    /// One look, with deadline, whatever happens inside.
-    async fn look(&self, core: &Core, read: impl Future<Output = Result<Reading, ReadError>>) {
+    /// One look, with deadline, whatever happens inside; `woken` is when the backend's signal for it came.
+    async fn look(&self, core: &Core, woken: Option<Instant>, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
         let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
         // Who gives a source less time than others have is alone with what comes of it.
@@ -264,9 +274,10 @@ impl Entry {
             _ => error,
         });
         let ended = Instant::now();
-        core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
+        let failure = outcome.as_ref().err().map(|error| error.kind);
+        core.metrics.looked(self.trigger.scaler_type, failure, ended - started, None);
         match outcome {
-            Ok(reading) => self.succeeded(core, reading, started, ended),
+            Ok(reading) => self.succeeded(core, reading, woken, started, ended),
             Err(error) => self.failed(error, started, ended),
         }
     }
@@ -298,7 +309,7 @@ impl Entry {
         Err(ReadError::new(ReadErrorKind::BadReply, text))
     }
 
-    fn succeeded(&self, core: &Core, reading: Reading, started: Instant, ended: Instant) {
+    fn succeeded(&self, core: &Core, reading: Reading, woken: Option<Instant>, started: Instant, ended: Instant) {
         let source = &self.trigger.source;
         if let Some(lasted) = self.connection.succeeded(ended) {
             info!(connection = source.connection().label(), ?lasted, "connection works again");
@@ -310,7 +321,7 @@ impl Entry {
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
         self.state.send_modify(|state| {
             state.last_look_took = ended - started;
-            state.looked(sample);
+            state.looked(sample, woken);
         });
     }
 

@@ -17,6 +17,7 @@ pub struct Subscription {
     entry: Arc<Entry>,
     states: watch::Receiver<State>,
     told: Option<Told>,
+    opened: Instant,
     core: Arc<Core>,
 }
 
@@ -25,7 +26,7 @@ impl Subscription {
         let told = entry.stream_opened(object);
         core.metrics.streams.inc();
         let object = ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() };
-        Self { object, states: entry.state.subscribe(), told, entry, core }
+        Self { object, states: entry.state.subscribe(), told, opened: Instant::now(), entry, core }
     }
 
     /// The state now; the next [`changed`](Self::changed) waits for one after it.
@@ -60,6 +61,15 @@ impl Subscription {
     #[must_use]
     pub fn hears(&self, rise: u64, now: Instant) -> Option<Instant> {
         self.entry.askers.hears(self.object.borrowed(), rise, now)
+    }
+
+    /// `true` is said at `now`; how long that took is noted at the `first` time for a rise that was not here before us.
+    pub fn pushed(&self, now: Instant, first: bool) {
+        self.core.metrics.pushes.inc();
+        let woken = self.entry.state.borrow().woken.filter(|woken| first && *woken >= self.opened);
+        if let Some(woken) = woken {
+            self.core.metrics.woken(self.entry.trigger.scaler_type, now - woken, None);
+        }
     }
 
     /// The stream ends by its age: keeps what it has told for the one that follows.

@@ -4,4 +4,4 @@ mod log;
 mod series;
 
 pub use log::{Log, LogFormat, init as init_log};
-pub use series::{Method, Metrics, Observed};
+pub use series::{Answer, Credentials, Exemplar, Method, Metrics, Observed, Survey, TriggerRow};

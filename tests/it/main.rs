@@ -29,6 +29,7 @@ mod refused;
 mod repeats;
 mod sampler;
 mod scripted;
+mod series;
 mod structure;
 mod tls;
 

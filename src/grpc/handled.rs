@@ -1,0 +1,50 @@
+//! One call, counted: in when its head has come, and out, with its code, when its answer has been taken or given up.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tonic::{Code, codegen::http::HeaderMap};
+
+use crate::telemetry::{Method, Metrics};
+
+/// Counts the call out when it is dropped.
+#[derive(Debug)]
+pub(super) struct Handled {
+    /// None of a method that nobody serves.
+    of: Option<(Method, Arc<Metrics>)>,
+    began: Instant,
+    /// Nobody has waited for the end, until one is seen.
+    code: Code,
+}
+
+impl Handled {
+    /// The call to `path` begins.
+    pub(super) fn begin(metrics: &Arc<Metrics>, path: &str) -> Self {
+        let of = Method::of(path).map(|method| (method, Arc::clone(metrics)));
+        if let Some((method, metrics)) = &of {
+            metrics.call_started(*method);
+        }
+        Self { of, began: Instant::now(), code: Code::Cancelled }
+    }
+
+    /// It ends with `code`.
+    pub(super) fn ends(&mut self, code: Code) {
+        self.code = code;
+    }
+
+    /// Headers or trailers of the answer, one of which has the code.
+    pub(super) fn look(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get("grpc-status") {
+            self.code = Code::from_bytes(code.as_bytes());
+        }
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        if let Some((method, metrics)) = &self.of {
+            let code = usize::try_from(i32::from(self.code)).unwrap_or(usize::MAX);
+            metrics.call_handled(*method, code, self.began.elapsed(), None);
+        }
+    }
+}
