@@ -11,7 +11,7 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::Service, service::Routes};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
 use super::{
     calls::{Calls, Counted, Holds, Shared},
@@ -67,7 +67,7 @@ pub(super) async fn serve(guest: Guest, common: Common) {
         let (caller, calls, end_streams) = (Arc::clone(&caller), Arc::clone(&calls), end_streams.clone());
         // Boxed: its place in the connection is kept while the answer is sent, which for a parked stream is hours.
         service_fn(move |request: Request<Incoming>| {
-            let handled = Handled::begin(&common.metrics, request.uri().path());
+            let handled = Handled::begin(&common.metrics, request.uri().path(), request.headers());
             Box::pin(answer(request, handled, common.routes.clone(), &caller, &calls, &end_streams))
         })
     };
@@ -144,7 +144,8 @@ fn answer(
         };
         let request = request.map(|body| Body::new(Counted::new(body, Holds::Request(Arc::clone(&call)))));
         // Routes are always ready.
-        let answer = match timeout(limits::CALL, routes.call(request)).await {
+        let answered = routes.call(request).instrument(handled.span.span());
+        let answer = match timeout(limits::CALL, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
             Err(_) => Status::deadline_exceeded("the call took too long: send the whole request").into_http(),

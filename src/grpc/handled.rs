@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Code, codegen::http::HeaderMap};
 
-use crate::telemetry::{Method, Metrics};
+use crate::telemetry::{Method, Metrics, spans::Kept};
 
 /// Counts the call out when it is dropped.
 #[derive(Debug)]
@@ -15,16 +15,19 @@ pub(super) struct Handled {
     began: Instant,
     /// Nobody has waited for the end, until one is seen.
     code: Code,
+    pub(super) span: Kept,
 }
 
 impl Handled {
     /// The call to `path` begins.
-    pub(super) fn begin(metrics: &Arc<Metrics>, path: &str) -> Self {
+    pub(super) fn begin(metrics: &Arc<Metrics>, path: &str, headers: &HeaderMap) -> Self {
         let of = Method::of(path).map(|method| (method, Arc::clone(metrics)));
-        if let Some((method, metrics)) = &of {
+        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let span = of.as_ref().map_or_else(Kept::default, |(method, metrics)| {
             metrics.call_started(*method);
-        }
-        Self { of, began: Instant::now(), code: Code::Cancelled }
+            Kept::call(*method, header)
+        });
+        Self { of, began: Instant::now(), code: Code::Cancelled, span }
     }
 
     /// It ends with `code`.
@@ -44,7 +47,7 @@ impl Drop for Handled {
     fn drop(&mut self) {
         if let Some((method, metrics)) = &self.of {
             let code = usize::try_from(i32::from(self.code)).unwrap_or(usize::MAX);
-            metrics.call_handled(*method, code, self.began.elapsed(), None);
+            metrics.call_handled(*method, code, self.began.elapsed(), self.span.ended(code));
         }
     }
 }

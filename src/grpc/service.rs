@@ -1,6 +1,6 @@
 //! The five calls of KEDA's external scaler.
 
-use std::{pin::Pin, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use futures::{Stream, StreamExt};
 use rand::RngExt;
@@ -21,6 +21,7 @@ use crate::{
     metadata::Metadata,
     object::ObjectRef,
     sampler::{AskError, Sampler},
+    telemetry::spans,
     watch,
 };
 
@@ -50,7 +51,7 @@ impl ExternalScaler for Scaler {
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
+        let asked = self.sampler.poll(object, &self.metadata(object, scaler_metadata)).await;
         asked.map(|result| Response::new(IsActiveResponse { result })).map_err(|error| of_ask(&error))
     }
 
@@ -62,24 +63,21 @@ impl ExternalScaler for Scaler {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
         let said = |()| Ok(IsActiveResponse { result: true });
-        let answers: Self::StreamIsActiveStream = match self
-            .sampler
-            .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
-            .await
-        {
-            Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
-            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
-            Err(error) => {
-                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
-                let again = async move {
-                    tokio::select! {
-                        () = changed => {}
-                        () = room => {}
-                    }
-                };
-                Box::pin(watch::silence(end, again).map(said))
-            }
-        };
+        let answers: Self::StreamIsActiveStream =
+            match self.sampler.subscribe_or_look(object, &self.metadata(object, scaler_metadata)).await {
+                Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
+                // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+                Err(error) => {
+                    let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                    let again = async move {
+                        tokio::select! {
+                            () = changed => {}
+                            () = room => {}
+                        }
+                    };
+                    Box::pin(watch::silence(end, again).map(said))
+                }
+            };
         Ok(Response::new(answers))
     }
 
@@ -89,7 +87,7 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let metadata = self.secrets.look(object, Metadata::from(scaler_metadata));
+        let metadata = self.metadata(object, scaler_metadata);
         let spec = self.sampler.metric(object, &metadata).map(|metric| {
             let spec = MetricSpec {
                 metric_name: metric.name,
@@ -116,6 +114,12 @@ impl ExternalScaler for Scaler {
 }
 
 impl Scaler {
+    /// What the call says of a trigger.
+    fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
+        spans::asks(object.namespace, object.name);
+        self.secrets.look(object, Metadata::from(scaler_metadata))
+    }
+
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
     fn patience(&self, error: &AskError) -> Duration {
         match error {
@@ -130,7 +134,7 @@ impl Scaler {
     async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
+        let asked = self.sampler.sample(object, &self.metadata(object, scaler_metadata)).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {

@@ -18,7 +18,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 
 use super::{
     Core,
@@ -33,7 +33,10 @@ use crate::{
     object::ObjectRef,
     reading::{Reading, Sample},
     task::{self, Backoff},
-    telemetry::Answer,
+    telemetry::{
+        Answer,
+        spans::{self, Seen},
+    },
     trigger::{Push, Trigger},
 };
 
@@ -123,18 +126,19 @@ impl Entry {
         let seen = {
             let state = self.state.borrow();
             if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
-                core.metrics.asked(if answer.is_ok() { Answer::Sample } else { Answer::Failure });
+                answered(core, &state, if answer.is_ok() { Answer::Sample } else { Answer::Failure });
                 return answer;
             }
             if let Some(sample) = state.younger_than(now, trigger.interval) {
-                core.metrics.asked(Answer::Sample);
+                answered(core, &state, Answer::Sample);
                 return Ok(sample);
             }
             state.looks
         };
-        self.connection.may_look(now, now).inspect_err(|_| core.metrics.asked(Answer::Failure))?;
+        let refused = |_: &ReadError| answered(core, &self.state.borrow(), Answer::Failure);
+        self.connection.may_look(now, now).inspect_err(refused)?;
         let demanded = self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
-        core.metrics.asked(if demanded > seen { Answer::Joined } else { Answer::Look });
+        let how = if demanded > seen { Answer::Joined } else { Answer::Look };
         self.nudge.notify_one();
         let mut states = self.state.subscribe();
         let state = tokio::select! {
@@ -151,6 +155,7 @@ impl Entry {
             return Err(ReadError::new(ReadErrorKind::Unreachable, text));
         }
         let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
+        answered(core, &state, how);
         // What a look found is good for whoever has waited for it, however long it took.
         if state.failure.is_none()
             && let Some(sample) = state.sample
@@ -201,7 +206,7 @@ impl Entry {
         let Some(core) = core.upgrade() else { return };
         let text = "looking after this trigger met a defect of this server: see its log";
         let now = Instant::now();
-        self.failed(ReadError::new(ReadErrorKind::Internal, text), now, now);
+        self.failed(ReadError::new(ReadErrorKind::Internal, text), (now, now), Seen::default());
         if !core.forget(self) {
             resume_unwind(panic);
         }
@@ -254,7 +259,10 @@ impl Entry {
                 return;
             }
             let source = self.trigger.describe();
-            error!(source, "the wake of a source panicked: it is refreshed by the clock until that is tried again");
+            error!(
+                source,
+                "the wake of a source panicked: the clock does until it is tried again; please report what stands above"
+            );
             let mut rests = self.wake_rests.lock();
             let mut backoff =
                 rests.take().map_or_else(|| Backoff::new(WAKE_PAUSE, LONGEST_WAKE_PAUSE), |(backoff, _)| backoff);
@@ -266,7 +274,9 @@ impl Entry {
     /// One look, with deadline, whatever happens inside; `woken` is when the backend's signal for it came.
     async fn look(&self, core: &Core, woken: Option<Instant>, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
-        let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
+        let span = spans::look(self.trigger.scaler_type, if woken.is_some() { "wake" } else { "clock" });
+        let deadline = started + core.read_deadline(&self.trigger);
+        let outcome = self.outcome(read, deadline).instrument(span.clone()).await;
         // Who gives a source less time than others have is alone with what comes of it.
         let own_deadline = self.trigger.source.deadline().is_some_and(|own| own < core.settings.read_timeout);
         let outcome = outcome.map_err(|error| match error.kind {
@@ -275,11 +285,33 @@ impl Entry {
         });
         let ended = Instant::now();
         let failure = outcome.as_ref().err().map(|error| error.kind);
-        core.metrics.looked(self.trigger.scaler_type, failure, ended - started, None);
+        let seen = self.seen(&span, &outcome);
+        core.metrics.looked(self.trigger.scaler_type, failure, ended - started, seen.exemplar());
         match outcome {
-            Ok(reading) => self.succeeded(core, reading, woken, started, ended),
-            Err(error) => self.failed(error, started, ended),
+            Ok(reading) => self.succeeded(core, reading, woken, (started, ended), seen),
+            Err(error) => self.failed(error, (started, ended), seen),
         }
+    }
+
+    /// What a look came to, in its span; the rest of it is only of use while somebody watches.
+    fn seen(&self, span: &Span, outcome: &Result<Reading, ReadError>) -> Seen {
+        let seen = Seen::of(span);
+        if seen.exemplar().is_some() {
+            span.record("plimsoll.source", self.trigger.describe());
+            span.record("plimsoll.connection", self.trigger.source.connection().label());
+            match outcome {
+                Ok(reading) => {
+                    span.record("plimsoll.value", reading.value);
+                    span.record("plimsoll.active", reading.active);
+                }
+                Err(error) => {
+                    span.record("plimsoll.error", error.kind.as_str());
+                    span.record("otel.status_code", "ERROR");
+                    span.record("otel.status_description", error.to_string());
+                }
+            }
+        }
+        seen
     }
 
     async fn outcome(
@@ -309,7 +341,14 @@ impl Entry {
         Err(ReadError::new(ReadErrorKind::BadReply, text))
     }
 
-    fn succeeded(&self, core: &Core, reading: Reading, woken: Option<Instant>, started: Instant, ended: Instant) {
+    fn succeeded(
+        &self,
+        core: &Core,
+        reading: Reading,
+        woken: Option<Instant>,
+        (started, ended): (Instant, Instant),
+        seen: Seen,
+    ) {
         let source = &self.trigger.source;
         if let Some(lasted) = self.connection.succeeded(ended) {
             info!(connection = source.connection().label(), ?lasted, "connection works again");
@@ -320,12 +359,12 @@ impl Entry {
         }
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
+            (state.last_look_took, state.look) = (ended - started, seen);
             state.looked(sample, woken);
         });
     }
 
-    fn failed(&self, error: ReadError, started: Instant, ended: Instant) {
+    fn failed(&self, error: ReadError, (started, ended): (Instant, Instant), seen: Seen) {
         let source = &self.trigger.source;
         let connection = source.connection();
         let connection = connection.label();
@@ -341,7 +380,7 @@ impl Entry {
             Fault::Source => {}
         }
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
+            (state.last_look_took, state.look) = (ended - started, seen);
             state.failed(error, ended);
         });
     }
@@ -349,4 +388,10 @@ impl Entry {
     fn objects_text(&self) -> String {
         self.askers.names().join(", ")
     }
+}
+
+/// Counts a question, and notes in its trace which look answered it.
+fn answered(core: &Core, state: &State, how: Answer) {
+    core.metrics.asked(how);
+    state.look.answers(how.as_str());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{error::ReadError, reading::Sample};
+use crate::{error::ReadError, reading::Sample, telemetry::spans::Seen};
 
 /// One trigger's state; replaced as a whole after each look.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,8 @@ pub struct State {
     pub woken: Option<Instant>,
     /// How long the last look took.
     pub last_look_took: Duration,
+    /// The last look, in traces.
+    pub look: Seen,
     /// No longer observed in this form: who follows it begins anew.
     pub retired: bool,
 }

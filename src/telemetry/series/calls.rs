@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::latency::{Exemplar, Latencies, Latency};
+use super::latency::{Exemplar, Latencies, Latency, Timed};
 
 /// Each method that is served: its path, and what kind of call it is.
 const METHODS: [(&str, &str); 9] = [
@@ -101,7 +101,7 @@ pub(super) struct Calls(Vec<OfMethod>);
 struct OfMethod {
     started: Counter,
     handled: Vec<Counter>,
-    seconds: Latency,
+    seconds: Timed,
 }
 
 impl Calls {
@@ -112,11 +112,17 @@ impl Calls {
         let calls = METHODS.iter().map(|(path, grpc_type)| {
             let (grpc_service, grpc_method) = names(path);
             let labels = Labels { grpc_service, grpc_method, grpc_type };
+            let pairs = [("grpc_service", grpc_service), ("grpc_method", grpc_method), ("grpc_type", *grpc_type)];
             let of_code = |grpc_code| Ended { grpc_service, grpc_method, grpc_type, grpc_code };
             OfMethod {
                 started: started.get_or_create(&labels).clone(),
                 handled: CODES.iter().map(|code| handled.get_or_create(&of_code(code)).clone()).collect(),
-                seconds: seconds.get_or_create(&labels).clone(),
+                seconds: Timed::new(
+                    "grpc_server_handling_seconds",
+                    &pairs,
+                    &BUCKETS,
+                    seconds.get_or_create(&labels).clone(),
+                ),
             }
         });
         let calls = Self(calls.collect());

@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 use super::{
-    latency::{Exemplar, Latencies, Latency},
+    latency::{Exemplar, Latencies, Latency, Timed},
     observed::{Observed, Survey, gauge, store},
 };
 use crate::error::ReadErrorKind;
@@ -64,13 +64,19 @@ impl Answer {
     }
 }
 
+/// The times of one scaler type.
+#[derive(Debug)]
+struct OfType {
+    scaler_type: &'static str,
+    read: Timed,
+    wake: Timed,
+}
+
 #[derive(Debug)]
 pub(super) struct Looks {
-    scaler_types: Vec<&'static str>,
+    latencies: Vec<OfType>,
     questions: Vec<Counter>,
     reads: Family<Read, Counter>,
-    read_seconds: Latencies<Source>,
-    wake_seconds: Latencies<Source>,
     pub(super) triggers: Gauge,
     pub(super) streams: Gauge,
     pub(super) pushes: Counter,
@@ -89,21 +95,24 @@ impl Looks {
     pub(super) fn new(registry: &mut Registry, scaler_types: Vec<&'static str>) -> Self {
         let questions = Family::<By, Counter>::default();
         let reads = Family::<Read, Counter>::default();
-        let new_latency: fn() -> Latency = || Latency::new(exponential_buckets(0.000_5, 2.0, 14));
+        let new_latency: fn() -> Latency = || Latency::new(buckets());
         let read_seconds = Latencies::<Source>::new_with_constructor(new_latency);
         let wake_seconds = Latencies::<Source>::new_with_constructor(new_latency);
-        for &scaler_type in &scaler_types {
+        let buckets: Vec<f64> = buckets().collect();
+        let latencies = scaler_types.into_iter().map(|scaler_type| {
             let outcomes = ReadErrorKind::ALL.into_iter().map(ReadErrorKind::as_str).chain(["ok"]);
             outcomes.for_each(|outcome| drop(reads.get_or_create(&Read { scaler_type, outcome })));
-            drop(read_seconds.get_or_create(&Source { scaler_type }));
-            drop(wake_seconds.get_or_create(&Source { scaler_type }));
-        }
+            let timed = |name, latencies: &Latencies<Source>| {
+                let latency = latencies.get_or_create(&Source { scaler_type }).clone();
+                Timed::new(name, &[("scaler_type", scaler_type)], &buckets, latency)
+            };
+            let read = timed("plimsoll_read_duration_seconds", &read_seconds);
+            OfType { scaler_type, read, wake: timed("plimsoll_wake_duration_seconds", &wake_seconds) }
+        });
         let looks = Self {
-            scaler_types,
+            latencies: latencies.collect(),
             questions: Answer::ALL.map(|by| questions.get_or_create(&By { answer: by.as_str() }).clone()).into(),
             reads,
-            read_seconds,
-            wake_seconds,
             triggers: Gauge::default(),
             streams: Gauge::default(),
             pushes: Counter::default(),
@@ -117,16 +126,16 @@ impl Looks {
             failing_connections: Gauge::default(),
         };
         registry.register("questions", "Questions about values, by where their answer came from", questions);
+        let help = "How long looks at sources took";
+        registry.register_with_unit("read_duration", help, Unit::Seconds, read_seconds);
+        let help = "From a broker's signal to the push to KEDA";
+        registry.register_with_unit("wake_duration", help, Unit::Seconds, wake_seconds);
         looks.register(registry);
         looks
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.register("reads", "Looks at sources, by scaler type and outcome", self.reads.clone());
-        let help = "How long looks at sources took";
-        registry.register_with_unit("read_duration", help, Unit::Seconds, self.read_seconds.clone());
-        let help = "From a broker's signal to the push to KEDA";
-        registry.register_with_unit("wake_duration", help, Unit::Seconds, self.wake_seconds.clone());
         registry.register("triggers", "Triggers under observation", self.triggers.clone());
         let help = "Triggers that are asked about, and whose last look failed";
         registry.register("failing_triggers", help, self.failing_triggers.clone());
@@ -160,11 +169,19 @@ impl Looks {
     ) {
         let outcome = failure.map_or("ok", ReadErrorKind::as_str);
         self.reads.get_or_create(&Read { scaler_type, outcome }).inc();
-        self.read_seconds.get_or_create(&Source { scaler_type }).observe(took, exemplar);
+        if let Some(of) = self.of(scaler_type) {
+            of.read.observe(took, exemplar);
+        }
     }
 
     pub(super) fn woken(&self, scaler_type: &'static str, took: Duration, exemplar: Option<Exemplar>) {
-        self.wake_seconds.get_or_create(&Source { scaler_type }).observe(took, exemplar);
+        if let Some(of) = self.of(scaler_type) {
+            of.wake.observe(took, exemplar);
+        }
+    }
+
+    fn of(&self, scaler_type: &str) -> Option<&OfType> {
+        self.latencies.iter().find(|of| of.scaler_type == scaler_type)
     }
 
     pub(super) fn observe(&self, observed: &Observed) {
@@ -177,7 +194,7 @@ impl Looks {
         self.failing_triggers.set(gauge(*failing));
         self.stale_triggers.set(gauge(*stale));
         self.refused_triggers.set(gauge(*refused));
-        for &scaler_type in &self.scaler_types {
+        for &OfType { scaler_type, .. } in &self.latencies {
             let labels = Source { scaler_type };
             match oldest.iter().find(|(of, _)| *of == scaler_type) {
                 Some((_, age)) => drop(self.oldest_sample.get_or_create(&labels).set(age.as_secs_f64())),
@@ -186,4 +203,8 @@ impl Looks {
             }
         }
     }
+}
+
+fn buckets() -> impl Iterator<Item = f64> {
+    exponential_buckets(0.000_5, 2.0, 14)
 }

@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 
 pub use calls::Method;
-pub use latency::Exemplar;
+pub use latency::{Exemplar, METER, push_latencies};
 pub use looks::Answer;
 pub use observed::{Credentials, Observed, Survey, TriggerRow};
 
