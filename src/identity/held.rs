@@ -1,11 +1,13 @@
-//! How old the credentials are that somebody keeps for triggers, and which of them cannot be read again: for the series.
+//! How old the credentials are that somebody keeps for triggers, and which of them cannot be read again: for the series
+//! and the log.
 //!
 //! Not for: the credentials themselves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
+use tracing::{info, warn};
 
 /// Who keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +39,8 @@ pub struct Held(u64);
 struct Of {
     keeper: Keeper,
     read: Option<Instant>,
-    failing: bool,
+    /// Since when.
+    failing: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -69,29 +72,42 @@ impl Held {
         let mut all = ALL.lock();
         all.last += 1;
         let number = all.last;
-        all.held.insert(number, Of { keeper, read: None, failing: false });
+        all.held.insert(number, Of { keeper, read: None, failing: None });
         Self(number)
     }
 
     /// It was read, or found to hold on, at `now`.
     pub fn read(&self, now: Instant) {
-        self.note(|of| (of.read, of.failing) = (Some(now), false));
+        let (before, keeper) = self.note(|of| (of.read, of.failing) = (Some(now), None));
+        if let Some(since) = before {
+            info!(keeper, lasted = ?now.saturating_duration_since(since), "credentials are read again");
+        }
     }
 
-    /// It could not be read again.
-    pub fn failed(&self) {
-        self.note(|of| of.failing = true);
+    /// It could not be read again. One line says so, as long as there is one to go on with.
+    pub fn failed(&self, now: Instant, why: &dyn fmt::Display) {
+        let (before, keeper) = self.note(|of| of.failing = of.read.and(of.failing.or(Some(now))));
+        if before.is_none() && !keeper.is_empty() {
+            warn!(
+                keeper,
+                error = %why,
+                "credentials cannot be read again: those at hand serve until they expire or are refused; see to who gives them"
+            );
+        }
     }
 
     /// There is none any more.
     pub fn gone(&self) {
-        self.note(|of| (of.read, of.failing) = (None, false));
+        self.note(|of| (of.read, of.failing) = (None, None));
     }
 
-    fn note(&self, note: impl FnOnce(&mut Of)) {
-        if let Some(of) = ALL.lock().held.get_mut(&self.0) {
-            note(of);
-        }
+    /// Since when it had been failing, and whose it is, if it is one that was read.
+    fn note(&self, note: impl FnOnce(&mut Of)) -> (Option<Instant>, &'static str) {
+        let mut all = ALL.lock();
+        let Some(of) = all.held.get_mut(&self.0) else { return (None, "") };
+        let before = of.failing;
+        note(of);
+        (before, of.read.map_or("", |_| of.keeper.as_str()))
     }
 }
 
@@ -111,7 +127,7 @@ pub fn ages() -> Vec<(&'static str, Ages)> {
             // What was never read is nobody's credential yet; the trigger's own failure tells of it.
             let Some(read) = of.read else { continue };
             ages.held += 1;
-            ages.failing += usize::from(of.failing);
+            ages.failing += usize::from(of.failing.is_some());
             ages.oldest = ages.oldest.max(Some(now.saturating_duration_since(read)));
         }
         (keeper.as_str(), ages)
@@ -133,7 +149,7 @@ mod tests {
         young.read(long_ago);
         assert!(!hour(of(Keeper::Store)), "what was never read has no age");
         old.read(longer_ago);
-        old.failed();
+        old.failed(Instant::now(), &"away");
         let ages = of(Keeper::Store);
         assert!(hour(ages) && ages.held >= 2 && ages.failing >= 1, "{ages:?}");
         assert!(!hour(of(Keeper::Cluster)), "keepers are apart");

@@ -181,7 +181,7 @@ impl<I: Issuer> Kept<I> {
                 }
                 Err(failure) => {
                     state.failure = Some(failure.clone());
-                    inner.mark.failed();
+                    inner.mark.failed(Instant::now(), &failure);
                     Err(failure)
                 }
             };

@@ -200,8 +200,8 @@ impl<T: PartialEq> State<T> {
             }
             Err(ApiError::Away(why)) => {
                 let since = self.away.take().map_or(now, |(since, _)| since);
+                self.mark.failed(now, &why);
                 self.away = Some((since, why));
-                self.mark.failed();
                 self.due = now + self.pause.pause();
             }
             Err(error) => {

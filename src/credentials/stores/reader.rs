@@ -130,7 +130,7 @@ impl State {
             }
             (Err(error), Some(_)) if is_passing(&error) => {
                 self.away.get_or_insert_with(|| (now, error.to_string()));
-                self.mark.failed();
+                self.mark.failed(now, &error);
                 (self.due, self.doubted) = (now + AGAIN_WHILE_SERVED, doubted);
             }
             (Err(_), Some(_)) if !doubted => (self.doubted, self.due) = (true, now + DOUBT),
