@@ -22,6 +22,7 @@ mod gates;
 mod grpc;
 mod guard;
 mod keda;
+mod monitoring;
 mod policy;
 mod ports;
 mod push;
