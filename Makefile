@@ -4,7 +4,7 @@
 .PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster manifests brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets http aws google azure demo fuzzing
+FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
@@ -71,9 +71,9 @@ fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="ka
 			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
 	done
 
-check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, chart, workflows
+check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-monitoring check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, alerts, chart, workflows
 
-manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, the table of its values; needs Go
+manifests: ## what is made of the chart (deploy/kubernetes, deploy/locked-down, the table of its values) and for it (rules, dashboard); needs Go and Python
 	tests/chart/run --tools
 	deploy/manifests
 
@@ -93,7 +93,7 @@ brokers-down: ## stop them and forget their data
 	tests/brokers/down
 
 # The parts of `check`, in the order of their cost.
-.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart
+.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-monitoring check-chart
 
 check-format:
 	cargo fmt --check
@@ -135,6 +135,13 @@ check-scripts:
 
 check-compose:
 	tests/compose
+
+# The alerts where they fire and where they must not, and every query of the dashboard. Debian has promtool in `prometheus`.
+check-monitoring:
+	@if command -v promtool >/dev/null; then \
+		cd deploy/monitoring && promtool check rules rules.yaml && promtool test rules rules_test.yaml && \
+		mkdir -p ../../target && ./dashboard --expressions >../../target/dashboard.json && promtool check rules ../../target/dashboard.json; \
+	else echo "ALERTS ARE NOT TESTED: promtool is not here (Debian: prometheus)" >&2; fi
 
 # Helm is built from its own sources: minutes the first time, seconds from then on.
 check-chart:

@@ -24,6 +24,7 @@ mod grpc;
 mod guard;
 mod keda;
 mod listing;
+mod monitoring;
 mod policy;
 mod ports;
 mod push;
@@ -32,6 +33,7 @@ mod repeats;
 mod sampler;
 mod schema;
 mod scripted;
+mod series;
 mod structure;
 mod tls;
 

@@ -92,7 +92,7 @@ impl Pace {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
-        let _log = env::var_os("RUST_LOG").map(|_| init_log(LogFormat::Text));
+        let _log = env::var_os("RUST_LOG").map(|_| init_log(LogFormat::Text, None));
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stopped = async move {
@@ -213,6 +213,7 @@ fn options() -> Options {
         limits: Limits::default(),
         transport: Transport::default(),
         shutdown: Shutdown { endpoint_delay: Duration::ZERO, grace: Duration::from_secs(2) },
+        export: crate::app::Export::default(),
     }
 }
 
