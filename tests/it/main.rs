@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod book;
 mod bounds;
 mod callers;
 mod certificates;
