@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench bench-keda manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets http aws google azure demo fuzzing
@@ -80,6 +80,17 @@ manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
 	tests/brokers/with $(ONE_EACH) -- cargo bench --locked --bench figures
+
+# What `bench-keda` measures, each on a cluster of its own: BACKEND:HOW:ACTIVE, and how an outage is lived through.
+KEDA_SIDES := $(foreach backend,redis kafka,$(foreach how,built-in external external-push,side:$(backend):$(how):250)) \
+	side:redis:external-push:400 $(addprefix outage:,built-in plain cached fallback stale)
+
+bench-keda: ## what we cost KEDA beside its own scalers, into target/bench-keda.md; needs Go, and two hours (KEDA_SIDES="side:redis:external:250" for some)
+	cargo bench --locked --bench keda --no-run
+	tests/cluster/build keda
+	rm -f target/bench-keda.md
+	tests/brokers/with kafka redis -- sh -ec 'for side in $(KEDA_SIDES); do \
+		tests/cluster/with keda -- cargo bench --locked --bench keda -- $$(echo $$side | tr : " "); done'
 
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up
