@@ -36,8 +36,18 @@ pub const CONNECTIONS: (usize, usize) = (2_000, 1_500);
 pub const METADATA: usize = 96 << 20;
 /// The same for one namespace.
 pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
-/// Rows of one answer of `/api/triggers`: some 3 KiB each.
+/// Rows of one answer of `/api/v1/triggers`: some 3 KiB each.
 pub const ROWS: usize = 1_000;
+/// The same of one page for people: what is read, and redrawn, at a glance.
+pub const ROWS_OF_PAGE: usize = 200;
+/// Triggers whose rows one viewer may watch.
+pub const WATCHED: usize = 200;
+/// Who watches at a time: each costs a look at its rows every second.
+pub const VIEWERS: usize = 64;
+/// How long one watches until it asks anew: less than the connection lives.
+pub const WATCH: Duration = Duration::from_secs(240);
+/// Bytes of events that one viewer is sent in a second.
+pub const EVENTS: usize = 5_000;
 /// ScaledObjects that are remembered by name for one trigger, besides those with an open stream: enough to know whose
 /// it is, and equal triggers of thousands of objects cost no more.
 pub const OBJECTS_OF_TRIGGER: usize = 16;
@@ -278,6 +288,9 @@ pub const CANCELLED: usize = CALLS_OF_ONE;
 pub const AFTER_GOAWAY: Duration = Duration::from_secs(30 * 60);
 /// How long a connection has after that, until it is cut.
 pub const LAST_WORDS: Duration = Duration::from_secs(30);
+/// Triggers that may have series of their own, where that is asked for: five lines of 150 bytes each, every time somebody
+/// scrapes.
+pub const TRIGGER_SERIES: i64 = 20_000;
 /// Headers of a request to the admin port.
 pub const HEADERS: usize = 64;
 /// How long a connection to the admin port may live.
@@ -305,13 +318,15 @@ pub enum Limit {
     Callers,
     /// Calls that a connection has unanswered.
     Calls,
+    /// Triggers that have series of their own.
+    TriggerSeries,
 }
 
 static CROSSED: [AtomicU64; Limit::ALL.len()] = [const { AtomicU64::new(0) }; Limit::ALL.len()];
 
 impl Limit {
     /// Every limit, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Request,
         Self::Reply,
         Self::RepliesInFlight,
@@ -321,6 +336,7 @@ impl Limit {
         Self::Identity,
         Self::Callers,
         Self::Calls,
+        Self::TriggerSeries,
     ];
 
     /// The label in series.
@@ -336,6 +352,7 @@ impl Limit {
             Self::Identity => "identity",
             Self::Callers => "callers",
             Self::Calls => "calls",
+            Self::TriggerSeries => "trigger_series",
         }
     }
 

@@ -17,9 +17,11 @@ pub use connections::{Connection, Connections, Named};
 pub use facts::Facts;
 
 use crate::{
-    error::{Problem, ReadError, ReadErrorKind, SpecError},
+    error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},
+    identity::held,
     metadata::{Login, Metadata, Parameters},
     object::ObjectRef,
+    telemetry,
 };
 
 /// The metadata key that names a connection.
@@ -34,6 +36,14 @@ pub struct Credentials {
     pub connections: Connections,
     /// KEDA's objects, where they are read.
     pub cluster: Option<Cluster>,
+}
+
+/// The credentials that are kept now, by who keeps them: for the series.
+#[must_use]
+pub fn held() -> Vec<(&'static str, telemetry::Credentials)> {
+    let shown =
+        |(keeper, held::Ages { held, failing, oldest })| (keeper, telemetry::Credentials { held, failing, oldest });
+    held::ages().into_iter().map(shown).collect()
 }
 
 /// What gives a trigger its parameters, besides its metadata; equal when they are the same for all time.
@@ -139,6 +149,13 @@ impl Binding {
     pub fn asked_within(mut self, interval: Duration) -> Self {
         self.terms.interval = self.terms.interval.filter(|asked| *asked < interval);
         self
+    }
+
+    /// Where the login is from, for people; nothing where the metadata is all there is.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let connection = self.connection.as_ref().map(|named| format!("connection `{}`", quoted(named.name())));
+        connection.into_iter().chain(self.reference.as_ref().map(ToString::to_string)).collect()
     }
 
     /// That what it says could not be read again, and since when.

@@ -3,7 +3,7 @@
 //! tonic's own server is not used: it has no bound on what is unanswered, and cuts a connection either never or without
 //! a word (0.14).
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -11,12 +11,16 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::Service, service::Routes};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
-use super::calls::{Calls, Counted, Holds, Shared};
+use super::{
+    calls::{Calls, Counted, Holds, Shared},
+    handled::Handled,
+};
 use crate::{
     door::{Caller, Guest},
     limits,
+    telemetry::Metrics,
 };
 
 /// KEDA's client sends no pings of its own, so ours find the operator that vanished.
@@ -32,6 +36,7 @@ const PARKED: [&str; 2] = ["/externalscaler.ExternalScaler/StreamIsActive", "/gr
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) routes: Routes,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) unanswered: Arc<Shared>,
     pub(super) age: Option<Duration>,
     /// Says that connections are to go away.
@@ -43,6 +48,10 @@ pub(super) struct Common {
 /// Ends the streams of one connection with OK: in the extensions of each request for one.
 #[derive(Debug, Clone)]
 pub(super) struct EndStreams(pub(super) CancellationToken);
+
+/// Where a call comes from: in the extensions of each request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) Option<IpAddr>);
 
 /// What happens next to a connection, unless it ends before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +70,10 @@ pub(super) async fn serve(guest: Guest, common: Common) {
     let service = {
         let (caller, calls, end_streams) = (Arc::clone(&caller), Arc::clone(&calls), end_streams.clone());
         // Boxed: its place in the connection is kept while the answer is sent, which for a parked stream is hours.
-        service_fn(move |request| Box::pin(answer(request, common.routes.clone(), &caller, &calls, &end_streams)))
+        service_fn(move |request: Request<Incoming>| {
+            let handled = Handled::begin(&common.metrics, request.uri().path(), request.headers());
+            Box::pin(answer(request, handled, common.routes.clone(), &caller, &calls, &end_streams))
+        })
     };
     let mut connection = pin!(settings().serve_connection(TokioIo::new(socket), service));
     let (mut next, mut due) = match common.age {
@@ -115,6 +127,7 @@ fn settings() -> http2::Builder<TokioExecutor> {
 /// One call, from its head to the head of its answer.
 fn answer(
     mut request: Request<Incoming>,
+    mut handled: Handled,
     mut routes: Routes,
     caller: &Caller,
     calls: &Arc<Calls>,
@@ -124,20 +137,29 @@ fn answer(
     if parked.is_some() {
         request.extensions_mut().insert(EndStreams(end_streams.clone()));
     }
+    request.extensions_mut().insert(Peer(caller.address()));
     let begun = calls.begin(caller.working());
     async move {
         let call = match begun {
             Ok(call) => call,
-            Err(status) => return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing))),
+            Err(status) => {
+                handled.ends(status.code());
+                return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing(handled))));
+            }
         };
         let request = request.map(|body| Body::new(Counted::new(body, Holds::Request(Arc::clone(&call)))));
         // Routes are always ready.
-        let answer = match timeout(limits::CALL, routes.call(request)).await {
+        let answered = routes.call(request).instrument(handled.span.span());
+        let answer = match timeout(limits::CALL, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
             Err(_) => Status::deadline_exceeded("the call took too long: send the whole request").into_http(),
         };
-        let holds = parked.map_or_else(|| Holds::Answer(call), Holds::Parked);
+        handled.look(answer.headers());
+        let holds = match parked {
+            None => Holds::Answer(call, handled),
+            Some(working) => Holds::Parked(working, handled),
+        };
         Ok(answer.map(|body| Counted::new(body, holds)))
     }
 }

@@ -4,10 +4,11 @@
 //! like, the look goes on.
 
 use std::{
+    net::IpAddr,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,12 +19,13 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 
 use super::{
     Core,
     askers::{Askers, Told},
     gate::{Fault, Gates, Member},
+    history::Ring,
     plan::{Next, Plan},
     state::State,
 };
@@ -33,6 +35,10 @@ use crate::{
     object::ObjectRef,
     reading::{Reading, Sample},
     task::{self, Backoff},
+    telemetry::{
+        Answer,
+        spans::{self, Seen},
+    },
     trigger::{Push, Trigger},
 };
 
@@ -66,6 +72,16 @@ pub(super) struct Entry {
     pub(super) nudge: Notify,
     /// Panics of the wake: how long to leave it alone.
     wake_rests: Mutex<Option<(Backoff, Instant)>>,
+    /// For the pages.
+    pub(super) record: Mutex<Record>,
+}
+
+/// What the pages show of the past.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) ring: Box<Ring>,
+    /// When the last look began, and how many triggers of the connection were looked at together then.
+    pub(super) look: Option<(Instant, Arc<AtomicU32>)>,
 }
 
 impl Entry {
@@ -82,14 +98,30 @@ impl Entry {
             demanded: AtomicU64::new(0),
             nudge: Notify::new(),
             wake_rests: Mutex::default(),
+            record: Mutex::default(),
         }
     }
 
+    /// How long it has been observed.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.created)
+    }
+
+    /// When it came under observation.
+    pub(super) fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// Notes that KEDA is told that it is active.
+    pub(super) fn pushed(&self) {
+        self.record.lock().ring.pushed(self.age(Instant::now()));
+    }
+
     /// Notes that `object` asks now; for how long nobody had asked before.
-    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) -> Duration {
+    pub(super) fn asked(&self, (object, peer): (ObjectRef<&str>, Option<IpAddr>), now: Instant) -> Duration {
         let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
         let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
-        self.askers.asked(object, now);
+        self.askers.asked(object, peer, now);
         Duration::from_nanos(now_ns.saturating_sub(before))
     }
 
@@ -122,15 +154,19 @@ impl Entry {
         let seen = {
             let state = self.state.borrow();
             if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
+                answered(core, &state, if answer.is_ok() { Answer::Sample } else { Answer::Failure });
                 return answer;
             }
             if let Some(sample) = state.younger_than(now, trigger.interval) {
+                answered(core, &state, Answer::Sample);
                 return Ok(sample);
             }
             state.looks
         };
-        self.connection.may_look(now, now)?;
-        self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        let refused = |_: &ReadError| answered(core, &self.state.borrow(), Answer::Failure);
+        self.connection.may_look(now, now).inspect_err(refused)?;
+        let demanded = self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        let how = if demanded > seen { Answer::Joined } else { Answer::Look };
         self.nudge.notify_one();
         let mut states = self.state.subscribe();
         let state = tokio::select! {
@@ -147,6 +183,7 @@ impl Entry {
             return Err(ReadError::new(ReadErrorKind::Unreachable, text));
         }
         let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
+        answered(core, &state, how);
         // What a look found is good for whoever has waited for it, however long it took.
         if state.failure.is_none()
             && let Some(sample) = state.sample
@@ -175,6 +212,11 @@ impl Entry {
         self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
     }
 
+    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
+    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
+        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
+    }
+
     /// Whether somebody waits to be told of a rise.
     pub(super) fn is_listened_to(&self) -> bool {
         self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
@@ -192,7 +234,7 @@ impl Entry {
         let Some(core) = core.upgrade() else { return };
         let text = "looking after this trigger met a defect of this server: see its log";
         let now = Instant::now();
-        self.failed(ReadError::new(ReadErrorKind::Internal, text), now, now);
+        self.failed(ReadError::new(ReadErrorKind::Internal, text), (now, now), Seen::default());
         if !core.forget(self) {
             resume_unwind(panic);
         }
@@ -209,15 +251,16 @@ impl Entry {
                 Next::Forget => continue,
                 Next::Look => {
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, self.read(&core)).await;
+                    self.look(&core, None, self.read(&core)).await;
                 }
                 Next::Wake => {
+                    let woken = Instant::now();
                     core.metrics.wakes.inc();
                     if let Some(last) = plan.last_look {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, at_once(self.read(&core))).await;
+                    self.look(&core, Some(woken), at_once(self.read(&core))).await;
                 }
             }
         }
@@ -229,6 +272,8 @@ impl Entry {
         if !self.trigger.binding.is_nothing() {
             core.move_to_connection(self)?;
         }
+        let now = Instant::now();
+        self.record.lock().look = Some((now, self.connection.looks(now)));
         self.trigger.source.read().await
     }
 
@@ -244,7 +289,10 @@ impl Entry {
                 return;
             }
             let source = self.trigger.describe();
-            error!(source, "the wake of a source panicked: it is refreshed by the clock until that is tried again");
+            error!(
+                source,
+                "the wake of a source panicked: the clock does until it is tried again; please report what stands above"
+            );
             let mut rests = self.wake_rests.lock();
             let mut backoff =
                 rests.take().map_or_else(|| Backoff::new(WAKE_PAUSE, LONGEST_WAKE_PAUSE), |(backoff, _)| backoff);
@@ -253,10 +301,12 @@ impl Entry {
         }
     }
 
-    /// One look, with deadline, whatever happens inside.
-    async fn look(&self, core: &Core, read: impl Future<Output = Result<Reading, ReadError>>) {
+    /// One look, with deadline, whatever happens inside; `woken` is when the backend's signal for it came.
+    async fn look(&self, core: &Core, woken: Option<Instant>, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
-        let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
+        let span = spans::look(self.trigger.scaler_type, if woken.is_some() { "wake" } else { "clock" });
+        let deadline = started + core.read_deadline(&self.trigger);
+        let outcome = self.outcome(read, deadline).instrument(span.clone()).await;
         // Who gives a source less time than others have is alone with what comes of it.
         let own_deadline = self.trigger.source.deadline().is_some_and(|own| own < core.settings.read_timeout);
         let outcome = outcome.map_err(|error| match error.kind {
@@ -264,11 +314,34 @@ impl Entry {
             _ => error,
         });
         let ended = Instant::now();
-        core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
+        let failure = outcome.as_ref().err().map(|error| error.kind);
+        let seen = self.seen(&span, &outcome);
+        core.metrics.looked(self.trigger.scaler_type, failure, ended - started, seen.exemplar());
         match outcome {
-            Ok(reading) => self.succeeded(core, reading, started, ended),
-            Err(error) => self.failed(error, started, ended),
+            Ok(reading) => self.succeeded(core, reading, woken, (started, ended), seen),
+            Err(error) => self.failed(error, (started, ended), seen),
         }
+    }
+
+    /// What a look came to, in its span; the rest of it is only of use while somebody watches.
+    fn seen(&self, span: &Span, outcome: &Result<Reading, ReadError>) -> Seen {
+        let seen = Seen::of(span);
+        if seen.exemplar().is_some() {
+            span.record("plimsoll.source", self.trigger.describe());
+            span.record("plimsoll.connection", self.trigger.source.connection().label());
+            match outcome {
+                Ok(reading) => {
+                    span.record("plimsoll.value", reading.value);
+                    span.record("plimsoll.active", reading.active);
+                }
+                Err(error) => {
+                    span.record("plimsoll.error", error.kind.as_str());
+                    span.record("otel.status_code", "ERROR");
+                    span.record("otel.status_description", error.to_string());
+                }
+            }
+        }
+        seen
     }
 
     async fn outcome(
@@ -298,7 +371,14 @@ impl Entry {
         Err(ReadError::new(ReadErrorKind::BadReply, text))
     }
 
-    fn succeeded(&self, core: &Core, reading: Reading, started: Instant, ended: Instant) {
+    fn succeeded(
+        &self,
+        core: &Core,
+        reading: Reading,
+        woken: Option<Instant>,
+        (started, ended): (Instant, Instant),
+        seen: Seen,
+    ) {
         let source = &self.trigger.source;
         if let Some(lasted) = self.connection.succeeded(ended) {
             info!(connection = source.connection().label(), ?lasted, "connection works again");
@@ -308,13 +388,14 @@ impl Entry {
             info!(source = self.trigger.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
         }
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
+        self.record.lock().ring.read(self.age(ended), reading.value, reading.active);
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
-            state.looked(sample);
+            (state.last_look_took, state.look) = (ended - started, seen);
+            state.looked(sample, woken);
         });
     }
 
-    fn failed(&self, error: ReadError, started: Instant, ended: Instant) {
+    fn failed(&self, error: ReadError, (started, ended): (Instant, Instant), seen: Seen) {
         let source = &self.trigger.source;
         let connection = source.connection();
         let connection = connection.label();
@@ -329,8 +410,9 @@ impl Entry {
             }
             Fault::Source => {}
         }
+        self.record.lock().ring.failed(self.age(ended));
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
+            (state.last_look_took, state.look) = (ended - started, seen);
             state.failed(error, ended);
         });
     }
@@ -338,4 +420,10 @@ impl Entry {
     fn objects_text(&self) -> String {
         self.askers.names().join(", ")
     }
+}
+
+/// Counts a question, and notes in its trace which look answered it.
+fn answered(core: &Core, state: &State, how: Answer) {
+    core.metrics.asked(how);
+    state.look.answers(how.as_str());
 }

@@ -4,38 +4,46 @@
 //! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
 
 mod askers;
+mod detail;
 mod entry;
 mod gate;
 mod gone;
+mod history;
+mod listing;
 mod observe;
-mod pages;
 mod plan;
 mod refused;
 mod state;
 mod subscription;
+mod survey;
 mod table;
 mod view;
 
 use std::{
+    collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use parking_lot::RwLock;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use askers::Told;
-pub use pages::{Filter, Page};
+pub use askers::{AskerView, Told};
+pub use detail::{ConnectionView, CredentialsView, Detail, KeyView, LookView, NamedView, PartsView};
+pub use history::History;
+pub use listing::{Counts, Listing, Query, Sort};
 pub use state::{Failure, State};
 pub use subscription::Subscription;
 pub use table::{Allowance, Full, Room};
-pub use view::View;
+pub use view::{Change, ErrorView, ObjectView, Standing, View, Wake};
 
 use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
-    credentials::{Binding, Credentials, Unbound},
+    credentials::{self, Binding, Credentials, Unbound},
     error::{ReadError, SpecError},
     limits::{self, Limit},
     metadata::Metadata,
@@ -65,6 +73,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How much may be observed.
     pub allowance: Allowance,
+    /// Of how many triggers each has series of its own.
+    pub trigger_series: usize,
 }
 
 impl Default for Settings {
@@ -77,6 +87,7 @@ impl Default for Settings {
             policy: Policy::same_for_all(Reach::open()),
             credentials: Credentials::default(),
             allowance: Allowance::default(),
+            trigger_series: 0,
         }
     }
 }
@@ -97,7 +108,7 @@ pub enum AskError {
 
 /// Every trigger under observation. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Sampler(Arc<Core>);
+pub struct Sampler(Arc<Core>, Option<IpAddr>);
 
 #[derive(Debug)]
 struct Core {
@@ -135,7 +146,13 @@ impl Sampler {
             settings,
             closed: CancellationToken::new(),
         };
-        Self(Arc::new_cyclic(core))
+        Self(Arc::new_cyclic(core), None)
+    }
+
+    /// The same, asked by a caller at `address`: it is shown beside those who ask.
+    #[must_use]
+    pub fn asked_from(&self, address: Option<IpAddr>) -> Self {
+        Self(Arc::clone(&self.0), address)
     }
 
     /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
@@ -175,7 +192,8 @@ impl Sampler {
         metadata: &Metadata,
     ) -> Result<(Arc<Trigger>, Sample), AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
+        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
+        entry.askers.measured(object, Instant::now());
         let sample = entry.sample(&self.0, unasked_for).await?;
         Ok((Arc::clone(&entry.trigger), sample))
     }
@@ -183,7 +201,7 @@ impl Sampler {
     /// Whether a trigger is active, for a poll of KEDA's scale loop: what a poll has heard need not be pushed again.
     pub async fn poll(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<bool, AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
+        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await;
         // A poll that hears an error shows the pace all the same.
         entry.polled(object);
@@ -213,7 +231,7 @@ impl Sampler {
         metadata: &Metadata,
         binding: &Binding,
     ) -> Result<Subscription, AskError> {
-        let (entry, _) = self.0.observe(object, metadata, binding)?;
+        let (entry, _) = self.0.observe((object, self.1), metadata, binding)?;
         Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 
@@ -235,6 +253,7 @@ impl Sampler {
 
     /// What is counted here and below, for the series.
     pub fn observed(&self) -> Observed {
+        let survey = self.0.survey();
         let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
         Observed {
             broker_requests: self.0.registry.requests().collect(),
@@ -244,8 +263,24 @@ impl Sampler {
                 (Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT),
                 (Limit::Triggers, table.len(), allowance.triggers.in_all),
                 (Limit::Connections, table.connections(), allowance.connections.in_all),
+                (Limit::TriggerSeries, survey.rows.len(), self.0.settings.trigger_series),
             ],
+            survey,
+            credentials: credentials::held(),
         }
+    }
+
+    /// How many looks a minute the triggers of each backend want.
+    #[must_use]
+    pub fn looks_per_minute(&self) -> BTreeMap<&'static str, f64> {
+        let mut looks = BTreeMap::new();
+        for slot in self.0.table.read().slots() {
+            let trigger = &slot.entry.trigger;
+            if let Some(backend) = self.0.registry.find(trigger.scaler_type) {
+                *looks.entry(backend.name()).or_default() += 60.0 / trigger.interval.as_secs_f64();
+            }
+        }
+        looks
     }
 
     /// How many connections are failing now.

@@ -68,7 +68,7 @@ impl<'e> Plan<'e> {
     }
 
     fn is_wanted(&self) -> bool {
-        self.entry.is_listened_to() || Instant::now() < self.entry.last_asked() + self.wanted_for
+        self.entry.is_wanted(self.wanted_for)
     }
 
     /// When the next refresh is due, and whether the connection's back-off decides it. Once the connection works again,

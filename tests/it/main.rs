@@ -9,6 +9,8 @@
 )]
 
 mod admin;
+mod api;
+mod book;
 mod bounds;
 mod callers;
 mod certificates;
@@ -22,13 +24,17 @@ mod gates;
 mod grpc;
 mod guard;
 mod keda;
+mod listing;
+mod monitoring;
 mod policy;
 mod ports;
 mod push;
 mod refused;
 mod repeats;
 mod sampler;
+mod schema;
 mod scripted;
+mod series;
 mod structure;
 mod tls;
 
