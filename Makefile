@@ -1,10 +1,10 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench manifests brokers-up brokers-down
+.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster manifests brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
+FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
@@ -29,7 +29,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
-	cargo run --release --no-default-features --features demo -- demo
+	cargo run --profile demo --no-default-features --features demo -- demo
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out, SKIP_BROKERS=cluster the API server's)
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
@@ -80,6 +80,11 @@ manifests: ## what is made of the chart (deploy/kubernetes, deploy/locked-down, 
 bench: ## the figures of docs/performance.md, into target/bench.json
 	cargo bench --locked --bench figures --no-run
 	tests/brokers/with $(ONE_EACH) -- cargo bench --locked --bench figures
+
+bench-cluster: ## those with KEDA's objects read from a real API server: needs Go, and a quarter of an hour the first time
+	cargo bench --locked --bench figures --no-run
+	tests/cluster/build
+	tests/brokers/with redis -- tests/cluster/with -- cargo bench --locked --bench figures -- cluster
 
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up

@@ -200,7 +200,7 @@ impl App {
         #[cfg(feature = "otlp")]
         let export = show(options.export, &sampler, &metrics);
         let ready = Arc::new(AtomicBool::new(true));
-        let shown = Pages { sampler: sampler.clone(), metrics: Arc::clone(&metrics), ready: Arc::clone(&ready) };
+        let shown = Pages::new(sampler.clone(), Arc::clone(&metrics), Arc::clone(&ready));
         let (probes, people) = (admin::probes(shown.clone()), admin::people(shown, token));
         let _admin = match pages {
             None => vec![task::spawn(admin::serve(door::listen(admin, room("admin")), probes.merge(people)))],

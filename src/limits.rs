@@ -36,8 +36,18 @@ pub const CONNECTIONS: (usize, usize) = (2_000, 1_500);
 pub const METADATA: usize = 96 << 20;
 /// The same for one namespace.
 pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
-/// Rows of one answer of `/api/triggers`: some 3 KiB each.
+/// Rows of one answer of `/api/v1/triggers`: some 3 KiB each.
 pub const ROWS: usize = 1_000;
+/// The same of one page for people: what is read, and redrawn, at a glance.
+pub const ROWS_OF_PAGE: usize = 200;
+/// Triggers whose rows one viewer may watch.
+pub const WATCHED: usize = 200;
+/// Who watches at a time: each costs a look at its rows every second.
+pub const VIEWERS: usize = 64;
+/// How long one watches until it asks anew: less than the connection lives.
+pub const WATCH: Duration = Duration::from_secs(240);
+/// Bytes of events that one viewer is sent in a second.
+pub const EVENTS: usize = 5_000;
 /// ScaledObjects that are remembered by name for one trigger, besides those with an open stream: enough to know whose
 /// it is, and equal triggers of thousands of objects cost no more.
 pub const OBJECTS_OF_TRIGGER: usize = 16;

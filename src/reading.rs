@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::time::Instant;
 
 /// What the HPA sees: a name, and the number that one replica can carry.
@@ -29,6 +31,64 @@ pub struct Reading {
     pub value: f64,
     /// Whether the workload should run at all.
     pub active: bool,
+}
+
+/// What a reading is made of, for people: a small table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// The reading that they are the parts of.
+    pub of: Reading,
+    /// How the parts make the value, in a sentence.
+    pub rule: String,
+    /// The trigger is active above this, where it is so simple.
+    pub activation: Option<f64>,
+    /// The columns' names.
+    pub columns: &'static [&'static str],
+    /// A cell for each column; no more rows than [`Parts::MOST`].
+    pub rows: Vec<Vec<Cell>>,
+    /// How many rows were left out.
+    pub omitted: usize,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Cell {
+    /// A name, or a remark.
+    Text(String),
+    /// A count or a rate.
+    Number(f64),
+    /// What is not known.
+    Unknown,
+}
+
+impl Parts {
+    /// Rows that are shown.
+    pub const MOST: usize = 100;
+}
+
+impl From<i64> for Cell {
+    fn from(count: i64) -> Self {
+        Self::Number(count as f64)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Cell {
+    fn from(cell: Option<T>) -> Self {
+        cell.map_or(Self::Unknown, Into::into)
+    }
 }
 
 /// A reading with its time.

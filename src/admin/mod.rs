@@ -1,37 +1,63 @@
-//! The HTTP side, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/api/triggers`.
+//! The HTTP side, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/api/v1/…`, and the page at `/`.
 //!
 //! Nothing here depends on a broker: a replica whose brokers are down is alive and ready.
 
+mod api;
+mod guard;
+mod help;
+mod rates;
 mod serve;
-mod triggers;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
 };
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::State,
     http::{StatusCode, header},
-    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::sync::Semaphore;
 
+pub use api::openapi;
 pub use serve::serve;
 
-use crate::{config::Token, sampler::Sampler, telemetry::Metrics};
+use self::rates::Rates;
+use crate::{config::Token, limits, sampler::Sampler, telemetry::Metrics};
 
-/// What the pages show.
+/// What the pages show. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pages {
+pub struct Pages(Arc<Shown>);
+
+#[derive(Debug)]
+struct Shown {
     /// The triggers.
-    pub sampler: Sampler,
+    sampler: Sampler,
     /// The series.
-    pub metrics: Arc<Metrics>,
+    metrics: Arc<Metrics>,
     /// Whether new callers are welcome.
-    pub ready: Arc<AtomicBool>,
+    ready: Arc<AtomicBool>,
+    /// Since when we are.
+    started: SystemTime,
+    rates: Rates,
+    /// Places for those who watch.
+    viewers: Arc<Semaphore>,
+}
+
+impl Pages {
+    /// Pages that show these.
+    #[must_use]
+    pub fn new(sampler: Sampler, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> Self {
+        let rates = Rates::of(&sampler);
+        let viewers = Arc::new(Semaphore::new(limits::VIEWERS));
+        Self(Arc::new(Shown { sampler, metrics, ready, started: SystemTime::now(), rates, viewers }))
+    }
 }
 
 /// For probes and scrapers: no name of anybody's source is in it, and nobody is asked who they are.
@@ -45,37 +71,20 @@ pub fn probes(pages: Pages) -> Router {
 
 /// For people: who reads what from where. They show `token`, where there is one.
 pub fn people(pages: Pages, token: Option<Token>) -> Router {
-    let routes = Router::new().route("/api/triggers", get(triggers::triggers)).with_state(pages);
-    match token {
-        Some(token) => routes.route_layer(from_fn_with_state(token, let_in)),
-        None => routes,
-    }
+    guard::guarded(api::routes(), token).with_state(pages)
 }
 
-async fn let_in(State(token): State<Token>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().split_at_checked(7));
-    match given {
-        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") && token.is(given.trim_ascii()) => {
-            next.run(request).await
-        }
-        _ => {
-            let text = "this page wants the token of `--admin-token-file`: `authorization: Bearer TOKEN`\n";
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], text).into_response()
-        }
-    }
-}
-
-async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
-    if pages.ready.load(Ordering::Relaxed) {
+async fn readyz(State(Pages(shown)): State<Pages>) -> impl IntoResponse {
+    if shown.ready.load(Ordering::Relaxed) {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
     }
 }
 
-async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    pages.metrics.observe(&pages.sampler.observed());
-    match pages.metrics.encode() {
+async fn metrics(State(Pages(shown)): State<Pages>) -> Response {
+    shown.metrics.observe(&shown.sampler.observed());
+    match shown.metrics.encode() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

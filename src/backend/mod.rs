@@ -32,7 +32,7 @@ use crate::net::stand_in;
 use crate::{
     error::{ReadError, SpecError, clean},
     metadata::{Orders, Reader},
-    reading::{Metric, Reading},
+    reading::{Metric, Parts, Reading},
 };
 
 /// A kind of source that we can read.
@@ -79,6 +79,12 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 
     /// How long a read may take, where the trigger itself says so.
     fn deadline(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What the last reading was made of, for people. Put together when it is asked for, from what the last look left: a look
+    /// that nobody watches pays nothing for it.
+    fn parts(&self) -> Option<Parts> {
         None
     }
 

@@ -17,7 +17,7 @@ pub use connections::{Connection, Connections, Named};
 pub use facts::Facts;
 
 use crate::{
-    error::{Problem, ReadError, ReadErrorKind, SpecError},
+    error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},
     identity::held,
     metadata::{Login, Metadata, Parameters},
     object::ObjectRef,
@@ -149,6 +149,13 @@ impl Binding {
     pub fn asked_within(mut self, interval: Duration) -> Self {
         self.terms.interval = self.terms.interval.filter(|asked| *asked < interval);
         self
+    }
+
+    /// Where the login is from, for people; nothing where the metadata is all there is.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let connection = self.connection.as_ref().map(|named| format!("connection `{}`", quoted(named.name())));
+        connection.into_iter().chain(self.reference.as_ref().map(ToString::to_string)).collect()
     }
 
     /// That what it says could not be read again, and since when.

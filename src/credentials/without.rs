@@ -59,6 +59,11 @@ impl Cluster {
         match self.0 {}
     }
 
+    #[must_use]
+    pub fn state(&self) -> (usize, bool) {
+        match self.0 {}
+    }
+
     pub async fn look_again(&self, _object: ObjectRef<&str>) {
         match self.0 {}
     }

@@ -48,6 +48,7 @@ struct Seat {
 /// One caller's place; free again when it is dropped.
 #[derive(Debug)]
 pub struct Caller {
+    address: Option<IpAddr>,
     place: Option<(Callers, u64)>,
     work: Arc<AtomicUsize>,
     leave: CancellationToken,
@@ -67,7 +68,7 @@ impl Callers {
     /// A place for a caller from `address`, if need be that of an idle one; `None` where all are at work.
     #[must_use]
     pub fn admit(&self, address: IpAddr) -> Option<Caller> {
-        let (address, mut present) = (network(address), self.0.present.lock());
+        let (from, address, mut present) = (address, network(address), self.0.present.lock());
         let mut places = self.place(&mut present, |seat| seat.address == address, self.0.most_of_one);
         places &= self.place(&mut present, |_| true, self.0.most);
         if !places {
@@ -78,7 +79,7 @@ impl Callers {
         let seat = Seat { address, work: Arc::default(), leave: CancellationToken::new() };
         let (work, leave) = (Arc::clone(&seat.work), seat.leave.clone());
         present.seats.insert(number, seat);
-        Some(Caller { place: Some((self.clone(), number)), work, leave })
+        Some(Caller { address: Some(from.to_canonical()), place: Some((self.clone(), number)), work, leave })
     }
 
     /// How many are here.
@@ -127,7 +128,13 @@ impl Caller {
     /// One that nobody counts, for a connection that came through no port.
     #[must_use]
     pub fn uncounted() -> Self {
-        Self { place: None, work: Arc::default(), leave: CancellationToken::new() }
+        Self { address: None, place: None, work: Arc::default(), leave: CancellationToken::new() }
+    }
+
+    /// Where it calls from.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Says that it has something to be done.

@@ -3,7 +3,7 @@
 //! tonic's own server is not used: it has no bound on what is unanswered, and cuts a connection either never or without
 //! a word (0.14).
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -48,6 +48,10 @@ pub(super) struct Common {
 /// Ends the streams of one connection with OK: in the extensions of each request for one.
 #[derive(Debug, Clone)]
 pub(super) struct EndStreams(pub(super) CancellationToken);
+
+/// Where a call comes from: in the extensions of each request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) Option<IpAddr>);
 
 /// What happens next to a connection, unless it ends before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +137,7 @@ fn answer(
     if parked.is_some() {
         request.extensions_mut().insert(EndStreams(end_streams.clone()));
     }
+    request.extensions_mut().insert(Peer(caller.address()));
     let begun = calls.begin(caller.working());
     async move {
         let call = match begun {

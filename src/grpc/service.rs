@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tonic::{Request, Response, Status};
 
 use super::{
-    connection::EndStreams,
+    connection::{EndStreams, Peer},
     externalscaler::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
@@ -49,9 +49,10 @@ impl ExternalScaler for Scaler {
     type StreamMetricSpecStream = Answers<GetMetricSpecResponse>;
 
     async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
+        let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.poll(object, &self.metadata(object, scaler_metadata)).await;
+        let asked = sampler.poll(object, &self.metadata(object, scaler_metadata)).await;
         asked.map(|result| Response::new(IsActiveResponse { result })).map_err(|error| of_ask(&error))
     }
 
@@ -60,11 +61,12 @@ impl ExternalScaler for Scaler {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
+        let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
         let said = |()| Ok(IsActiveResponse { result: true });
         let answers: Self::StreamIsActiveStream =
-            match self.sampler.subscribe_or_look(object, &self.metadata(object, scaler_metadata)).await {
+            match sampler.subscribe_or_look(object, &self.metadata(object, scaler_metadata)).await {
                 Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
                 // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
                 Err(error) => {
@@ -108,8 +110,9 @@ impl ExternalScaler for Scaler {
     }
 
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
+        let sampler = self.asked_by(&request);
         let GetMetricsRequest { scaled_object_ref, metric_name } = request.into_inner();
-        self.value(scaled_object_ref.unwrap_or_default(), metric_name).await.map(Response::new)
+        self.value(&sampler, scaled_object_ref.unwrap_or_default(), metric_name).await.map(Response::new)
     }
 }
 
@@ -118,6 +121,11 @@ impl Scaler {
     fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
         spans::asks(object.namespace, object.name);
         self.secrets.look(object, Metadata::from(scaler_metadata))
+    }
+
+    /// The sampler, to be asked on behalf of whoever sent `request`.
+    fn asked_by<T>(&self, request: &Request<T>) -> Sampler {
+        self.sampler.asked_from(request.extensions().get().and_then(|Peer(address)| *address))
     }
 
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
@@ -131,10 +139,15 @@ impl Scaler {
     }
 
     /// Exactly one value, for exactly the metric asked for; KEDA may have changed the case of its name.
-    async fn value(&self, object: ScaledObjectRef, metric_name: String) -> Result<GetMetricsResponse, Status> {
+    async fn value(
+        &self,
+        sampler: &Sampler,
+        object: ScaledObjectRef,
+        metric_name: String,
+    ) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = self.sampler.sample(object, &self.metadata(object, scaler_metadata)).await;
+        let asked = sampler.sample(object, &self.metadata(object, scaler_metadata)).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {

@@ -4,6 +4,7 @@
 
 mod parameters;
 mod reader;
+mod understood;
 mod values;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::{
 
 pub use parameters::{Login, Order, Orders, Parameter, Parameters};
 pub use reader::Reader;
+pub use understood::Understood;
 pub use values::{Secret, duration as parse_duration};
 
 /// The metadata of one trigger as KEDA sends it.

@@ -24,6 +24,31 @@ pub struct Reader<'m> {
     asked: Vec<&'static str>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
+    /// What was found for each key, where somebody wants to know.
+    trace: Option<Vec<Found<'m>>>,
+}
+
+/// What a key was found to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'m> {
+    pub(super) name: &'static str,
+    pub(super) text: &'m str,
+    pub(super) origin: Origin<'m>,
+    /// It was asked for as a secret.
+    pub(super) secret: bool,
+}
+
+/// Where it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin<'m> {
+    /// In the metadata itself.
+    Metadata,
+    /// In the metadata, which has it from the workload's environment.
+    Environment,
+    /// In a named connection of the server's.
+    Connection(&'m str),
+    /// In what a reference leads to.
+    Reference(&'m str),
 }
 
 impl<'m> Reader<'m> {
@@ -38,7 +63,22 @@ impl<'m> Reader<'m> {
             asked: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
+            trace: None,
         }
+    }
+
+    /// The same, which remembers what it has found, for [`understood`](Self::understood).
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { trace: Some(Vec::new()), ..self }
+    }
+
+    pub(super) fn trace(&self) -> &[Found<'m>] {
+        self.trace.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn metadata(&self) -> &'m Metadata {
+        self.metadata
     }
 
     /// From now on `login` is looked at too, in the order that `orders` has for each key.
@@ -55,6 +95,39 @@ impl<'m> Reader<'m> {
 
     /// The first that is set among several names for one thing: all plain names first, then their `FromEnv` forms.
     pub fn first_of(&mut self, names: &[&'static str]) -> Option<&'m str> {
+        let found = self.chosen(names);
+        if let (Some(trace), Some(text)) = (&self.trace, found)
+            && !trace.iter().any(|known| std::ptr::eq(known.text, text))
+        {
+            let found = self.origin(names, text).map(|(name, origin)| Found { name, text, origin, secret: false });
+            self.trace.iter_mut().for_each(|trace| trace.extend(found));
+        }
+        found
+    }
+
+    /// Where `text` is from, which is one of `names`.
+    fn origin(&self, names: &[&'static str], text: &str) -> Option<(&'static str, Origin<'m>)> {
+        let is = |found: Option<&str>| found.is_some_and(|found| std::ptr::eq(found, text));
+        let of = |parameters: &'m Parameters, name: &str| {
+            let parameter = parameters.get(name)?;
+            is(parameter.text().map(str::trim)).then(|| parameter.origin())
+        };
+        names.iter().find_map(|name| {
+            let origin = if is(self.raw(name)) {
+                Origin::Metadata
+            } else if is(self.raw(&format!("{name}FromEnv"))) {
+                Origin::Environment
+            } else if let Some(origin) = self.reference.and_then(|reference| of(reference, name)) {
+                Origin::Reference(origin)
+            } else {
+                let (connection, parameters) = self.connection?;
+                of(parameters, name).map(|_| Origin::Connection(connection))?
+            };
+            Some((*name, origin))
+        })
+    }
+
+    fn chosen(&mut self, names: &[&'static str]) -> Option<&'m str> {
         self.asked.extend_from_slice(names);
         let plain = names.iter().find_map(|name| self.raw(name));
         let environment = match plain {
@@ -125,7 +198,12 @@ impl<'m> Reader<'m> {
 
     /// A secret or a PEM text.
     pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        self.text(key).map(Secret::new)
+        let text = self.text(key)?;
+        let traced = self.trace.iter_mut().flatten().find(|found| std::ptr::eq(found.text, text));
+        if let Some(found) = traced {
+            found.secret = true;
+        }
+        Some(Secret::new(text))
     }
 
     /// An integer in KEDA's grammar.
@@ -247,11 +325,7 @@ impl<'m> Reader<'m> {
     /// [`limits::WARNINGS`], with the nearest known name where one is close.
     #[must_use]
     pub fn unknown_keys(&self) -> Vec<String> {
-        let known = |key: &str| {
-            let base = key.strip_suffix("FromEnv").unwrap_or(key);
-            Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
-        };
-        let mut unknown = self.metadata.keys().filter(|key| !known(key));
+        let mut unknown = self.metadata.keys().filter(|key| !self.knows(key));
         let named = unknown.by_ref().take(limits::WARNINGS).map(|key| match self.nearest(key) {
             Some(near) => format!("`{}` is not a key of this scaler, did you mean `{near}`?", quoted(key)),
             None => format!("`{}` is not a key of this scaler and is ignored", quoted(key)),
@@ -262,6 +336,12 @@ impl<'m> Reader<'m> {
             more => warnings.push(format!("{more} more keys are not of this scaler and are ignored")),
         }
         warnings
+    }
+
+    /// Whether somebody asked for `key`, or it is KEDA's own.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        let base = key.strip_suffix("FromEnv").unwrap_or(key);
+        Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {

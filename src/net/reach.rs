@@ -152,6 +152,34 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// The rules in words, for people.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let listed = |places: &[Place]| match places {
+            [] => "nowhere".to_owned(),
+            places => places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", "),
+        };
+        let mut words = vec![match &self.0.allow {
+            None => "anywhere but link-local and metadata addresses".to_owned(),
+            Some(allow) => format!("only to {}", listed(allow)),
+        }];
+        if !self.0.deny.is_empty() {
+            words.push(format!("never to {}", listed(&self.0.deny)));
+        }
+        if !self.0.loopback {
+            words.push("never to the server's own loopback".to_owned());
+        }
+        let Identities { aws, google, azure } = &self.0.identities;
+        for (cloud, places) in [("AWS", aws), ("Google", google), ("Azure", azure)] {
+            if let Some(places) = places {
+                words.push(format!("the server's identity at {cloud} is shown to {}", listed(places)));
+            }
+        }
+        words
+    }
+}
+
 impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -3,9 +3,11 @@
 //! KEDA polls every ScaledObject at a pace that it does not tell, so the pace is learned, per object: equal triggers of
 //! two objects share their samples, but the polls of one say nothing about what the other has heard.
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{limits, object::ObjectRef};
@@ -29,14 +31,44 @@ pub(super) struct Askers(Mutex<Vec<Asker>>);
 struct Asker {
     object: ObjectRef,
     last_asked: Instant,
+    /// The address that it was last asked for from.
+    peer: Option<IpAddr>,
     /// Its open streams.
     streams: usize,
+    /// When the last of them was opened.
+    stream_at: Option<Instant>,
     last_poll: Option<Instant>,
+    /// When its value was last asked for.
+    last_measured: Option<Instant>,
     /// The longest gap between its polls, of late.
     pace: Duration,
     /// The last rise of which a poll has heard.
     heard: u64,
     left: Option<(Instant, Told)>,
+}
+
+/// One of the objects that ask, for people. Times are Unix times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AskerView {
+    /// The object's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// When KEDA last asked for it, by whichever call.
+    pub asked_at: f64,
+    /// When its scale loop last asked whether it is active (`IsActive`).
+    pub polled_at: Option<f64>,
+    /// The longest gap between such polls of late, in seconds.
+    pub poll_pace: f64,
+    /// When its value was last asked for (`GetMetrics`): by the HPA, and by the scale loop.
+    pub measured_at: Option<f64>,
+    /// Its open activation streams (`StreamIsActive`).
+    pub streams: usize,
+    /// When the last of them was opened.
+    pub stream_at: Option<f64>,
+    /// The address of who asked last.
+    pub peer: Option<String>,
 }
 
 /// How much of a rise an object has been told by push.
@@ -52,22 +84,30 @@ pub struct Told {
 
 impl Askers {
     /// Notes that `object` asks now. Names are kept for the most recent ones only.
-    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) {
+    pub(super) fn asked(&self, object: ObjectRef<&str>, peer: Option<IpAddr>, now: Instant) {
         let mut askers = self.0.lock();
         match position(&askers, object) {
             Ok(at) => {
                 if let Some(asker) = askers.get_mut(at) {
                     asker.last_asked = now;
+                    asker.peer = peer.or(asker.peer);
                 }
             }
-            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(object, now)),
+            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(object, peer, now)),
             Err(_) => {
                 sweep(&mut askers, now);
                 if askers.len() < limits::OBJECTS_OF_TRIGGER {
                     let (Ok(at) | Err(at)) = position(&askers, object);
-                    askers.insert(at, Asker::new(object, now));
+                    askers.insert(at, Asker::new(object, peer, now));
                 }
             }
+        }
+    }
+
+    /// Notes that the value is asked for on behalf of `object`.
+    pub(super) fn measured(&self, object: ObjectRef<&str>, now: Instant) {
+        if let Some(asker) = find(&mut self.0.lock(), object) {
+            asker.last_measured = Some(now);
         }
     }
 
@@ -101,12 +141,13 @@ impl Askers {
                     sweep(&mut askers, now);
                 }
                 let (Ok(at) | Err(at)) = position(&askers, object);
-                askers.insert(at, Asker::new(object, now));
+                askers.insert(at, Asker::new(object, None, now));
                 at
             }
         };
         let asker = askers.get_mut(at)?;
         asker.streams += 1;
+        asker.stream_at = Some(now);
         asker.left.take().filter(|(ended, _)| now < *ended + COMES_BACK_WITHIN).map(|(_, told)| told)
     }
 
@@ -150,6 +191,27 @@ impl Askers {
         self.objects().into_iter().map(|object| format!("{}/{}", object.namespace, object.name)).collect()
     }
 
+    /// The first of them, by which a trigger has its place among others.
+    pub(super) fn first(&self) -> Option<ObjectRef> {
+        self.0.lock().first().map(|asker| asker.object.clone())
+    }
+
+    /// Some of them with what they asked and when; `wall` says what the time was.
+    pub(super) fn shown(&self, wall: impl Fn(Instant) -> f64) -> Vec<AskerView> {
+        let view = |asker: &Asker| AskerView {
+            namespace: asker.object.namespace.clone(),
+            name: asker.object.name.clone(),
+            asked_at: wall(asker.last_asked),
+            polled_at: asker.last_poll.map(&wall),
+            poll_pace: asker.pace.as_secs_f64(),
+            measured_at: asker.last_measured.map(&wall),
+            streams: asker.streams,
+            stream_at: asker.stream_at.filter(|_| asker.streams > 0).map(&wall),
+            peer: asker.peer.map(|peer| peer.to_string()),
+        };
+        self.0.lock().iter().take(limits::OBJECTS_OF_TRIGGER).map(view).collect()
+    }
+
     /// The same ones.
     pub(super) fn objects(&self) -> Vec<ObjectRef> {
         self.0.lock().iter().take(limits::OBJECTS_OF_TRIGGER).map(|asker| asker.object.clone()).collect()
@@ -157,12 +219,15 @@ impl Askers {
 }
 
 impl Asker {
-    fn new(object: ObjectRef<&str>, now: Instant) -> Self {
+    fn new(object: ObjectRef<&str>, peer: Option<IpAddr>, now: Instant) -> Self {
         Self {
             object: ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() },
             last_asked: now,
+            peer,
             streams: 0,
+            stream_at: None,
             last_poll: None,
+            last_measured: None,
             pace: USUAL_PACE,
             heard: 0,
             left: None,
@@ -199,7 +264,7 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|n| format!("o{n}")).collect();
         let object = |name| ObjectRef { namespace: "shop", name };
         for name in &names {
-            askers.asked(object(name), Instant::now());
+            askers.asked(object(name), None, Instant::now());
         }
         assert_eq!(count(), limits::OBJECTS_OF_TRIGGER);
         for name in &names {
@@ -211,7 +276,7 @@ mod tests {
         }
         assert_eq!(count(), 1000, "a stream that has aged is opened again in a moment");
         tokio::time::advance(KEPT * 2).await;
-        askers.asked(object("another"), Instant::now());
+        askers.asked(object("another"), None, Instant::now());
         assert_eq!(askers.names(), ["shop/another"]);
     }
 }

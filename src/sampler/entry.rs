@@ -4,10 +4,11 @@
 //! like, the look goes on.
 
 use std::{
+    net::IpAddr,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,14 +19,16 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::{Instrument, Span, debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use super::{
     Core,
     askers::{Askers, Told},
     gate::{Fault, Gates, Member},
+    history::Ring,
     plan::{Next, Plan},
     state::State,
+    traces::answered,
 };
 use crate::{
     backend::batch::at_once,
@@ -70,6 +73,16 @@ pub(super) struct Entry {
     pub(super) nudge: Notify,
     /// Panics of the wake: how long to leave it alone.
     wake_rests: Mutex<Option<(Backoff, Instant)>>,
+    /// For the pages.
+    pub(super) record: Mutex<Record>,
+}
+
+/// What the pages show of the past.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) ring: Box<Ring>,
+    /// When the last look began, and how many triggers of the connection were looked at together then.
+    pub(super) look: Option<(Instant, Arc<AtomicU32>)>,
 }
 
 impl Entry {
@@ -86,14 +99,30 @@ impl Entry {
             demanded: AtomicU64::new(0),
             nudge: Notify::new(),
             wake_rests: Mutex::default(),
+            record: Mutex::default(),
         }
     }
 
+    /// How long it has been observed.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.created)
+    }
+
+    /// When it came under observation.
+    pub(super) fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// Notes that KEDA is told that it is active.
+    pub(super) fn pushed(&self) {
+        self.record.lock().ring.pushed(self.age(Instant::now()));
+    }
+
     /// Notes that `object` asks now; for how long nobody had asked before.
-    pub(super) fn asked(&self, object: ObjectRef<&str>, now: Instant) -> Duration {
+    pub(super) fn asked(&self, (object, peer): (ObjectRef<&str>, Option<IpAddr>), now: Instant) -> Duration {
         let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
         let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
-        self.askers.asked(object, now);
+        self.askers.asked(object, peer, now);
         Duration::from_nanos(now_ns.saturating_sub(before))
     }
 
@@ -184,11 +213,6 @@ impl Entry {
         self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
     }
 
-    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
-    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
-        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
-    }
-
     /// Whether somebody waits to be told of a rise.
     pub(super) fn is_listened_to(&self) -> bool {
         self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
@@ -244,6 +268,8 @@ impl Entry {
         if !self.trigger.binding.is_nothing() {
             core.move_to_connection(self)?;
         }
+        let now = Instant::now();
+        self.record.lock().look = Some((now, self.connection.looks(now)));
         self.trigger.source.read().await
     }
 
@@ -293,27 +319,6 @@ impl Entry {
         }
     }
 
-    /// What a look came to, in its span; the rest of it is only of use while somebody watches.
-    fn seen(&self, span: &Span, outcome: &Result<Reading, ReadError>) -> Seen {
-        let seen = Seen::of(span);
-        if seen.exemplar().is_some() {
-            span.record("plimsoll.source", self.trigger.describe());
-            span.record("plimsoll.connection", self.trigger.source.connection().label());
-            match outcome {
-                Ok(reading) => {
-                    span.record("plimsoll.value", reading.value);
-                    span.record("plimsoll.active", reading.active);
-                }
-                Err(error) => {
-                    span.record("plimsoll.error", error.kind.as_str());
-                    span.record("otel.status_code", "ERROR");
-                    span.record("otel.status_description", error.to_string());
-                }
-            }
-        }
-        seen
-    }
-
     async fn outcome(
         &self,
         read: impl Future<Output = Result<Reading, ReadError>>,
@@ -358,6 +363,7 @@ impl Entry {
             info!(source = self.trigger.describe(), objects = %self.objects_text(), lasted = ?(ended - since), "trigger works again");
         }
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
+        self.record.lock().ring.read(self.age(ended), reading.value, reading.active);
         self.state.send_modify(|state| {
             (state.last_look_took, state.look) = (ended - started, seen);
             state.looked(sample, woken);
@@ -379,6 +385,7 @@ impl Entry {
             }
             Fault::Source => {}
         }
+        self.record.lock().ring.failed(self.age(ended));
         self.state.send_modify(|state| {
             (state.last_look_took, state.look) = (ended - started, seen);
             state.failed(error, ended);
@@ -388,10 +395,4 @@ impl Entry {
     fn objects_text(&self) -> String {
         self.askers.names().join(", ")
     }
-}
-
-/// Counts a question, and notes in its trace which look answered it.
-fn answered(core: &Core, state: &State, how: Answer) {
-    core.metrics.asked(how);
-    state.look.answers(how.as_str());
 }

@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -30,16 +30,36 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause, shorter if a trigger wants to be looked at more often: how late a recovery may be noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Looks that begin within this time are one look together: a tick of the grid, or a wake of many.
+const TOGETHER: Duration = Duration::from_millis(50);
+
 /// The connections in use, and which of them are failing.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     gates: Mutex<HashMap<ConnectionId, Arc<Gate>>>,
     next_member: AtomicU64,
+    /// The last number that a connection was given.
+    numbers: AtomicU64,
+}
+
+/// How a connection stands, for people.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) number: u64,
+    pub(super) label: String,
+    pub(super) triggers: usize,
+    /// How many looks a minute its triggers ask for.
+    pub(super) looks_per_minute: f64,
+    /// Since when it works or fails; none where nothing has succeeded or failed yet.
+    pub(super) since: Option<Instant>,
+    /// Why it fails, how often it was tried in vain and when it is tried next.
+    pub(super) trouble: Option<(ReadError, u32, Instant)>,
 }
 
 /// What all triggers of a connection share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Gate {
+    number: u64,
     state: Mutex<State>,
     /// Told when the connection works again.
     reopened: Arc<Notify>,
@@ -49,8 +69,11 @@ struct Gate {
 struct State {
     /// How many triggers there are of each polling interval.
     intervals: BTreeMap<Duration, usize>,
-    /// When a look last succeeded.
+    /// When a look last succeeded, and since when they do.
     well_at: Option<Instant>,
+    well_since: Option<Instant>,
+    /// When the last look began, and how many triggers look together with it.
+    together: Option<(Instant, Arc<AtomicU32>)>,
     trouble: Option<Trouble>,
     /// Triggers whose failure was theirs alone: until one of theirs succeeds, no other needs to suffer from the next.
     own_fault: HashSet<u64>,
@@ -92,7 +115,11 @@ impl Gates {
 
     fn place(&self, connection: &ConnectionId, interval: Duration) -> Place {
         let mut gates = self.gates.lock();
-        let gate = Arc::clone(gates.entry(connection.clone()).or_default());
+        let new = || {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+            Arc::new(Gate { number, state: Mutex::default(), reopened: Arc::default() })
+        };
+        let gate = Arc::clone(gates.entry(connection.clone()).or_insert_with(new));
         *gate.state.lock().intervals.entry(interval).or_default() += 1;
         Place { gate, connection: connection.clone() }
     }
@@ -117,6 +144,19 @@ impl Gates {
         self.gates.lock().len()
     }
 
+    /// How each of them stands.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        let gates: Vec<Place> = {
+            let gates = self.gates.lock();
+            let place = |(connection, gate): (&ConnectionId, &Arc<Gate>)| Place {
+                gate: Arc::clone(gate),
+                connection: connection.clone(),
+            };
+            gates.iter().map(place).collect()
+        };
+        gates.iter().map(Place::report).collect()
+    }
+
     /// How many connections are failing.
     pub(super) fn failing(&self) -> usize {
         self.gates.lock().values().filter(|gate| gate.state.lock().trouble.is_some()).count()
@@ -136,6 +176,21 @@ pub(super) struct Member {
 struct Place {
     gate: Arc<Gate>,
     connection: ConnectionId,
+}
+
+impl Place {
+    fn report(&self) -> Report {
+        let state = self.gate.state.lock();
+        let per_minute = |(interval, count): (&Duration, &usize)| *count as f64 * 60.0 / interval.as_secs_f64();
+        Report {
+            number: self.gate.number,
+            label: self.connection.label().to_owned(),
+            triggers: state.intervals.values().sum(),
+            looks_per_minute: state.intervals.iter().map(per_minute).sum(),
+            since: state.trouble.as_ref().map_or(state.well_since, |trouble| Some(trouble.since)),
+            trouble: state.trouble.as_ref().map(|of| (of.text.clone(), of.tries, of.next_try)),
+        }
+    }
 }
 
 impl Drop for Member {
@@ -158,6 +213,28 @@ impl Member {
             drop(place);
             self.gates.leave(&left, self.interval, self.number);
         }
+    }
+
+    /// The number of the connection, for as long as it is in use.
+    pub(super) fn number(&self) -> u64 {
+        self.place.lock().gate.number
+    }
+
+    /// How the connection stands.
+    pub(super) fn report(&self) -> Report {
+        self.place.lock().report()
+    }
+
+    /// Notes that a look begins at `now`; how many triggers of the connection look together, those that come after counted
+    /// in as they come.
+    pub(super) fn looks(&self, now: Instant) -> Arc<AtomicU32> {
+        let gate = self.gate();
+        let mut state = gate.state.lock();
+        let last = state.together.take().filter(|(began, _)| now.saturating_duration_since(*began) < TOGETHER);
+        let (began, count) = last.unwrap_or_else(|| (now, Arc::default()));
+        count.fetch_add(1, Ordering::Relaxed);
+        state.together = Some((began, Arc::clone(&count)));
+        count
     }
 
     fn gate(&self) -> Arc<Gate> {
@@ -202,8 +279,10 @@ impl Member {
         let gate = self.gate();
         let mut state = gate.state.lock();
         state.well_at = Some(now);
+        state.well_since.get_or_insert(now);
         state.own_fault.remove(&self.number);
         let trouble = state.trouble.take()?;
+        state.well_since = Some(now);
         state.own_fault.extend(trouble.alone.filter(|alone| *alone != self.number));
         gate.reopened.notify_waiters();
         Some(now - trouble.since)

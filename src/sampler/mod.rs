@@ -4,33 +4,41 @@
 //! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
 
 mod askers;
+mod detail;
 mod entry;
 mod gate;
 mod gone;
+mod history;
+mod listing;
 mod observe;
-mod pages;
 mod plan;
 mod refused;
 mod state;
 mod subscription;
 mod survey;
 mod table;
+mod traces;
 mod view;
 
 use std::{
+    collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
 use parking_lot::RwLock;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use askers::Told;
-pub use pages::{Filter, Page};
+pub use askers::{AskerView, Told};
+pub use detail::{ConnectionView, CredentialsView, Detail, KeyView, LookView, NamedView, PartsView};
+pub use history::History;
+pub use listing::{Counts, Listing, Query, Sort};
 pub use state::{Failure, State};
 pub use subscription::Subscription;
 pub use table::{Allowance, Full, Room};
-pub use view::View;
+pub use view::{Change, ErrorView, ObjectView, Standing, View, Wake};
 
 use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
@@ -101,7 +109,7 @@ pub enum AskError {
 
 /// Every trigger under observation. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Sampler(Arc<Core>);
+pub struct Sampler(Arc<Core>, Option<IpAddr>);
 
 #[derive(Debug)]
 struct Core {
@@ -139,7 +147,13 @@ impl Sampler {
             settings,
             closed: CancellationToken::new(),
         };
-        Self(Arc::new_cyclic(core))
+        Self(Arc::new_cyclic(core), None)
+    }
+
+    /// The same, asked by a caller at `address`: it is shown beside those who ask.
+    #[must_use]
+    pub fn asked_from(&self, address: Option<IpAddr>) -> Self {
+        Self(Arc::clone(&self.0), address)
     }
 
     /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
@@ -179,7 +193,8 @@ impl Sampler {
         metadata: &Metadata,
     ) -> Result<(Arc<Trigger>, Sample), AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
+        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
+        entry.askers.measured(object, Instant::now());
         let sample = entry.sample(&self.0, unasked_for).await?;
         Ok((Arc::clone(&entry.trigger), sample))
     }
@@ -187,7 +202,7 @@ impl Sampler {
     /// Whether a trigger is active, for a poll of KEDA's scale loop: what a poll has heard need not be pushed again.
     pub async fn poll(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<bool, AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe(object, metadata, &binding)?;
+        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await;
         // A poll that hears an error shows the pace all the same.
         entry.polled(object);
@@ -217,7 +232,7 @@ impl Sampler {
         metadata: &Metadata,
         binding: &Binding,
     ) -> Result<Subscription, AskError> {
-        let (entry, _) = self.0.observe(object, metadata, binding)?;
+        let (entry, _) = self.0.observe((object, self.1), metadata, binding)?;
         Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 
@@ -254,6 +269,19 @@ impl Sampler {
             survey,
             credentials: credentials::held(),
         }
+    }
+
+    /// How many looks a minute the triggers of each backend want.
+    #[must_use]
+    pub fn looks_per_minute(&self) -> BTreeMap<&'static str, f64> {
+        let mut looks = BTreeMap::new();
+        for slot in self.0.table.read().slots() {
+            let trigger = &slot.entry.trigger;
+            if let Some(backend) = self.0.registry.find(trigger.scaler_type) {
+                *looks.entry(backend.name()).or_default() += 60.0 / trigger.interval.as_secs_f64();
+            }
+        }
+        looks
     }
 
     /// How many connections are failing now.

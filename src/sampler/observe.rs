@@ -3,6 +3,7 @@
 
 use std::{
     hash::BuildHasher,
+    net::IpAddr,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -48,7 +49,7 @@ impl Core {
     /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
     pub(super) fn observe(
         self: &Arc<Self>,
-        object: ObjectRef<&str>,
+        (object, peer): (ObjectRef<&str>, Option<IpAddr>),
         metadata: &Metadata,
         binding: &Binding,
     ) -> Result<(Arc<Entry>, Duration), AskError> {
@@ -58,12 +59,13 @@ impl Core {
         let room = {
             let table = self.table.read();
             if let Some(entry) = table.find(metadata, &reach, binding) {
-                return Ok((Arc::clone(entry), entry.asked(object, now)));
+                return Ok((Arc::clone(entry), entry.asked((object, peer), now)));
             }
             // Asked before the metadata is read, which costs much more.
             table.room_for_trigger(object.namespace, &self.settings.allowance)
         };
-        let made = room.map_err(AskError::from).and_then(|()| self.make(object, &reach, metadata, binding, now));
+        let made =
+            room.map_err(AskError::from).and_then(|()| self.make((object, peer), &reach, metadata, binding, now));
         if let Err(error) = &made {
             self.refuse(object, &reach, metadata, &error.to_string());
         }
@@ -73,7 +75,7 @@ impl Core {
     /// Puts a trigger under observation, unless somebody else just has.
     fn make(
         self: &Arc<Self>,
-        object: ObjectRef<&str>,
+        (object, peer): (ObjectRef<&str>, Option<IpAddr>),
         reach: &Reach,
         metadata: &Metadata,
         binding: &Binding,
@@ -83,13 +85,13 @@ impl Core {
         let connection = trigger.source.connection();
         let mut table = self.table.write();
         if let Some(entry) = table.find(metadata, reach, binding) {
-            entry.asked(object, now);
+            entry.asked((object, peer), now);
             return Ok(Arc::clone(entry));
         }
         table.room_for_trigger(object.namespace, &self.settings.allowance)?;
         table.room_for_connection(&connection, object.namespace, &self.settings.allowance)?;
         let entry = Arc::new(Entry::new(self.next_number(), trigger, &self.gates));
-        entry.asked(object, now);
+        entry.asked((object, peer), now);
         if self.settings.policy.reach(object.namespace) != *reach {
             // Replaced meanwhile: whoever follows the policy may have been here already.
             entry.retire();

@@ -28,6 +28,13 @@ pub(super) struct Row {
     last_asked: Instant,
 }
 
+impl Row {
+    /// When somebody last asked for it.
+    pub(super) fn last_asked(&self) -> Instant {
+        self.last_asked
+    }
+}
+
 impl Refused {
     /// Notes that `object` is refused now, with `text`. True when that is news: it was not refused before, or for
     /// another reason. What is beyond the bound is not remembered, and no news either.
@@ -44,7 +51,7 @@ impl Refused {
         if let Some(row) = remembered {
             row.last_asked = now;
             row.count += 1;
-            row.askers.asked(object, now);
+            row.askers.asked(object, None, now);
             let news = row.text != text;
             if news {
                 text.clone_into(&mut row.text);
@@ -59,7 +66,7 @@ impl Refused {
         }
         let (number, scaler_type, metric) = describe();
         let askers = Askers::default();
-        askers.asked(object, now);
+        askers.asked(object, None, now);
         let (text, metric) = (text.to_owned(), Metric { name: clean(&metric.name).into_owned(), ..metric });
         rows.insert(digest, Row { number, scaler_type, metric, text, askers, since: now, count: 1, last_asked: now });
         true

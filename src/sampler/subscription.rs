@@ -68,6 +68,7 @@ impl Subscription {
     /// `true` is said at `now`; how long that took is noted at the `first` time for a rise that was not here before us.
     pub fn pushed(&self, now: Instant, first: bool) {
         self.core.metrics.pushes.inc();
+        self.entry.pushed();
         if !first {
             return;
         }

@@ -197,6 +197,11 @@ impl Table {
         self.numbers.range(number.saturating_add(1)..).map(|(_, entry)| entry)
     }
 
+    /// The entry of this number.
+    pub(super) fn of_number(&self, number: u64) -> Option<&Arc<Entry>> {
+        self.numbers.get(&number)
+    }
+
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.values().flatten()
     }

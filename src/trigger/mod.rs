@@ -14,7 +14,7 @@ use crate::{
     credentials::{Binding, CONNECTION, REFERENCES, Terms},
     error::{Problem, ReadError, SpecError, clean_within},
     limits,
-    metadata::{Login, Metadata, Reader},
+    metadata::{Login, Metadata, Reader, Understood},
     reading::Metric,
 };
 
@@ -93,6 +93,20 @@ impl Trigger {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.bound.as_ref().map_or_else(|| self.warnings.clone(), |bound| bound.warnings())
+    }
+
+    /// Its metadata as it is understood with the login that is at hand; `reach` and `default_interval` as when it was parsed.
+    #[must_use]
+    pub fn understood(&self, registry: &Registry, reach: &Reach, default_interval: Duration) -> Vec<Understood> {
+        let login = self.binding.at_hand().unwrap_or_default();
+        let mut keys = Reader::new(&self.metadata).traced();
+        if let Ok((scaler_type, backend)) = find_backend(registry, &mut keys) {
+            Common::read(&mut keys, default_interval);
+            keys.use_login(&login, backend.orders(scaler_type));
+            // It was parsed before: what does not fit now is said by the next look.
+            backend.parse(scaler_type, &mut keys, reach).ok();
+        }
+        keys.understood()
     }
 
     /// Sees to it that the source has the login that is good now: before each look.

@@ -172,6 +172,6 @@ async fn every_error_names_the_place_and_the_cure_and_no_secret() {
             "constant for a constant cause"
         );
     }
-    let told = [server.page("/api/triggers"), server.page("/metrics"), server.log()].concat();
+    let told = [server.page("/api/v1/triggers"), server.page("/metrics"), server.log()].concat();
     assert!(!told.contains("s3cret"), "{told}");
 }

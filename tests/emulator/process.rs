@@ -157,13 +157,13 @@ impl Process {
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
-    /// All rows of `/api/triggers`, page by page.
+    /// All rows of `/api/v1/triggers`, page by page.
     pub fn triggers(&self) -> Vec<serde_json::Value> {
         let mut rows: Vec<serde_json::Value> = Vec::new();
         loop {
-            let after = rows.last().map_or(0, |row| row["id"].as_u64().expect("a number"));
-            let page = self.page(&format!("/api/triggers?after={after}"));
-            let more: Vec<serde_json::Value> = serde_json::from_str(&page).expect("a list");
+            let page = self.page(&format!("/api/v1/triggers?offset={}", rows.len()));
+            let mut page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+            let more = page["triggers"].as_array_mut().map(std::mem::take).expect("rows");
             if more.is_empty() {
                 return rows;
             }

@@ -109,7 +109,7 @@ async fn too_many_is_resource_exhausted_and_the_hpa_is_there_all_the_same() {
     assert!(timeout(40 * SECOND, stream.next()).await.is_err());
     assert!(timeout(60 * SECOND, stream.next()).await.unwrap().is_none());
     first.poll().await.unwrap();
-    let states: Vec<_> = pipe.sampler.triggers().iter().map(|row| row.state).collect();
+    let states: Vec<_> = pipe.sampler.triggers().iter().map(|row| row.state.as_str()).collect();
     assert_eq!(states, ["idle", "refused"]);
 }
 

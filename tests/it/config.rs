@@ -55,7 +55,7 @@ async fn a_trigger_may_name_a_connection_and_a_changed_file_is_followed() {
     server.until_log("changed files cannot be used");
     assert_eq!(answer(&server, "other").await.0, Code::Unavailable, "the former ones stay");
     assert!(!server.log().contains("hunter2") && !server.log().contains("another\n"));
-    let page = server.page("/api/triggers");
+    let page = server.page("/api/v1/triggers");
     assert!(!page.contains("hunter2"), "{page}");
 }
 

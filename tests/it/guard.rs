@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use tonic::Code;
 
 use crate::{certificates::Mount, emulator::Keda, process::Process};
@@ -97,7 +98,7 @@ fn pages_want_the_token_and_probes_do_not() {
     let mut mount = Mount::new(&[("token", &format!("{first}\n"))]);
     let server = Process::start(&["--admin-token-file", &mount.path("token")]);
     let bearer = |token: &str| format!("Bearer {token}");
-    let triggers = |token: Option<&str>| status(&server.admin, "/api/triggers", token);
+    let triggers = |token: Option<&str>| status(&server.admin, "/api/v1/triggers", token);
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(status(&server.admin, path, None), 200, "{path}");
     }
@@ -108,6 +109,9 @@ fn pages_want_the_token_and_probes_do_not() {
         assert_eq!(triggers(Some(&wrong)), 401, "{wrong}");
     }
     assert_eq!(triggers(Some(&bearer(first))), 200);
+    // As a browser shows it, which is told by the challenge to ask for it.
+    let password = |token: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("anybody:{token}")));
+    assert_eq!((triggers(Some(&password(first))), triggers(Some(&password(second)))), (200, 401));
     mount.swap(&[("token", second)]);
     server.until_log("changed files are in use");
     assert_eq!((triggers(Some(&bearer(first))), triggers(Some(&bearer(second)))), (401, 200));
@@ -119,13 +123,34 @@ fn pages_want_the_token_and_probes_do_not() {
 }
 
 #[test]
+fn without_a_token_pages_are_shown_by_no_name_that_an_outsider_could_have_given() {
+    let server = Process::start(&[]);
+    let port = server.admin.rsplit_once(':').unwrap().1;
+    let by = |host: &str| {
+        let mut connection = TcpStream::connect(&server.admin).expect("it listens");
+        write!(connection, "GET /api/v1/triggers HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for host in [&server.admin, &format!("localhost:{port}"), "plimsoll.keda.svc"] {
+        assert!(by(host).starts_with("HTTP/1.1 200"), "{host}");
+    }
+    let refused = by(&format!("evil.example:{port}"));
+    assert!(refused.starts_with("HTTP/1.1 421") && refused.contains("--admin-token-file"), "{refused}");
+    assert!(by("localhost").contains("content-security-policy: default-src 'none';"));
+    // Probes come by whatever name they like.
+    assert_eq!(status(&server.admin, "/livez", None), 200);
+}
+
+#[test]
 fn pages_can_be_bound_apart_from_probes() {
     let server = Process::start(&["--pages-listen", "127.0.0.1:0"]);
     let pages = server.pages();
     assert_ne!(pages, server.admin);
-    assert_eq!(status(&server.admin, "/api/triggers", None), 404);
+    assert_eq!(status(&server.admin, "/api/v1/triggers", None), 404);
     assert_eq!(status(&server.admin, "/metrics", None), 200);
-    assert_eq!(status(&pages, "/api/triggers", None), 200);
+    assert_eq!(status(&pages, "/api/v1/triggers", None), 200);
     assert_eq!(status(&pages, "/livez", None), 404);
 }
 

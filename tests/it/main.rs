@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod api;
 mod bounds;
 mod callers;
 mod certificates;
@@ -22,6 +23,7 @@ mod gates;
 mod grpc;
 mod guard;
 mod keda;
+mod listing;
 mod monitoring;
 mod policy;
 mod ports;
@@ -29,6 +31,7 @@ mod push;
 mod refused;
 mod repeats;
 mod sampler;
+mod schema;
 mod scripted;
 mod series;
 mod structure;

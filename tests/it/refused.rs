@@ -84,7 +84,7 @@ async fn it_is_one_row_of_the_page_until_nobody_asks() {
     let rows = pipe.sampler.triggers();
     assert_eq!(rows.len(), 1, "{rows:?}");
     let error = rows[0].error.as_ref().unwrap();
-    assert_eq!((rows[0].state, error.kind, rows[0].value), ("refused", "refused", None));
+    assert_eq!((rows[0].state.as_str(), error.kind, rows[0].value), ("refused", "refused", None));
     assert!(error.message.starts_with("`queue` is required"), "{}", error.message);
     assert_eq!(rows[0].scaled_objects, ["shop/mails", "shop/orders"]);
     sleep(601 * SECOND).await;

@@ -291,7 +291,7 @@ async fn bad_metadata_names_the_key_and_the_cure() {
     ] {
         assert_eq!(bench.value(&trigger(pairs)).await, Err(expected.to_owned()));
     }
-    assert!(bench.sampler.triggers().iter().all(|row| row.state == "refused"), "none is observed");
+    assert!(bench.sampler.triggers().iter().all(|row| row.state.as_str() == "refused"), "none is observed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use plimsoll::{
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Metadata, Order, Orders, Reader, Secret},
     object::ObjectRef,
-    reading::{Metric, Reading},
+    reading::{Cell, Metric, Parts, Reading},
     sampler::{Sampler, Settings},
     telemetry::Metrics,
 };
@@ -159,6 +159,7 @@ impl Backend for Scripted {
             password,
             world: Arc::clone(&self.0),
             client: Mutex::default(),
+            last: Mutex::default(),
         }))
     }
 }
@@ -178,6 +179,7 @@ struct ScriptedSource {
     password: Secret,
     world: Arc<World>,
     client: Mutex<Option<Arc<Client>>>,
+    last: Mutex<Option<Reading>>,
 }
 
 impl fmt::Debug for ScriptedSource {
@@ -230,7 +232,16 @@ impl Source for ScriptedSource {
                 value
             }
         };
-        Ok(Reading { value, active: value > self.activation })
+        let reading = Reading { value, active: value > self.activation };
+        *self.last.lock() = Some(reading);
+        Ok(reading)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let of = (*self.last.lock())?;
+        let rows = vec![vec![Cell::from(self.queue.as_str()), Cell::Number(of.value)]];
+        let rule = "what the script says".to_owned();
+        Some(Parts { of, rule, activation: Some(self.activation), columns: &["queue", "messages"], rows, omitted: 0 })
     }
 
     async fn wake(&self) {

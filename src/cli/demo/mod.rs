@@ -211,7 +211,7 @@ fn notes(waits: &Waits, admin: SocketAddr) -> Vec<String> {
             " Of a push's time, up to {} are the embedded Kafka's: it wakes no reader early.",
             in_words(FETCH_WAIT)
         ),
-        format!(" Look closer: curl http://{admin}/api/triggers"),
+        format!(" Look closer: http://{admin}/"),
     ]
 }
 

@@ -103,6 +103,12 @@ impl Metrics {
         self.server.certificate_expires(certificate, at);
     }
 
+    /// When each of our certificates expires, in Unix time.
+    #[must_use]
+    pub fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
+        self.server.certificate_expiries()
+    }
+
     /// Whether the former contents of changed files are in use.
     pub fn stale(&self, files: &'static str, stale: bool) {
         self.server.stale(files, stale);

@@ -123,6 +123,11 @@ impl Server {
         self.certificates.get_or_create(&Certificate { certificate }).set(seconds);
     }
 
+    pub(super) fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
+        let expiry = |certificate| Some((certificate, self.certificates.get(&Certificate { certificate })?.get()));
+        ["server", "client_ca"].into_iter().filter_map(expiry).collect()
+    }
+
     pub(super) fn stale(&self, files: &'static str, stale: bool) {
         self.stale_files.get_or_create(&Files { files }).set(stale.into());
     }

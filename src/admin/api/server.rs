@@ -1,0 +1,142 @@
+//! What the server says of itself.
+
+use std::{sync::atomic::Ordering, time::SystemTime};
+
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    admin::Pages,
+    limits::Limit,
+    sampler::{Counts, CredentialsView, Query},
+    task,
+};
+
+/// This replica. Times that end in `At` are Unix times in seconds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Server {
+    /// Of the binary.
+    pub(crate) version: &'static str,
+    /// The host's name: in a cluster the pod's.
+    pub(crate) host: String,
+    /// When it started.
+    pub(crate) started_at: f64,
+    /// What it takes the time to be.
+    pub(crate) now_at: f64,
+    /// Whether it wants new callers: not while it shuts down.
+    pub(crate) ready: bool,
+    /// How its triggers stand.
+    pub(crate) triggers: Counts,
+    /// Open activation streams.
+    pub(crate) streams: i64,
+    /// Connections to brokers that have a trigger.
+    pub(crate) connections: usize,
+    /// Those that fail now.
+    pub(crate) failing_connections: usize,
+    /// Signals of backends that a source may have become active, since the start.
+    pub(crate) wakes: u64,
+    /// Activations pushed to KEDA, since the start.
+    pub(crate) pushes: u64,
+    /// The load on brokers.
+    pub(crate) backends: Vec<Backend>,
+    /// How much may be used, and is.
+    pub(crate) limits: Vec<Bound>,
+    /// Our own certificates.
+    pub(crate) certificates: Vec<Certificate>,
+    /// Where logins come from besides the metadata.
+    pub(crate) credentials: CredentialsView,
+    /// Panics since the start: defects of ours.
+    pub(crate) panics: u64,
+}
+
+/// The load on brokers of one kind.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Backend {
+    /// Its name.
+    pub(crate) backend: &'static str,
+    /// Requests sent since the start.
+    pub(crate) requests: u64,
+    /// Requests a minute, of late; `null` in the first seconds.
+    pub(crate) per_minute: Option<f64>,
+    /// Requests a minute that one client for each trigger would send at least: one for each look that a trigger wants.
+    pub(crate) alone_per_minute: f64,
+}
+
+/// A limit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Bound {
+    /// Its name, as in `plimsoll_limit_crossed_total`.
+    pub(crate) limit: &'static str,
+    /// How much of it is used; `null` where that is not counted.
+    pub(crate) used: Option<usize>,
+    /// How much may be.
+    pub(crate) most: Option<usize>,
+    /// How often something was refused by it.
+    pub(crate) crossed: u64,
+}
+
+/// A certificate of ours.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Certificate {
+    /// `server`, or `client_ca` for the soonest of the callers' roots.
+    pub(crate) certificate: &'static str,
+    /// When it expires.
+    pub(crate) expires_at: f64,
+}
+
+impl Server {
+    /// As it is now.
+    pub(crate) fn of(Pages(shown): &Pages) -> Self {
+        let (sampler, metrics) = (&shown.sampler, &shown.metrics);
+        let observed = sampler.observed();
+        let alone = sampler.looks_per_minute();
+        let unix =
+            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let bound = |limit: Limit| {
+            let used = observed.limits.iter().find(|(of, ..)| *of == limit);
+            Bound {
+                limit: limit.as_str(),
+                used: used.map(|(_, used, _)| *used),
+                most: used.map(|(.., most)| *most),
+                crossed: limit.count(),
+            }
+        };
+        let backend = |&(backend, requests): &(&'static str, u64)| Backend {
+            backend,
+            requests,
+            per_minute: shown.rates.per_minute(backend, requests),
+            alone_per_minute: alone.get(backend).map_or(0.0, |looks| (looks * 10.0).round() / 10.0),
+        };
+        let certificates = metrics.certificate_expiries();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            started_at: unix(shown.started),
+            now_at: unix(SystemTime::now()),
+            ready: shown.ready.load(Ordering::Relaxed),
+            triggers: sampler.listing(&Query::default()).counts,
+            streams: metrics.streams.get(),
+            connections: observed.connections,
+            failing_connections: observed.failing_connections,
+            wakes: metrics.wakes.get(),
+            pushes: metrics.pushes.get(),
+            backends: observed.broker_requests.iter().map(backend).collect(),
+            limits: Limit::ALL.into_iter().map(bound).collect(),
+            certificates: certificates
+                .into_iter()
+                .map(|(certificate, at)| Certificate { certificate, expires_at: at as f64 })
+                .collect(),
+            credentials: sampler.credentials(),
+            panics: task::panics(),
+        }
+    }
+}
+
+pub(super) async fn server(State(pages): State<Pages>) -> Json<Server> {
+    Json(Server::of(&pages))
+}

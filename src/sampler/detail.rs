@@ -1,0 +1,321 @@
+//! All that is known of one trigger, from question to answer; and of the connections.
+//!
+//! Put together when somebody looks. Not for: a row among others (`view.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
+};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    AskerView, Core, History, Sampler, Standing, View,
+    entry::Entry,
+    gate::Report,
+    view::{ErrorView, seconds, unix},
+};
+use crate::{
+    clock::Clock,
+    credentials::{Named, cluster::Cluster},
+    metadata::Understood,
+    net::Reach,
+    reading::{Cell, Parts},
+    trigger::Push,
+};
+
+/// Names of namespaces and logins that are told of one connection.
+const NAMED: usize = 20;
+
+/// One trigger, each step from question to answer. Times that end in `At` are Unix times in seconds.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "TriggerDetail")]
+pub struct Detail {
+    /// Its row among others.
+    pub trigger: View,
+    /// Since when it is observed; `null` where it is not.
+    pub observed_at: Option<f64>,
+    /// Who asks, when and by which means.
+    pub askers: Vec<AskerView>,
+    /// Its metadata as it is understood; no secret is in there.
+    pub metadata: Vec<KeyView>,
+    /// Where its login is from, besides the metadata.
+    pub logins: Vec<String>,
+    /// What it wants to be told by push: `always`, `once` or `never`.
+    pub push: &'static str,
+    /// The connection that it reads from.
+    pub connection: Option<ConnectionView>,
+    /// The last look.
+    pub look: Option<LookView>,
+    /// What the value is made of, where that is known.
+    pub parts: Option<PartsView>,
+    /// The last quarter of an hour.
+    pub history: Option<History>,
+}
+
+/// A key of the metadata.
+pub type KeyView = Understood;
+
+/// A look at a source.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Look")]
+pub struct LookView {
+    /// When it began.
+    pub began_at: f64,
+    /// How many seconds the last one that has ended took.
+    pub took: f64,
+    /// How many triggers of the connection were looked at together.
+    pub together: u32,
+}
+
+/// What a value is made of: a small table.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Parts")]
+pub struct PartsView {
+    /// How the parts make the value.
+    pub rule: String,
+    /// The trigger is active above this, where it is so simple.
+    pub activation: Option<f64>,
+    /// The columns' names.
+    pub columns: Vec<&'static str>,
+    /// A cell for each column: a text, a number, or `null` for what is not known.
+    pub rows: Vec<Vec<Cell>>,
+    /// How many rows were left out.
+    pub omitted: usize,
+}
+
+/// A connection to a broker, and how it stands. Times that end in `At` are Unix times in seconds.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Connection")]
+pub struct ConnectionView {
+    /// By which it is found, for as long as it is in use.
+    pub id: u64,
+    /// Scheme and addresses, no user.
+    pub place: String,
+    /// `working`, `failing`, or `untried` while nothing has come of it.
+    pub state: &'static str,
+    /// Since when.
+    pub since_at: Option<f64>,
+    /// How many triggers use it.
+    pub triggers: usize,
+    /// How many looks a minute they ask for: the requests that one client for each trigger would send at least.
+    pub looks_per_minute: f64,
+    /// Why it fails.
+    pub error: Option<ErrorView>,
+    /// When it is tried again, while it fails.
+    pub next_try_at: Option<f64>,
+    /// How its triggers stand: how many of each.
+    pub standings: BTreeMap<&'static str, usize>,
+    /// The namespaces that use it, the first ones.
+    pub namespaces: BTreeSet<String>,
+    /// Where the logins are from, besides the triggers' own metadata, the first ones.
+    pub logins: BTreeSet<String>,
+    /// What may be reached from there: the policy's rules, in words.
+    pub policy: Vec<String>,
+}
+
+/// Where logins come from, besides triggers' own metadata.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Credentials")]
+pub struct CredentialsView {
+    /// The connections that the server's config names.
+    pub connections: Vec<NamedView>,
+    /// How many of KEDA's objects are known; `null` without `--kubernetes`.
+    pub cluster_objects: Option<usize>,
+    /// Whether everything that is watched of the cluster was heard of.
+    pub cluster_live: Option<bool>,
+}
+
+/// A named connection.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "NamedConnection")]
+pub struct NamedView {
+    /// Its name.
+    pub name: String,
+    /// The scaler types that it is for.
+    pub scaler_types: Vec<&'static str>,
+    /// Who may use it; `null` is everybody.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// The keys that it gives; no value.
+    pub keys: Vec<String>,
+}
+
+impl Sampler {
+    /// Where logins come from.
+    #[must_use]
+    pub fn credentials(&self) -> CredentialsView {
+        let credentials = &self.0.settings.credentials;
+        let named = |(name, named): (Arc<str>, Named)| NamedView {
+            name: name.to_string(),
+            scaler_types: named.scaler_types.to_vec(),
+            namespaces: named.namespaces,
+            keys: named.parameters.iter().map(|(key, _)| key.to_owned()).collect(),
+        };
+        let state = credentials.cluster.as_ref().map(Cluster::state);
+        CredentialsView {
+            connections: credentials.connections.shown().into_iter().map(named).collect(),
+            cluster_objects: state.map(|(objects, _)| objects),
+            cluster_live: state.map(|(_, live)| live),
+        }
+    }
+
+    /// All of one trigger; `None` where there is none of that number.
+    #[must_use]
+    pub fn detail(&self, id: u64) -> Option<Detail> {
+        let found = {
+            let table = self.0.table.read();
+            let reach = || table.slots().find(|slot| slot.entry.number == id).map(|slot| slot.reach.clone());
+            table.of_number(id).map(|entry| (Arc::clone(entry), reach()))
+        };
+        match found {
+            Some((entry, reach)) => Some(Detail::of(&self.0, &entry, reach.as_ref())),
+            None => self.unobserved().into_iter().find(|row| row.id == id).map(Detail::of_unobserved),
+        }
+    }
+
+    /// Every connection that has a trigger, those that fail first.
+    #[must_use]
+    pub fn connection_views(&self) -> Vec<ConnectionView> {
+        let (clock, now) = (self.0.clock, Instant::now());
+        let reports = self.0.gates.reports();
+        let mut views: BTreeMap<u64, ConnectionView> =
+            reports.into_iter().map(|report| (report.number, ConnectionView::of(report, clock))).collect();
+        let slots: Vec<(Arc<Entry>, Reach)> = {
+            let table = self.0.table.read();
+            table.slots().map(|slot| (Arc::clone(&slot.entry), slot.reach.clone())).collect()
+        };
+        for (entry, reach) in slots {
+            if let Some(view) = views.get_mut(&entry.connection.number()) {
+                view.has(&entry, &reach, now);
+            }
+        }
+        let mut views: Vec<ConnectionView> = views.into_values().collect();
+        views.sort_by(|one, other| {
+            let rank = |view: &ConnectionView| (view.state != FAILING, view.place.clone(), view.id);
+            rank(one).cmp(&rank(other))
+        });
+        views
+    }
+}
+
+impl Detail {
+    fn of(core: &Core, entry: &Entry, reach: Option<&Reach>) -> Self {
+        let (trigger, now) = (&entry.trigger, Instant::now());
+        let sample = entry.state.borrow().sample;
+        // Those of a look that has just ended may not be those of the sample yet.
+        let parts = trigger.source.parts().filter(|parts| sample.is_some_and(|sample| sample.reading == parts.of));
+        let wall = |instant| unix(core.clock, instant);
+        let mut connection = ConnectionView::of(entry.connection.report(), core.clock);
+        let (history, look) = {
+            let mut record = entry.record.lock();
+            let history = record.ring.shown(entry.age(now), |age| wall(entry.created() + age));
+            (history, record.look.clone())
+        };
+        let took = seconds(entry.state.borrow().last_look_took);
+        let default_interval = core.settings.default_interval;
+        let metadata = reach.map(|reach| trigger.understood(&core.registry, reach, default_interval));
+        if let Some(reach) = reach {
+            connection.has(entry, reach, now);
+        }
+        Self {
+            trigger: View::of(core, entry, false),
+            observed_at: Some(wall(entry.created())),
+            askers: entry.askers.shown(wall),
+            metadata: metadata.unwrap_or_default(),
+            logins: trigger.binding.sources(),
+            push: match trigger.push {
+                Push::Always => "always",
+                Push::Once => "once",
+                Push::Never => "never",
+            },
+            connection: Some(connection),
+            look: look.map(|(began, together)| LookView {
+                began_at: wall(began),
+                took,
+                together: together.load(Ordering::Relaxed),
+            }),
+            parts: parts.map(PartsView::of),
+            history: Some(history),
+        }
+    }
+
+    /// Of what is refused, or was never asked for.
+    fn of_unobserved(row: View) -> Self {
+        Self {
+            trigger: row,
+            observed_at: None,
+            askers: Vec::new(),
+            metadata: Vec::new(),
+            logins: Vec::new(),
+            push: "never",
+            connection: None,
+            look: None,
+            parts: None,
+            history: None,
+        }
+    }
+}
+
+impl PartsView {
+    fn of(parts: Parts) -> Self {
+        let Parts { rule, activation, columns, rows, omitted, .. } = parts;
+        Self { rule, activation, columns: columns.to_vec(), rows, omitted }
+    }
+}
+
+const FAILING: &str = "failing";
+
+impl ConnectionView {
+    fn of(report: Report, clock: Clock) -> Self {
+        let Report { number, label, triggers, looks_per_minute, since, trouble } = report;
+        let now = Instant::now();
+        let error = trouble.as_ref().map(|(error, tries, _)| ErrorView {
+            kind: error.kind.as_str(),
+            message: error.to_string(),
+            lasts: since.map_or(0.0, |since| seconds(now.saturating_duration_since(since))),
+            since_at: since.map_or(0.0, |since| unix(clock, since)),
+            count: u64::from(*tries),
+        });
+        Self {
+            id: number,
+            place: label,
+            state: match (&trouble, since) {
+                (Some(_), _) => FAILING,
+                (None, Some(_)) => "working",
+                (None, None) => "untried",
+            },
+            since_at: since.map(|since| unix(clock, since)),
+            triggers,
+            looks_per_minute: (looks_per_minute * 10.0).round() / 10.0,
+            error,
+            next_try_at: trouble.map(|(_, _, next)| unix(clock, next)),
+            standings: BTreeMap::new(),
+            namespaces: BTreeSet::new(),
+            logins: BTreeSet::new(),
+            policy: Vec::new(),
+        }
+    }
+
+    /// Counts in one of its triggers.
+    fn has(&mut self, entry: &Entry, reach: &Reach, now: Instant) {
+        let standing: Standing = entry.standing(now);
+        *self.standings.entry(standing.as_str()).or_default() += 1;
+        if self.namespaces.len() < NAMED {
+            self.namespaces.extend(entry.askers.namespaces());
+        }
+        if self.logins.len() < NAMED {
+            self.logins.extend(entry.trigger.binding.sources());
+        }
+        if self.policy.is_empty() {
+            self.policy = reach.words();
+        }
+    }
+}
