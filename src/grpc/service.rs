@@ -117,15 +117,15 @@ impl ExternalScaler for Scaler {
 }
 
 impl Scaler {
+    /// The sampler, to be asked on behalf of whoever sent `request`.
+    fn asked_by<T>(&self, request: &Request<T>) -> Sampler {
+        self.sampler.asked_from(request.extensions().get().and_then(|Peer(address)| *address))
+    }
+
     /// What the call says of a trigger.
     fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
         spans::asks(object.namespace, object.name);
         self.secrets.look(object, Metadata::from(scaler_metadata))
-    }
-
-    /// The sampler, to be asked on behalf of whoever sent `request`.
-    fn asked_by<T>(&self, request: &Request<T>) -> Sampler {
-        self.sampler.asked_from(request.extensions().get().and_then(|Peer(address)| *address))
     }
 
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.

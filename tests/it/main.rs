@@ -10,6 +10,7 @@
 
 mod admin;
 mod api;
+mod book;
 mod bounds;
 mod callers;
 mod certificates;

@@ -98,15 +98,15 @@ impl Metrics {
         self.looks.woken(scaler_type, took, exemplar);
     }
 
-    /// When a certificate of ours expires.
-    pub fn certificate_expires(&self, certificate: &'static str, at: SystemTime) {
-        self.server.certificate_expires(certificate, at);
-    }
-
     /// When each of our certificates expires, in Unix time.
     #[must_use]
     pub fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
         self.server.certificate_expiries()
+    }
+
+    /// When a certificate of ours expires.
+    pub fn certificate_expires(&self, certificate: &'static str, at: SystemTime) {
+        self.server.certificate_expires(certificate, at);
     }
 
     /// Whether the former contents of changed files are in use.

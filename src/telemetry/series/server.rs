@@ -117,15 +117,15 @@ impl Server {
         }
     }
 
+    pub(super) fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
+        let expiry = |certificate| Some((certificate, self.certificates.get(&Certificate { certificate })?.get()));
+        ["server", "client_ca"].into_iter().filter_map(expiry).collect()
+    }
+
     pub(super) fn certificate_expires(&self, certificate: &'static str, at: SystemTime) {
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         self.certificates.get_or_create(&Certificate { certificate }).set(seconds);
-    }
-
-    pub(super) fn certificate_expiries(&self) -> Vec<(&'static str, i64)> {
-        let expiry = |certificate| Some((certificate, self.certificates.get(&Certificate { certificate })?.get()));
-        ["server", "client_ca"].into_iter().filter_map(expiry).collect()
     }
 
     pub(super) fn stale(&self, files: &'static str, stale: bool) {
