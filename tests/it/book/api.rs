@@ -30,7 +30,9 @@ fn every_path_that_the_pages_ask_for_is_answered() {
     let described: Value = serde_json::from_str(&fs::read_to_string("docs/openapi.json").unwrap()).unwrap();
     let asked = asked();
     for (page, path, names) in &asked {
-        if OTHERS.contains(&path.as_str()) {
+        let one = path.strip_prefix("/api/v1/triggers/").map(|_| "/api/v1/triggers/{id}");
+        let path = one.unwrap_or(path);
+        if OTHERS.contains(&path) {
             continue;
         }
         let of = described["paths"][path].get("get").unwrap_or_else(|| panic!("{page}: {path} is not there"));
