@@ -197,12 +197,13 @@ fn every_value_that_a_command_sets_is_one_of_the_chart() {
     {
         for (option, set) in words.iter().zip(words.iter().skip(1)) {
             if option == "--set" && words.iter().any(|word| word == "plimsoll") {
-                let name = set.split('=').next().unwrap();
-                let mut value = &values[0];
-                for part in name.split('.').map(|part| part.split(['{', '[']).next().unwrap()) {
-                    // What is empty takes any key.
-                    value = if value.as_hash().is_some_and(|map| map.is_empty()) { value } else { &value[part] };
-                    assert!(*value != Yaml::BadValue, "{place}: the chart has no value {name}");
+                for name in set.split(',').filter_map(|pair| pair.split('=').next()) {
+                    let mut value = &values[0];
+                    for part in name.split('.').map(|part| part.split(['{', '[']).next().unwrap()) {
+                        // What is empty takes any key.
+                        value = if value.as_hash().is_some_and(|map| map.is_empty()) { value } else { &value[part] };
+                        assert!(*value != Yaml::BadValue, "{place}: the chart has no value {name}");
+                    }
                 }
             }
         }
