@@ -1,7 +1,7 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster manifests brokers-up brokers-down
+.PHONY: help demo docs test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster bench-keda manifests brokers-up brokers-down
 
 # Each of these must build without the others.
 FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
@@ -102,6 +102,17 @@ bench-cluster: ## those with KEDA's objects read from a real API server: needs G
 	cargo bench --locked --bench figures --no-run
 	tests/cluster/build
 	tests/brokers/with redis -- tests/cluster/with -- cargo bench --locked --bench figures -- cluster
+
+# What `bench-keda` measures, each on a cluster of its own: BACKEND:HOW:ACTIVE, and how an outage is lived through.
+KEDA_SIDES := $(foreach backend,redis kafka,$(foreach how,built-in external external-push,side:$(backend):$(how):250)) \
+	side:redis:external-push:400 $(addprefix outage:,built-in plain cached fallback stale)
+
+bench-keda: ## what we cost KEDA beside its own scalers, into target/bench-keda.md; needs Go, and two hours (KEDA_SIDES="side:redis:external:250" for some)
+	cargo bench --locked --bench keda --no-run
+	tests/cluster/build keda
+	rm -f target/bench-keda.md
+	tests/brokers/with kafka redis -- sh -ec 'for side in $(KEDA_SIDES); do \
+		tests/cluster/with keda -- cargo bench --locked --bench keda -- $$(echo $$side | tr : " "); done'
 
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up

@@ -17,6 +17,7 @@ mod state;
 mod subscription;
 mod survey;
 mod table;
+mod traces;
 mod view;
 
 use std::{
