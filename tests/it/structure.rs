@@ -62,9 +62,11 @@ const MAY_USE: [(&str, &[&str]); 22] = [
         &[
             "app",
             "backend",
+            "clock",
             "config",
             "credentials",
             "door",
+            "error",
             "grpc",
             "limits",
             "metadata",
@@ -78,7 +80,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -95,6 +97,8 @@ const LIBRARIES: [(&str, &[&str]); 16] = [
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
+    ("ratatui", &["cli/top"]),
+    ("crossterm", &["cli/top"]),
 ];
 
 /// The rooms of `backend/kafka/client`: each uses only those before it.
