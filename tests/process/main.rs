@@ -15,7 +15,13 @@ mod forward;
 mod log;
 mod shop;
 mod top;
+#[cfg(all(feature = "otlp", feature = "prometheus"))]
+mod otlp;
 
+#[cfg(all(feature = "otlp", feature = "prometheus"))]
+#[path = "../it/certificates.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod certificates;
 #[path = "../emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod emulator;
