@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Change, Sampler, Standing, View, entry::Entry};
+use crate::{credentials::Asked, limits, object::ObjectRef};
 
 /// Which triggers are wanted, and how.
 #[derive(Debug, Clone, Default)]
@@ -148,10 +149,37 @@ impl Sampler {
         (candidates, counts)
     }
 
-    /// Triggers that are not observed: those that were refused of late.
+    /// Triggers that are not observed: those that were refused of late, and those of the cluster that nobody has asked for.
     pub(super) fn unobserved(&self) -> Vec<View> {
         let clock = self.0.clock;
-        self.0.refused.show(self.0.settings.forget_after, |row| Some(View::of_refused(row, clock)))
+        let mut rows = self.0.refused.show(self.0.settings.forget_after, |row| Some(View::of_refused(row, clock)));
+        if let Some(cluster) = &self.0.settings.credentials.cluster {
+            let asked = self.asked(&rows);
+            rows.extend(cluster.unasked(&asked).into_iter().map(View::of_unasked));
+        }
+        rows
+    }
+
+    /// What somebody has asked for, of whatever came of it.
+    fn asked(&self, refused: &[View]) -> Asked {
+        let mut asked = Asked::default();
+        let entries: Vec<Arc<Entry>> = self.0.table.read().after(0).cloned().collect();
+        for entry in entries {
+            let objects = entry.askers.objects();
+            if objects.len() >= limits::OBJECTS_OF_TRIGGER {
+                asked.by_many.push(Arc::clone(&entry.trigger.metadata));
+            }
+            for ObjectRef { namespace, name } in objects {
+                asked.by_object.entry((namespace, name)).or_default().push(Arc::clone(&entry.trigger.metadata));
+            }
+        }
+        for object in refused.iter().flat_map(|row| &row.scaled_objects) {
+            if let Some((namespace, name)) = object.split_once('/') {
+                // What was refused is not kept: all that the object has may be meant.
+                asked.by_object.insert((namespace.to_owned(), name.to_owned()), Vec::new());
+            }
+        }
+        asked
     }
 }
 

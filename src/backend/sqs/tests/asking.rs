@@ -16,7 +16,7 @@ use super::{
     super::{Sqs, queue::next_look},
     Reply, StandIn, body, operation, refusal, source, visible,
 };
-use crate::{backend::Backend, error::ReadErrorKind, net::TwoAddresses, task::sabotage::panic_in};
+use crate::{backend::Backend, error::ReadErrorKind, net::TwoAddresses, reading::Cell, task::sabotage::panic_in};
 
 #[tokio::test]
 async fn a_thousand_triggers_on_ten_queues_cost_ten_requests_a_look() {
@@ -185,4 +185,17 @@ async fn a_panic_of_what_gathers_questions_is_counted_and_the_next_look_is_right
     assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
     panic_in("batch").await;
     assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
+}
+
+#[tokio::test]
+async fn the_parts_of_a_count_are_the_attributes_and_say_which_count() {
+    let server = StandIn::new(|_| visible("7")).await;
+    let sqs = Sqs::default();
+    let queue = source(&sqs, &server, &[("scaleOnInFlight", "false")]);
+    assert!(queue.parts().is_none(), "nothing was read");
+    let reading = queue.read().await.expect("it answers");
+    let parts = queue.parts().expect("it was read");
+    assert_eq!((parts.of, parts.rows.len()), (reading, 3));
+    assert_eq!(parts.rows[0], ["ApproximateNumberOfMessages".into(), 7.0.into(), "counts".into()]);
+    assert_eq!(parts.rows[1][1..], [Cell::Unknown, "does not count for this trigger: not asked for".into()]);
 }
