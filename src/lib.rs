@@ -19,6 +19,9 @@ pub mod trigger;
 pub mod sampler;
 pub mod watch;
 
+#[cfg(feature = "otlp")]
+pub mod otlp;
+
 pub mod config;
 pub mod door;
 

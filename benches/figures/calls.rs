@@ -28,7 +28,7 @@ use crate::{
 
 /// The argument that makes this program the other server.
 pub const CONSTANT_SERVER: &str = "constant-server";
-const ROUNDS: usize = 7;
+pub const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 const CALLERS: usize = 64;
 
@@ -40,8 +40,8 @@ pub async fn against_constants(report: &mut Report) {
     let theirs = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
     let (mut rates, mut constant_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        let rate = calls_per_second(&ours.channel(), &redis).await;
-        let constant = calls_per_second(&theirs, &redis).await;
+        let rate = calls_per_second(&of(ours.channel(), &redis)).await;
+        let constant = calls_per_second(&of(theirs.clone(), &redis)).await;
         // The first round warms both up.
         if round > 0 {
             rates.push(rate);
@@ -54,7 +54,8 @@ pub async fn against_constants(report: &mut Report) {
     report.add("GetMetrics, warm, against constants", median(&mut ratios), "ratio", Must::AtLeast(0.85));
 }
 
-async fn calls_per_second(channel: &Channel, redis: &str) -> f64 {
+/// The trigger that is asked for.
+fn of(channel: Channel, redis: &str) -> Keda {
     let metadata = [
         ("scalerAddress", "plimsoll.keda.svc:6000"),
         ("scalerType", "redis"),
@@ -63,15 +64,20 @@ async fn calls_per_second(channel: &Channel, redis: &str) -> f64 {
         ("listLength", "20"),
         ("activationListLength", "5"),
     ];
-    let keda = Keda::new(channel.clone(), "orders", &metadata);
-    keda.clone().value("redis-bench-calls", None).await.expect("answers");
+    Keda::new(channel, "orders", &metadata)
+}
+
+/// Of all callers together, for one round.
+pub async fn calls_per_second(keda: &Keda) -> f64 {
+    let name = keda.clone().spec().await.expect("answers").metric_name;
+    keda.clone().value(&name, None).await.expect("answers");
     let begin = Instant::now();
     let callers = (0..CALLERS).map(|_| {
-        let mut keda = keda.clone();
+        let (mut keda, name) = (keda.clone(), name.clone());
         tokio::task::spawn(async move {
             let mut calls = 0_u32;
             while begin.elapsed() < ROUND {
-                keda.value("redis-bench-calls", None).await.expect("answers");
+                keda.value(&name, None).await.expect("answers");
                 calls += 1;
             }
             calls

@@ -17,6 +17,7 @@
 )]
 
 mod calls;
+mod cluster;
 mod fleet;
 mod held;
 mod host;
@@ -36,11 +37,16 @@ mod sqs;
 #[path = "../../tests/brokers/rabbitmq/proxy.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod amqp_proxy;
+#[path = "../../tests/cluster/api.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod api;
 #[path = "../../tests/emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod emulator;
 #[path = "../../tests/emulator/hostile.rs"]
 mod hostile_triggers;
+#[path = "../../tests/cluster/login.rs"]
+mod login;
 #[path = "../../tests/emulator/process.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod process;
@@ -53,8 +59,14 @@ async fn main() {
     if arguments.first().is_some_and(|first| first == calls::CONSTANT_SERVER) {
         return calls::serve_constants().await;
     }
-    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
+    let named = |name: &str| arguments.iter().any(|argument| argument == name);
+    let wanted = |name: &str| arguments.is_empty() || named(name);
     let mut report = Report::default();
+    // It wants an API server besides: `make bench-cluster`.
+    if named("cluster") {
+        cluster::calls(&mut report).await;
+        cluster::rotations(&mut report).await;
+    }
     if wanted("calls") {
         calls::against_constants(&mut report).await;
     }

@@ -2,7 +2,7 @@
 //!
 //! Not for: what is done with them on the wire, or which keys of a trigger name them; backends know that.
 
-#[cfg(feature = "aws")]
+#[cfg(any(feature = "aws", feature = "kafka"))]
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
@@ -10,6 +10,7 @@ pub mod azure;
 pub mod cache;
 #[cfg(feature = "google")]
 pub mod google;
+pub mod held;
 #[cfg(feature = "http")]
 pub mod kept;
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 //!
 //! Not for: what a row says (`view.rs`).
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use super::{Change, Sampler, Standing, View, entry::Entry};
 use crate::{credentials::Asked, limits, object::ObjectRef};
+
+/// How long it stands which triggers nobody has asked for: to find that out is a look at all objects and all who ask.
+const UNASKED_FOR: Duration = Duration::from_secs(2);
 
 /// Which triggers are wanted, and how.
 #[derive(Debug, Clone, Default)]
@@ -154,8 +157,12 @@ impl Sampler {
         let clock = self.0.clock;
         let mut rows = self.0.refused.show(self.0.settings.forget_after, |row| Some(View::of_refused(row, clock)));
         if let Some(cluster) = &self.0.settings.credentials.cluster {
-            let asked = self.asked(&rows);
-            rows.extend(cluster.unasked(&asked).into_iter().map(View::of_unasked));
+            let (now, mut unasked) = (Instant::now(), self.0.unasked.lock());
+            if unasked.as_ref().is_none_or(|(at, _)| *at + UNASKED_FOR < now) {
+                let found = cluster.unasked(&self.asked(&rows));
+                *unasked = Some((now, found.into_iter().map(View::of_unasked).collect()));
+            }
+            rows.extend(unasked.iter().flat_map(|(_, found)| found).cloned());
         }
         rows
     }

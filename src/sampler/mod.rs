@@ -15,7 +15,9 @@ mod plan;
 mod refused;
 mod state;
 mod subscription;
+mod survey;
 mod table;
+mod traces;
 mod view;
 
 use std::{
@@ -25,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +44,7 @@ use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
-    credentials::{Binding, Credentials, Unbound},
+    credentials::{self, Binding, Credentials, Unbound},
     error::{ReadError, SpecError},
     limits::{self, Limit},
     metadata::Metadata,
@@ -72,6 +74,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How much may be observed.
     pub allowance: Allowance,
+    /// Of how many triggers each has series of its own.
+    pub trigger_series: usize,
 }
 
 impl Default for Settings {
@@ -84,6 +88,7 @@ impl Default for Settings {
             policy: Policy::same_for_all(Reach::open()),
             credentials: Credentials::default(),
             allowance: Allowance::default(),
+            trigger_series: 0,
         }
     }
 }
@@ -115,6 +120,8 @@ struct Core {
     gates: Arc<Gates>,
     table: RwLock<Table>,
     refused: Refused,
+    /// What the cluster has and nobody has asked for, as it was found last.
+    unasked: Mutex<Option<(Instant, Vec<View>)>>,
     /// The last number that a trigger was given.
     numbers: AtomicU64,
     /// What tells refused triggers apart.
@@ -136,6 +143,7 @@ impl Sampler {
             gates: Arc::default(),
             table: RwLock::default(),
             refused: Refused::default(),
+            unasked: Mutex::default(),
             numbers: AtomicU64::new(0),
             digests: std::hash::RandomState::new(),
             _followers: followers(&settings, core),
@@ -249,6 +257,7 @@ impl Sampler {
 
     /// What is counted here and below, for the series.
     pub fn observed(&self) -> Observed {
+        let survey = self.0.survey();
         let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
         Observed {
             broker_requests: self.0.registry.requests().collect(),
@@ -258,7 +267,10 @@ impl Sampler {
                 (Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT),
                 (Limit::Triggers, table.len(), allowance.triggers.in_all),
                 (Limit::Connections, table.connections(), allowance.connections.in_all),
+                (Limit::TriggerSeries, survey.rows.len(), self.0.settings.trigger_series),
             ],
+            survey,
+            credentials: credentials::held(),
         }
     }
 

@@ -131,7 +131,7 @@ impl Bound {
     fn keep(&self, state: &mut State, login: Login, error: ReadError) {
         if state.failed.as_ref().is_none_or(|(_, known, _)| *known != error) {
             let metric = &self.metric.name;
-            warn!(metric, kind = %error.kind, %error, "a changed login does not work: the former one stays in use");
+            warn!(metric, kind = %error.kind, %error, "a changed login does not work, and the former one stays in use until it is refused, too: correct it");
         }
         (state.next, state.failed) = (None, Some((login, error, Instant::now() + TRY_AGAIN)));
     }
@@ -187,32 +187,29 @@ impl Source for Bound {
             let state = self.state.lock();
             (state.current.clone(), state.next.clone())
         };
-        match (current, next) {
-            (Some(current), None) => match current.source.read().await {
-                Ok(reading) => Ok(reading),
-                Err(error) => self.read_with_another(&current, error).await,
-            },
-            (None, Some(next)) => match next.source.read().await {
-                Ok(reading) => {
-                    self.switch(next);
-                    Ok(reading)
+        let (newest, former, is_new) = match (next, current) {
+            (Some(next), former) => (next, former, true),
+            (None, Some(current)) => (current, None, false),
+            (None, None) => {
+                return Err(ReadError::new(ReadErrorKind::Internal, "a source was read before it had a login"));
+            }
+        };
+        let error = match newest.source.read().await {
+            Ok(reading) => {
+                if is_new {
+                    self.switch(newest);
                 }
-                Err(error) => self.read_with_another(&next, error).await,
-            },
-            (Some(current), Some(next)) => match next.source.read().await {
-                Ok(reading) => {
-                    self.switch(next);
-                    Ok(reading)
-                }
-                Err(error) => match current.source.read().await {
-                    Ok(reading) => {
-                        self.keep(&mut self.state.lock(), next.login, error);
-                        Ok(reading)
-                    }
-                    Err(_) => Err(error),
-                },
-            },
-            (None, None) => Err(ReadError::new(ReadErrorKind::Internal, "a source was read before it had a login")),
+                return Ok(reading);
+            }
+            Err(error) => error,
+        };
+        let Some(former) = former else { return self.read_with_another(&newest, error).await };
+        match former.source.read().await {
+            Ok(reading) => {
+                self.keep(&mut self.state.lock(), newest.login, error);
+                Ok(reading)
+            }
+            Err(_) => Err(error),
         }
     }
 

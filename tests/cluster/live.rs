@@ -2,89 +2,19 @@
 
 use std::{env, time::Duration};
 
-use redis::{AsyncCommands, aio::MultiplexedConnection};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     api::{Api, Rights},
     emulator::Keda,
+    login::Login,
     own::Own,
     process::Process,
 };
 
 /// A changed Secret is in use within so long, whatever else happens.
 const LIFE: Duration = Duration::from_secs(30);
-
-/// A list on Redis, and a trigger on it with the login that a Secret has.
-struct Login {
-    api: Api,
-    name: String,
-    redis: String,
-    admin: MultiplexedConnection,
-}
-
-impl Login {
-    /// The name is the namespace, the user and the list.
-    async fn new(api: Api, name: &str) -> Self {
-        let redis = env::var("PLIMSOLL_TEST_REDIS")
-            .expect("start Redis with `tests/brokers/up redis`, then `. target/brokers/env`");
-        let client = redis::Client::open(format!("redis://{redis}")).unwrap();
-        let mut admin = client.get_multiplexed_async_connection().await.unwrap();
-        let _: () = admin.del(name).await.unwrap();
-        let _: () = admin.lpush(name, ["work"; 7].as_slice()).await.unwrap();
-        api.namespace(name).await;
-        let login = Self { api, name: name.to_owned(), redis, admin };
-        let meta = json!({"name": "o", "namespace": name});
-        let entry = |key: &str| json!({"parameter": key, "name": "login", "key": key});
-        let spec = json!({"secretTargetRef": [entry("username"), entry("password")]});
-        login.apply(&json!({"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": meta, "spec": spec})).await;
-        let metadata: serde_json::Map<_, _> =
-            login.metadata().iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
-        let trigger = json!({"type": "external-push", "metadata": metadata, "authenticationRef": {"name": "o"}});
-        let spec = json!({"scaleTargetRef": {"name": "w"}, "triggers": [trigger]});
-        login
-            .apply(&json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta, "spec": spec}))
-            .await;
-        login
-    }
-
-    async fn apply(&self, object: &serde_json::Value) {
-        self.api.apply(object).await.ok();
-    }
-
-    fn metadata(&self) -> [(&str, &str); 5] {
-        let (redis, list) = (self.redis.as_str(), self.name.as_str());
-        [
-            ("scalerAddress", "plimsoll:6000"),
-            ("scalerType", "redis"),
-            ("address", redis),
-            ("listName", list),
-            ("pollingInterval", "200ms"),
-        ]
-    }
-
-    /// What the Secret says.
-    async fn secret(&self, data: serde_json::Value) {
-        let meta = json!({"name": "login", "namespace": self.name});
-        self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})).await;
-    }
-
-    /// What the broker wants. Who is in by another password is thrown out.
-    async fn password(&mut self, password: &str) {
-        let _: () = redis::cmd("ACL")
-            .arg(&["SETUSER", &self.name, "reset", "on", &format!(">{password}"), "~*", "&*", "+@all"])
-            .query_async(&mut self.admin)
-            .await
-            .unwrap();
-        let _: i64 =
-            redis::cmd("CLIENT").arg(&["KILL", "USER", &self.name]).query_async(&mut self.admin).await.unwrap();
-    }
-
-    fn keda(&self, server: &Process) -> Keda {
-        Keda::of(server.channel(), (&self.name, "o"), &self.metadata())
-    }
-}
 
 /// A file that leads to the shared API server with the rights of this token.
 fn kubeconfig_of(name: &str, token: &str) -> String {
@@ -183,13 +113,13 @@ async fn while_the_api_server_is_away_logins_stay_and_specs_are_answered_from_th
     own.stop();
     // Longer than a Secret is held without a look at it, and with a connection that must be opened again.
     let begin = Instant::now();
+    let mut length = 7;
     while begin.elapsed() < LIFE + Duration::from_secs(5) {
-        let _: () = login.admin.lpush(&login.name, "more").await.unwrap();
+        length = login.longer().await;
         sleep(Duration::from_secs(5)).await;
         keda.poll().await.expect("the login that was good before");
     }
     login.password("one").await;
-    let length: i64 = login.admin.llen(&login.name).await.unwrap();
     seen(&mut keda, length).await;
     let late = start(&own.kubeconfig(), &login.name);
     let asked = Instant::now();

@@ -16,6 +16,7 @@ mod definitions;
 mod deploy;
 mod differential;
 mod live;
+mod login;
 mod oracle;
 mod ours;
 mod outage;

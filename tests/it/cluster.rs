@@ -250,6 +250,7 @@ async fn what_the_cluster_has_and_nobody_has_asked_for_is_shown_as_such() {
     both.sort();
     assert_eq!(both, ["shop/forgotten", "shop/orders"]);
     bench.value(&sent()).await.unwrap();
+    sleep(3 * SECOND).await;
     assert_eq!(unasked(&bench), ["shop/forgotten"]);
     let row = bench.sampler.triggers().into_iter().find(|row| row.state == Standing::Unasked).unwrap();
     assert_eq!((row.scaler_type.as_ref(), row.objects[0].trigger_name.as_deref()), ("scripted", Some("mine")));
@@ -258,5 +259,6 @@ async fn what_the_cluster_has_and_nobody_has_asked_for_is_shown_as_such() {
     let forgotten = ObjectRef { namespace: "shop", name: "forgotten" };
     let wrong = trigger(&[("queue", "orders"), ("host", "b2")]);
     bench.sampler.sample(forgotten, &wrong).await.unwrap_err();
+    sleep(3 * SECOND).await;
     assert_eq!(unasked(&bench), [""; 0]);
 }

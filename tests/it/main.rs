@@ -10,6 +10,7 @@
 
 mod admin;
 mod api;
+mod book;
 mod bounds;
 mod callers;
 mod certificates;
@@ -24,6 +25,7 @@ mod grpc;
 mod guard;
 mod keda;
 mod listing;
+mod monitoring;
 mod policy;
 mod ports;
 mod push;
@@ -32,6 +34,7 @@ mod repeats;
 mod sampler;
 mod schema;
 mod scripted;
+mod series;
 mod structure;
 mod tls;
 

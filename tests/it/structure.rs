@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
@@ -12,9 +12,9 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("reading", &[]),
     ("task", &[]),
     ("telemetry", &["error", "limits", "task"]),
-    ("net", &["clock", "error", "limits", "metadata", "task"]),
+    ("net", &["clock", "error", "limits", "metadata", "task", "telemetry"]),
     ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
-    ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
+    ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task", "telemetry"]),
     ("credentials", &["clock", "error", "identity", "limits", "metadata", "net", "object", "task", "telemetry"]),
     ("trigger", &["backend", "credentials", "error", "limits", "metadata", "net", "reading"]),
     (
@@ -36,6 +36,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ),
     ("fuzzing", &["backend", "metadata", "net", "trigger"]),
     ("watch", &["limits", "sampler", "trigger"]),
+    ("otlp", &["error", "limits", "metadata", "net", "task", "telemetry"]),
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "object", "sampler", "task", "telemetry", "watch"]),
@@ -52,6 +53,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "grpc",
             "limits",
             "net",
+            "otlp",
             "sampler",
             "task",
             "telemetry",
@@ -69,6 +71,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "limits",
             "metadata",
             "net",
+            "otlp",
             "sampler",
             "task",
             "telemetry",
@@ -78,7 +81,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 20] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -95,6 +98,10 @@ const LIBRARIES: [(&str, &[&str]); 16] = [
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
+    ("opentelemetry", &["otlp", "telemetry"]),
+    ("opentelemetry_otlp", &["otlp"]),
+    ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),
+    ("tracing_opentelemetry", &["otlp", "telemetry/spans.rs"]),
 ];
 
 /// The rooms of `backend/kafka/client`: each uses only those before it.

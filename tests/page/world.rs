@@ -45,7 +45,7 @@ fn answer(call: &Call, values: &Mutex<BTreeMap<String, f64>>) -> Reply {
     Reply::of_type(200, "application/json", body)
 }
 
-fn kafka() -> MockCluster<'static, DefaultProducerContext> {
+pub fn kafka() -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("orders", 3, 1).unwrap();
     let producer: BaseProducer =

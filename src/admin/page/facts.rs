@@ -16,6 +16,8 @@ pub(super) fn facts(rows: Vec<(&str, Markup)>) -> Markup {
 
 /// A table that may be wider than the screen; the columns `numeric` are to the right.
 pub(super) fn table(label: &str, columns: &[&str], numeric: &[usize], rows: Vec<Vec<Markup>>) -> Markup {
+    // The section around it may have the same name.
+    let label = format!("{label}: table");
     let class = |column: usize| numeric.contains(&column).then_some("n");
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {

@@ -113,7 +113,7 @@ impl Auth {
             Mechanism::Scram256 => Some(Sasl::Scram256(self.login(keys))),
             Mechanism::Scram512 => Some(Sasl::Scram512(self.login(keys))),
             Mechanism::Oidc => Some(Sasl::OauthOidc(self.oidc(keys))),
-            Mechanism::MskIam => Some(Sasl::MskIam(self.msk_iam(keys))),
+            Mechanism::MskIam => self.msk_iam(keys),
             Mechanism::Gssapi => self.gssapi(keys, reach),
         };
         (tls, sasl)
@@ -156,7 +156,7 @@ impl Auth {
         Oidc { oauth, extensions: extensions(keys) }
     }
 
-    fn msk_iam(&self, keys: &mut Reader<'_>) -> MskIam {
+    fn msk_iam(&self, keys: &mut Reader<'_>) -> Option<Sasl> {
         let tls_missing = !self.tls && !keys.has_problem(TLS);
         let need_tls = |keys: &mut Reader<'_>| {
             if tls_missing {
@@ -173,7 +173,12 @@ impl Auth {
         if self.dialect == Dialect::ApacheKafka {
             need_tls(keys);
         }
-        MskIam { region, credentials: aws_credentials(keys) }
+        let login = Sasl::MskIam(MskIam { region, credentials: aws_credentials(keys) });
+        if cfg!(feature = "msk") {
+            return Some(login);
+        }
+        keys.problem(SASL, format!("`{SASL}: {}` {}", self.word, without("Amazon MSK's login", "msk")));
+        None
     }
 
     /// KEDA's Apache Kafka scaler takes the word and then cannot log in by it.
@@ -198,6 +203,12 @@ impl Auth {
     }
 }
 
+fn without(what: &str, feature: &str) -> String {
+    format!(
+        "needs {what}, which this build does not have: use one with the cargo feature `{feature}`, or another login"
+    )
+}
+
 #[cfg(feature = "gssapi")]
 fn gssapi(keys: &mut Reader<'_>, reach: &Reach) -> Option<Sasl> {
     Kerberos::read(keys, reach).map(|kerberos| Sasl::Gssapi(Box::new(kerberos)))
@@ -205,10 +216,7 @@ fn gssapi(keys: &mut Reader<'_>, reach: &Reach) -> Option<Sasl> {
 
 #[cfg(not(feature = "gssapi"))]
 fn gssapi(keys: &mut Reader<'_>, _reach: &Reach) -> Option<Sasl> {
-    let text = format!(
-        "`{SASL}: gssapi` needs Kerberos, which this build does not have: use one with the cargo feature `gssapi`, or another login"
-    );
-    keys.problem(SASL, text);
+    keys.problem(SASL, format!("`{SASL}: gssapi` {}", without("Kerberos", "gssapi")));
     None
 }
 

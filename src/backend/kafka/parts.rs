@@ -81,7 +81,7 @@ fn remark(partition: &PartitionOffsets, settings: &Settings, stood: Option<u64>)
             stood.unwrap_or_default()
         ),
         (_, Some((start, committed))) if start > committed => {
-            format!("{} records were deleted before they were read: not counted", start - committed)
+            format!("{} records were deleted before they were read: not counted", start.saturating_sub(committed))
         }
         _ => String::new(),
     }

@@ -1,17 +1,23 @@
 //! AWS: whose rights a trigger uses, read from its metadata by one grammar for every backend that signs requests.
 //!
-//! [`Credentials`] is what the trigger says, [`Identity`] the live thing: shared, cached, renewed. Not for: any one
+//! [`Credentials`] is what the trigger says, and needs nothing of AWS; `Identity` the live thing: shared, cached, renewed. Not for: any one
 //! service of AWS.
 
+#[cfg(feature = "aws")]
 mod connector;
+#[cfg(feature = "aws")]
 mod explain;
+#[cfg(feature = "aws")]
 mod identity;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "aws"))]
 mod tests;
 
+#[cfg(feature = "aws")]
 pub use connector::reason;
+#[cfg(feature = "aws")]
 pub use explain::{kind_of, shown};
+#[cfg(feature = "aws")]
 pub use identity::Identity;
 
 use crate::{

@@ -185,6 +185,14 @@ fn kerberos_names_what_is_missing() {
     assert!(keys.starts_with(&["username", "keytab", "realm", "kerberosConfig"]), "{keys:?}");
 }
 
+#[cfg(not(feature = "msk"))]
+#[test]
+fn a_login_at_amazon_msk_is_refused_by_a_build_without_it() {
+    let keys = [("sasl", "aws_msk_iam"), ("tls", "enable"), ("awsRegion", "eu-west-1")];
+    let error = spec(Dialect::ApacheKafka, &keys).expect_err("no signer").to_string();
+    assert!(error.contains("use one with the cargo feature `msk`"), "{error}");
+}
+
 #[cfg(not(feature = "gssapi"))]
 #[test]
 fn kerberos_is_refused_by_a_build_without_it() {

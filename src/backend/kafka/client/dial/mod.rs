@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gssapi")]
 mod kerberos;
+#[cfg(feature = "msk")]
+mod msk;
 mod sasl;
 mod token;
 

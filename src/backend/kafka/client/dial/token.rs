@@ -1,24 +1,16 @@
 //! Tokens for OAUTHBEARER: from an OIDC token endpoint (KEDA's semantics: a client credentials grant), or signed for
 //! Amazon MSK.
 //!
-//! Not for: how they are kept and renewed (`identity::kept`).
+//! Not for: how they are kept and renewed (`identity::kept`), or the signing (`msk`).
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use aws_config::Region;
-
+#[cfg(feature = "msk")]
+use super::msk::Signed;
 use crate::{
-    backend::kafka::connection::{MskIam, Sasl},
-    error::{ReadError, ReadErrorKind},
-    identity::{
-        aws::Identity,
-        kept::{Issuer, Kept},
-        oauth,
-    },
+    backend::kafka::connection::Sasl,
+    error::ReadError,
+    identity::oauth,
     metadata::Secret,
     net::{Reach, tls::Tls},
 };
@@ -26,7 +18,8 @@ use crate::{
 /// The tokens of one identity.
 pub(super) enum Tokens {
     Oidc(Arc<oauth::Tokens>),
-    Msk(Kept<Msk>),
+    #[cfg(feature = "msk")]
+    Msk(Signed),
 }
 
 impl Tokens {
@@ -34,10 +27,11 @@ impl Tokens {
     pub fn of(sasl: &Sasl, reach: &Reach) -> Option<Self> {
         match sasl {
             Sasl::OauthOidc(oidc) => Some(Self::Oidc(oauth::Tokens::of(&oidc.oauth, &Tls::default(), reach))),
-            Sasl::MskIam(msk) => {
-                let identity = Identity::of(&msk.credentials, &msk.region);
-                Some(Self::Msk(Kept::new(Msk { msk: msk.clone(), identity })))
-            }
+            #[cfg(feature = "msk")]
+            Sasl::MskIam(msk) => Some(Self::Msk(Signed::of(msk))),
+            // The metadata of a build without it is refused.
+            #[cfg(not(feature = "msk"))]
+            Sasl::MskIam(_) => None,
             Sasl::Plain(_) | Sasl::Scram256(_) | Sasl::Scram512(_) => None,
             #[cfg(feature = "gssapi")]
             Sasl::Gssapi(_) => None,
@@ -48,6 +42,7 @@ impl Tokens {
     pub async fn get(&self) -> Result<Secret, ReadError> {
         match self {
             Self::Oidc(tokens) => tokens.fresh().await,
+            #[cfg(feature = "msk")]
             Self::Msk(tokens) => tokens.fresh().await,
         }
     }
@@ -56,41 +51,8 @@ impl Tokens {
     pub fn forget(&self) {
         match self {
             Self::Oidc(tokens) => tokens.forget(),
-            Self::Msk(tokens) => {
-                tokens.forget();
-                tokens.identity.forget();
-            }
+            #[cfg(feature = "msk")]
+            Self::Msk(tokens) => tokens.forget(),
         }
-    }
-}
-
-/// Signs for one cluster.
-pub(super) struct Msk {
-    msk: MskIam,
-    identity: Arc<Identity>,
-}
-
-#[async_trait]
-impl Issuer for Msk {
-    type Value = Secret;
-
-    /// The signer hides why credentials cannot be had, so they are asked for first.
-    async fn issue(&self) -> Result<(Secret, Duration), ReadError> {
-        self.identity.credentials().await?;
-        let region = Region::new(self.msk.region.clone());
-        let provider = self.identity.provider();
-        let signed = aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider(region, provider).await;
-        let (token, expires_ms) = signed.map_err(|error| {
-            let text = format!("no token for Amazon MSK: {error}: check the AWS credentials and `awsRegion`");
-            ReadError::new(ReadErrorKind::Denied, text).of_connection()
-        })?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let life = Duration::from_millis(u64::try_from(expires_ms).unwrap_or_default()).saturating_sub(now);
-        Ok((Secret::new(token), life))
-    }
-
-    fn late(&self, patience: Duration) -> ReadError {
-        let text = format!("no token for Amazon MSK within {patience:?}: check the AWS credentials");
-        ReadError::new(ReadErrorKind::Timeout, text).of_connection()
     }
 }
