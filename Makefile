@@ -32,8 +32,9 @@ SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/broke
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Not optimised: the first picture is there in half the time.
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
-	cargo run --profile demo --no-default-features --features demo -- demo
+	cargo run --no-default-features --features demo -- demo
 
 docs: export PATH := $(TOOLS):$(PATH)
 docs: ## the book of all pages, into target/book/html: with search, for a web server or to be opened as it is; needs mdbook

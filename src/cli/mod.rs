@@ -5,14 +5,26 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod door;
+pub mod exit;
+#[cfg(feature = "tools")]
+mod explain;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "tools")]
+mod output;
+#[cfg(feature = "tools")]
+mod remote;
 mod serve;
+#[cfg(feature = "tools")]
+mod top;
+#[cfg(feature = "tools")]
+mod words;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use exit::Exit;
 
 /// An external scaler for KEDA: Kafka and Redis to replicas, pushed in milliseconds.
 #[derive(Debug, Parser)]
@@ -26,6 +38,10 @@ pub struct Cli {
 enum Command {
     /// Serve KEDA over gRPC.
     Serve(Box<serve::Serve>),
+    #[cfg(feature = "tools")]
+    Explain(explain::Explain),
+    #[cfg(feature = "tools")]
+    Top(top::Top),
     /// Look at the server's config file.
     Config(config::ConfigCommand),
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
@@ -38,14 +54,19 @@ enum Command {
 
 impl Cli {
     /// Runs the command to its end.
-    pub async fn run(self) -> Result<()> {
+    pub async fn run(self) -> Result<Exit> {
         match self.command {
-            Command::Serve(serve) => serve.run().await,
-            Command::Config(config) => config.run(),
+            Command::Serve(serve) => serve.run().await?,
+            #[cfg(feature = "tools")]
+            Command::Explain(explain) => return explain.run().await,
+            #[cfg(feature = "tools")]
+            Command::Top(top) => return top.run().await,
+            Command::Config(config) => config.run()?,
             #[cfg(feature = "demo")]
-            Command::Demo(demo) => demo.run().await,
+            Command::Demo(demo) => demo.run().await?,
             #[cfg(feature = "gssapi")]
-            Command::Kerberos(kerberos) => kerberos.run().await,
+            Command::Kerberos(kerberos) => kerberos.run().await?,
         }
+        Ok(Exit::Done)
     }
 }

@@ -64,9 +64,11 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         &[
             "app",
             "backend",
+            "clock",
             "config",
             "credentials",
             "door",
+            "error",
             "grpc",
             "limits",
             "metadata",
@@ -81,7 +83,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 20] = [
+const LIBRARIES: [(&str, &[&str]); 22] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -98,6 +100,8 @@ const LIBRARIES: [(&str, &[&str]); 20] = [
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("axum", &["admin", "app"]),
+    ("ratatui", &["cli/top"]),
+    ("crossterm", &["cli/top"]),
     ("opentelemetry", &["otlp", "telemetry"]),
     ("opentelemetry_otlp", &["otlp"]),
     ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),

@@ -10,7 +10,11 @@
     reason = "tests"
 )]
 
+mod explain;
+mod forward;
 mod log;
+mod shop;
+mod top;
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 mod otlp;
 
@@ -24,3 +28,6 @@ mod emulator;
 #[path = "../emulator/process.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod process;
+#[path = "../stand_in/mod.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod stand_in;

@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod builtin;
 mod draft;
 mod env;
 mod expand;
@@ -46,6 +47,7 @@ use self::{
     visit::Reads,
 };
 pub use self::{
+    builtin::{Builtin, Silent},
     matching::Unbound,
     options::{OnMissing, Options, Restricted, Rules},
     reference::Reference,
@@ -63,6 +65,7 @@ use crate::{
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
+    api: Arc<Api>,
     view: Arc<View>,
     references: Arc<References>,
     looks: Looks,
@@ -108,8 +111,8 @@ impl Cluster {
             }
         }));
         followers.push(rights::watching(&api, &references));
-        let looks = Looks::new(api, Arc::clone(&view), options);
-        Self(Arc::new(Inner { view, references, looks, _followers: followers }))
+        let looks = Looks::new(Arc::clone(&api), Arc::clone(&view), options);
+        Self(Arc::new(Inner { api, view, references, looks, _followers: followers }))
     }
 
     /// Stores outside the cluster are reached by `policy`: for a TriggerAuthentication the rules of its namespace hold, for a
