@@ -12,7 +12,7 @@ use plimsoll::{backend::Registry, error::ReadErrorKind, metadata::Metadata, trig
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// Every file under `folder` whose name ends in `.extension`.
-fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+pub fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -25,13 +25,13 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-fn pages() -> Vec<PathBuf> {
+pub fn pages() -> Vec<PathBuf> {
     let folders = ["docs", "tests", "proto"].into_iter().flat_map(|folder| files(folder, "md"));
     folders.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "RELEASING.md"].map(PathBuf::from)).collect()
 }
 
 /// The YAML in a page's fences.
-fn snippets(page: &str) -> Vec<String> {
+pub fn snippets(page: &str) -> Vec<String> {
     page.split("```yaml\n").skip(1).map(|tail| tail.split("```").next().unwrap().to_owned()).collect()
 }
 

@@ -13,6 +13,7 @@ mod api;
 mod bounds;
 mod callers;
 mod certificates;
+mod check;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod config;
@@ -24,6 +25,7 @@ mod grpc;
 mod guard;
 mod keda;
 mod listing;
+mod migrate;
 mod policy;
 mod ports;
 mod push;

@@ -3,10 +3,12 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
+    ("manifest", &["error", "limits"]),
+    ("keda", &["manifest"]),
     ("metadata", &["error", "limits"]),
     ("object", &[]),
     ("reading", &[]),
@@ -34,7 +36,12 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "trigger",
         ],
     ),
-    ("fuzzing", &["backend", "metadata", "net", "trigger"]),
+    ("fuzzing", &["backend", "check", "manifest", "metadata", "migrate", "net", "trigger"]),
+    (
+        "check",
+        &["backend", "credentials", "error", "keda", "limits", "manifest", "metadata", "net", "reading", "trigger"],
+    ),
+    ("migrate", &["check", "keda", "manifest"]),
     ("watch", &["limits", "sampler", "trigger"]),
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
@@ -73,12 +80,16 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "task",
             "telemetry",
             "cli",
+            "check",
+            "manifest",
+            "migrate",
+            "reading",
         ],
     ),
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 17] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -94,6 +105,7 @@ const LIBRARIES: [(&str, &[&str]); 16] = [
     ("reqwest", &[]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
+    ("granit_parser", &["manifest"]),
     ("axum", &["admin", "app"]),
 ];
 
