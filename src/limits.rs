@@ -105,8 +105,10 @@ pub const FOLDERS: usize = 32;
 pub const LOOKS_AT_ONCE: usize = 16;
 /// How long one of them may take: connecting, logging in and asking.
 pub const LOOK: Duration = Duration::from_secs(15);
-/// Findings of one check: who mends ten thousand sees the next.
-pub const FINDINGS: usize = 10_000;
+/// Findings of one check: some 0.5 KiB each.
+pub const FINDINGS: usize = 200_000;
+/// Triggers of one check: aliases can make many of few.
+pub const TRIGGERS_CHECKED: usize = 100_000;
 
 // Our own files.
 

@@ -79,12 +79,8 @@ pub fn target<'m, 't>(
     reference: &Reference<'_, '_>,
 ) -> Option<Object<'m, 't>> {
     let of_cluster = reference.kind == "ClusterTriggerAuthentication";
-    let wanted = |object: &&Object<'m, 't>| {
-        object.kind == reference.kind
-            && object.name == reference.name
-            && (of_cluster || object.is_beside(&scaled.object))
-    };
-    world.authentications.iter().find(wanted).copied()
+    let all = world.named(reference.kind, reference.name).iter().filter(|object| object.is_keda());
+    all.copied().find(|object| of_cluster || object.is_beside(&scaled.object))
 }
 
 /// The parameters that an authentication names, and whether it may give others.

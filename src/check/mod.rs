@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use crate::{
     backend::Registry,
     credentials::Connections,
+    limits,
     manifest::{Manifest, Object, Scaled, Source, Trigger, similar},
     metadata::{Login, Metadata},
     net::Reach,
@@ -138,19 +139,28 @@ pub fn check_read<'m, 't>(options: &Options, manifests: &'m [Manifest<'t>]) -> (
         other_object(object, out);
     }
     for scaled in &world.scaled {
+        if report.seen.triggers > limits::TRIGGERS_CHECKED {
+            limits::Limit::Request.crossed();
+            let what =
+                format!("more than {} triggers: those from here on were not looked at", limits::TRIGGERS_CHECKED);
+            Pen::of(out, &scaled.object).say(&rules::UNREADABLE, scaled.object.node, what, "give them in parts");
+            report.seen.unreadable += 1;
+            break;
+        }
         report.seen.triggers += of_scaled(options, &world, scaled, out, &mut readable);
     }
+    let readers = references::readers(&options.registry, &world);
     for object in &world.authentications {
         let mut pen = Pen::of(out, object);
         version(object, &mut pen);
         fields::check(object, &mut pen);
-        references::authentication(&options.registry, &world, object, &mut pen);
+        references::authentication(&readers, &world, object, &mut pen);
     }
     together::check(&world, out);
     report.seen.files = manifests.len();
     report.seen.objects = world.objects;
     report.seen.keda = world.scaled.len() + world.authentications.len();
-    report.seen.unreadable = manifests.iter().map(|manifest| manifest.troubles.len()).sum();
+    report.seen.unreadable += manifests.iter().map(|manifest| manifest.troubles.len()).sum::<usize>();
     (report, readable)
 }
 

@@ -12,8 +12,10 @@ use crate::{
     backend::Registry,
     keda,
     manifest::{Node, Object, Scaled, Trigger, similar},
-    metadata::Order,
+    metadata::{Metadata, Order},
 };
+
+use std::collections::HashMap;
 
 const KIND: &str = "TriggerAuthentication";
 const CLUSTER_KIND: &str = "ClusterTriggerAuthentication";
@@ -98,48 +100,56 @@ fn elsewhere(
 
 /// The twins among the triggers of one object: the same metadata and another login.
 pub fn twins(triggers: &[Trigger<'_, '_>], pen: &mut Pen<'_>) {
-    let external: Vec<_> =
-        triggers.iter().filter(|trigger| trigger.is_external() && trigger.key("scalerType").is_some()).collect();
-    let metadata = |trigger: &Trigger<'_, '_>| -> crate::metadata::Metadata {
+    let mut seen: HashMap<Metadata, (usize, Login<'_>)> = HashMap::new();
+    let external = triggers.iter().filter(|trigger| trigger.is_external() && trigger.key("scalerType").is_some());
+    for trigger in external {
         let entries = trigger.metadata.into_iter().flat_map(Node::entries);
-        entries.filter_map(|(key, value)| Some((key.written()?, value.written()?))).collect()
-    };
-    let login = |trigger: &Trigger<'_, '_>| -> Vec<(String, String)> {
-        login::references(trigger)
-            .iter()
-            .map(|reference| (reference.kind.to_owned(), reference.name.to_owned()))
-            .collect()
-    };
-    for (index, trigger) in external.iter().enumerate() {
-        let same = |other: &&&Trigger<'_, '_>| metadata(other) == metadata(trigger) && login(other) != login(trigger);
-        if let Some(other) = external.iter().take(index).find(same) {
+        let metadata: Metadata = entries.filter_map(|(key, value)| Some((key.written()?, value.written()?))).collect();
+        let login: Login<'_> = login::references(trigger).iter().map(|found| (found.kind, found.name)).collect();
+        let (other, theirs) = seen.entry(metadata).or_insert_with(|| (trigger.index, login.clone()));
+        if *theirs != login {
             let what = format!(
                 "trigger {} has the same metadata and another login: KEDA sends the metadata alone, so nobody can tell the two apart",
-                other.index + 1
+                *other + 1
             );
-            pen.of_trigger(trigger).say(
-                &rules::TWINS,
-                trigger.node,
-                what,
-                "add `triggerName` with the trigger's own `name` to the metadata of both",
-            );
+            let cure = "add `triggerName` with the trigger's own `name` to the metadata of both";
+            pen.of_trigger(trigger).say(&rules::TWINS, trigger.node, what, cure);
         }
     }
 }
 
-/// Parameters of `authentication` that no trigger that names it reads, and keys that the objects it names do not have.
-pub fn authentication(registry: &Registry, world: &World<'_, '_>, authentication: &Object<'_, '_>, pen: &mut Pen<'_>) {
-    let mut readers = Vec::new();
+/// Kind and name of each reference.
+type Login<'m> = Vec<(&'m str, &'m str)>;
+
+/// For each authentication, what the triggers that name it read from it; none where that is not known.
+pub type Readers = HashMap<Place, Vec<Option<Vec<&'static str>>>>;
+
+/// Who names which authentication.
+#[must_use]
+pub fn readers(registry: &Registry, world: &World<'_, '_>) -> Readers {
+    let mut readers = Readers::new();
     for scaled in &world.scaled {
         for trigger in scaled.triggers() {
-            let names_it = |reference: &Reference<'_, '_>| {
-                login::target(world, scaled, reference).is_some_and(|object| object.node == authentication.node)
-            };
-            if login::references(&trigger).iter().any(names_it) {
-                readers.push(readable(registry, &trigger));
+            for reference in login::references(&trigger) {
+                if let Some(object) = login::target(world, scaled, &reference) {
+                    readers.entry(place(&object)).or_default().push(readable(registry, &trigger));
+                }
             }
         }
     }
+    readers
+}
+
+/// What tells objects of the input apart: the input, and the first byte.
+type Place = (String, usize);
+
+fn place(object: &Object<'_, '_>) -> Place {
+    (object.node.manifest().name.to_owned(), object.node.at().byte)
+}
+
+/// Parameters of `authentication` that no trigger that names it reads, and keys that the objects it names do not have.
+pub fn authentication(readers: &Readers, world: &World<'_, '_>, authentication: &Object<'_, '_>, pen: &mut Pen<'_>) {
+    let readers = readers.get(&place(authentication)).map_or(&[][..], Vec::as_slice);
     let (given, _) = login::parameters(authentication);
     for given in given {
         let known = readers.iter().any(|keys| keys.as_ref().is_none_or(|keys| keys.contains(&given.parameter)));

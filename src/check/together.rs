@@ -62,45 +62,34 @@ fn of_reference<'m>(namespace: &'m str, reference: Node<'m, '_>) -> Option<Place
 
 /// A HorizontalPodAutoscaler in the input that is nobody's, or a person's.
 fn autoscalers(world: &World<'_, '_>, out: &mut Vec<Finding>) {
-    let all: Vec<_> = world.others.iter().filter(|object| object.kind == "HorizontalPodAutoscaler").collect();
-    if all.is_empty() {
-        return;
+    let annotation = |object: &Object<'_, '_>, key: &str| {
+        let annotations = object.node.at_path(&["metadata", "annotations"]);
+        annotations.and_then(|node| node.get(key)).and_then(Node::written).map(str::to_owned)
+    };
+    let mut by_target: HashMap<Place<'_>, Object<'_, '_>> = HashMap::new();
+    for hpa in world.others.iter().filter(|object| object.kind == "HorizontalPodAutoscaler") {
+        let owners = hpa.node.at_path(&["metadata", "ownerReferences"]).into_iter().flat_map(Node::items);
+        let of_keda = owners.into_iter().any(|owner| owner.get("kind").and_then(Node::written) == Some("ScaledObject"));
+        let left_alone = annotation(hpa, "validations.keda.sh/hpa-ownership").as_deref() == Some("false");
+        let reference = hpa.node.at_path(&["spec", "scaleTargetRef"]).filter(|_| !of_keda && !left_alone);
+        if let Some(place) = reference.and_then(|reference| of_reference(hpa.namespace, reference)) {
+            by_target.insert(place, *hpa);
+        }
     }
     for scaled in world.scaled.iter().filter(|scaled| !scaled.is_job()) {
-        let Some(place) = target(scaled) else { continue };
-        for hpa in &all {
-            let of_keda = hpa
-                .node
-                .at_path(&["metadata", "ownerReferences"])
-                .into_iter()
-                .flat_map(Node::items)
-                .any(|owner| owner.get("kind").and_then(Node::written) == Some("ScaledObject"));
-            let annotations = |object: &Object<'_, '_>, key: &str| {
-                object
-                    .node
-                    .at_path(&["metadata", "annotations"])
-                    .and_then(|node| node.get(key))
-                    .and_then(Node::written)
-                    .map(str::to_owned)
-            };
-            let left_alone = annotations(hpa, "validations.keda.sh/hpa-ownership").as_deref() == Some("false")
-                || annotations(&scaled.object, "scaledobject.keda.sh/transfer-hpa-ownership").as_deref()
-                    == Some("true");
-            let same = hpa
-                .node
-                .at_path(&["spec", "scaleTargetRef"])
-                .and_then(|reference| of_reference(hpa.namespace, reference));
-            if same.is_some_and(|same| same == place) && !of_keda && !left_alone {
-                let node = scaled.field(&["scaleTargetRef"]).unwrap_or(scaled.object.node);
-                let what = format!(
-                    "{} scales {} {} already: the two would work against each other, and KEDA refuses it",
-                    hpa.label(),
-                    place.1,
-                    named(place.2)
-                );
-                let cure = "take the HPA away; or hand it over: annotation `scaledobject.keda.sh/transfer-hpa-ownership: \"true\"` and its name in `advanced.horizontalPodAutoscalerConfig.name`";
-                Pen::of(out, &scaled.object).say(&rules::SAME_TARGET, node, what, cure);
-            }
+        let handed_over =
+            annotation(&scaled.object, "scaledobject.keda.sh/transfer-hpa-ownership").as_deref() == Some("true");
+        let Some(place) = target(scaled).filter(|_| !handed_over) else { continue };
+        if let Some(hpa) = by_target.get(&place) {
+            let node = scaled.field(&["scaleTargetRef"]).unwrap_or(scaled.object.node);
+            let what = format!(
+                "{} scales {} {} already: the two would work against each other, and KEDA refuses it",
+                hpa.label(),
+                place.1,
+                named(place.2)
+            );
+            let cure = "take the HPA away; or hand it over: annotation `scaledobject.keda.sh/transfer-hpa-ownership: \"true\"` and its name in `advanced.horizontalPodAutoscalerConfig.name`";
+            Pen::of(out, &scaled.object).say(&rules::SAME_TARGET, node, what, cure);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Not for: what is in the cluster besides. What is not in the input is unknown, never missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::manifest::{Manifest, Node, Object, Scaled, Seen};
 
@@ -17,6 +17,8 @@ pub struct World<'m, 't> {
     pub others: Vec<Object<'m, 't>>,
     /// Documents and elements of lists that were looked at.
     pub objects: usize,
+    /// All but those with triggers, by kind and name.
+    named: HashMap<&'m str, HashMap<&'m str, Vec<Object<'m, 't>>>>,
 }
 
 impl<'m, 't> World<'m, 't> {
@@ -26,6 +28,10 @@ impl<'m, 't> World<'m, 't> {
         let mut world = Self::default();
         for object in manifests.iter().flat_map(Manifest::objects) {
             world.objects += 1;
+            if object.scaled().is_none() {
+                let kind = world.named.entry(object.kind).or_default();
+                kind.entry(object.name).or_default().push(object);
+            }
             match object.scaled() {
                 Some(scaled) => world.scaled.push(scaled),
                 None if object.is_keda() && object.kind.ends_with("TriggerAuthentication") => {
@@ -37,11 +43,16 @@ impl<'m, 't> World<'m, 't> {
         world
     }
 
+    /// All objects of this kind and name, whatever their namespaces.
+    #[must_use]
+    pub fn named(&self, kind: &str, name: &str) -> &[Object<'m, 't>] {
+        self.named.get(kind).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
+    }
+
     /// The object of this kind and name beside `from`.
     #[must_use]
     pub fn beside(&self, from: &Object<'_, '_>, kind: &str, name: &str) -> Option<Object<'m, 't>> {
-        let wanted = |object: &&Object<'m, 't>| object.kind == kind && object.name == name && object.is_beside(from);
-        self.others.iter().find(wanted).copied()
+        self.named(kind, name).iter().find(|object| object.is_beside(from)).copied()
     }
 
     /// The workload that `scaled` scales.

@@ -60,8 +60,9 @@ fn collect<'m, 't>(node: Node<'m, 't>, depth: usize, found: &mut Vec<Object<'m, 
     let object = Object::new(node);
     let items = node.get("items").filter(|items| is_list(object.kind) && items.seen() == Seen::Sequence);
     match items {
-        Some(items) if depth < limits::MANIFEST_LISTS => {
-            for item in items.items().take(limits::MANIFEST_NODES.saturating_sub(found.len())) {
+        // What an alias repeats is not opened: it would be as often as it is repeated.
+        Some(items) if depth < limits::MANIFEST_LISTS && !node.is_alias() => {
+            for item in items.items() {
                 collect(item, depth + 1, found);
             }
         }

@@ -6,12 +6,15 @@ mod edits;
 mod notes;
 mod plan;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub use notes::{Note, Weight};
 
 use crate::{
-    check::{self, Options, Severity, World, rules},
+    check::{self, Options, World, rules},
+    keda::{self, Change, Key},
     manifest::{Manifest, Node, Place, Scaled, Source, Trigger},
 };
 use edits::{Edit, apply};
@@ -56,6 +59,8 @@ pub struct Unmovable {
 
 /// A trigger with what is to be done to it.
 struct Step<'m, 't> {
+    /// Which of the input's objects with triggers.
+    object: usize,
     scaled: Scaled<'m, 't>,
     trigger: Trigger<'m, 't>,
     planned: Result<Plan, Refusal>,
@@ -76,26 +81,56 @@ pub fn migrate(options: &Options, source: &Source, address: &str) -> Result<Migr
     }
     let world = World::of(&manifests);
     let mut movable = Vec::new();
-    for scaled in &world.scaled {
+    let mut objects = Vec::new();
+    for (object, scaled) in world.scaled.iter().enumerate() {
         let ours = |trigger: &Trigger<'_, '_>| options.registry.find(trigger.kind).is_some();
+        let before = movable.len();
         movable.extend(scaled.triggers().into_iter().filter(ours).map(|trigger| (*scaled, trigger)));
+        objects.extend(std::iter::repeat_n(object, movable.len() - before));
     }
     let mut steps: Vec<Step<'_, '_>> = movable
         .iter()
-        .map(|(scaled, trigger)| {
+        .zip(objects)
+        .map(|((scaled, trigger), object)| {
             let planned = known(scaled).and_then(|()| plan(options, address, manifest, &movable, scaled, trigger));
             let planned = planned.map(|mut plan| {
                 plan.notes.extend(notes::of(&world, scaled, trigger));
                 plan.notes.sort_by_key(|note| std::cmp::Reverse(note.weight));
                 plan
             });
-            Step { scaled: *scaled, trigger: *trigger, planned }
+            Step { object, scaled: *scaled, trigger: *trigger, planned }
         })
         .collect();
     together(&mut steps);
-    let text = settle(options, source, &mut steps);
+    let text = settle(options, source, address, &mut steps);
     let triggers = steps.iter().map(|step| outcome(source, step)).collect();
     Ok(Migrated { text, triggers })
+}
+
+impl Step<'_, '_> {
+    /// What its metadata must say once it has been moved.
+    fn expected(&self, options: &Options, address: &str) -> Option<BTreeMap<String, String>> {
+        let kind = self.trigger.kind;
+        let mut expected = BTreeMap::new();
+        for (key, value) in self.trigger.metadata?.entries() {
+            let (Some(name), Some(text)) = (key.written(), value.written()) else { continue };
+            let ours = options.has_key(kind, name);
+            let (name, text) = match keda::moved(kind, Key { name, value: text, ours }) {
+                Change::Rename { to, value, .. } => (to, value.unwrap_or(text)),
+                Change::Drop(_) => continue,
+                Change::Keep | Change::Awakened => (name, text),
+            };
+            expected.insert(name.to_owned(), text.to_owned());
+        }
+        let silent = self.planned.as_ref().is_ok_and(|plan| plan.silent);
+        let added = [("scalerAddress", Some(address)), ("scalerType", Some(kind)), ("push", silent.then_some("false"))];
+        for (name, value) in added {
+            if let Some(value) = value {
+                expected.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Some(expected)
+    }
 }
 
 /// Whether the object is one that can be understood.
@@ -131,7 +166,7 @@ fn together(steps: &mut [Step<'_, '_>]) {
 }
 
 /// Changes the text, looks at the result, and takes back what is not right, until all that is left is.
-fn settle(options: &Options, source: &Source, steps: &mut [Step<'_, '_>]) -> String {
+fn settle(options: &Options, source: &Source, address: &str, steps: &mut [Step<'_, '_>]) -> String {
     loop {
         let edits: Vec<Edit> =
             steps.iter().filter_map(|step| step.planned.as_ref().ok()).flat_map(|plan| plan.edits.clone()).collect();
@@ -146,7 +181,7 @@ fn settle(options: &Options, source: &Source, steps: &mut [Step<'_, '_>]) -> Str
         let manifests = check::read(&made);
         let (report, _) = check::check_read(options, &manifests);
         let world = World::of(&manifests);
-        let Some(refused) = wrong(&world, &report, steps) else {
+        let Some(refused) = wrong(options, address, (&world, &report), steps) else {
             let [Source { text, .. }] = made;
             return text;
         };
@@ -166,30 +201,30 @@ fn give_up(steps: &mut [Step<'_, '_>], why: &str) {
 }
 
 /// Whether something is wrong with the result: `Some(true)` where it was a trigger that has been refused for it.
-fn wrong(world: &World<'_, '_>, report: &check::Report, steps: &mut [Step<'_, '_>]) -> Option<bool> {
+fn wrong(
+    options: &Options,
+    address: &str,
+    (world, report): (&World<'_, '_>, &check::Report),
+    steps: &mut [Step<'_, '_>],
+) -> Option<bool> {
     let mut found = false;
     for step in steps.iter_mut().filter(|step| step.planned.is_ok()) {
-        let same = |scaled: &&Scaled<'_, '_>| scaled.object.label() == step.scaled.object.label();
-        let triggers: Vec<_> = world.scaled.iter().filter(same).flat_map(Scaled::triggers).collect();
+        let triggers = world.scaled.get(step.object).map(Scaled::triggers).unwrap_or_default();
         let moved = triggers.iter().find(|trigger| trigger.index == step.trigger.index && trigger.is_external());
         let Some(moved) = moved.filter(|moved| moved.key("scalerType") == Some(step.trigger.kind)) else {
             return Some(false);
         };
-        let expected = step.trigger.metadata.map(|metadata| metadata.entries().count());
-        let dropped = report.seen.unreadable > 0
-            || moved.metadata.map(Node::entries).map(Iterator::count) < expected.map(|count| count.saturating_sub(4));
-        if dropped {
+        let found_in = |node: Node<'_, '_>| -> BTreeMap<String, String> {
+            let entries = node.entries().filter_map(|(key, value)| Some((key.written()?, value.written()?)));
+            entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        };
+        if report.seen.unreadable > 0 || moved.metadata.map(found_in) != step.expected(options, address) {
             return Some(false);
         }
-        let label = moved.label();
-        let object = step.scaled.object.label();
+        let within = moved.node.at().byte..moved.node.end();
         let hurts = |finding: &&check::Finding| {
-            let rule = [rules::BAD_KEY, rules::MISSING_KEY, rules::UNKNOWN_SCALER, rules::NO_LOGIN]
-                .iter()
-                .any(|rule| rule == finding.rule);
-            rule && finding.rule.severity == Severity::Error
-                && finding.object == object
-                && finding.trigger.as_deref() == Some(&label)
+            let rules = [rules::BAD_KEY, rules::MISSING_KEY, rules::UNKNOWN_SCALER, rules::NO_LOGIN];
+            rules.iter().any(|rule| rule == finding.rule) && within.contains(&finding.at.byte)
         };
         if let Some(finding) = report.findings.iter().find(hurts) {
             let why = format!("as it is written, this server would refuse it: {}", finding.what);

@@ -30,6 +30,8 @@ pub struct Plan {
     pub edits: Vec<Edit>,
     /// What differs afterwards.
     pub notes: Vec<Note>,
+    /// Pushes are turned off.
+    pub silent: bool,
 }
 
 /// All triggers of one input that are to be moved, by their metadata.
@@ -76,7 +78,7 @@ pub fn plan<'m, 't>(
     made.edits.push(Edit::replace(kind, quoted_like(kind, new)));
     made.keys(movable)?;
     made.insert(address, silent)?;
-    Ok(Plan { edits: made.edits, notes: made.notes })
+    Ok(Plan { edits: made.edits, notes: made.notes, silent })
 }
 
 /// No alias leads here, so that nothing else is changed.
