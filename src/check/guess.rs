@@ -79,7 +79,10 @@ fn attempt(
     index: usize,
 ) -> Examined {
     let mut metadata = known.metadata.clone();
-    metadata.extend(known.unknown.iter().map(|key| (key.clone(), stand_in(scaler_type, key, index).to_owned())));
+    for key in &known.unknown {
+        // The plain key comes before the variable.
+        metadata.entry(key.clone()).or_insert_with(|| stand_in(scaler_type, key, index).to_owned());
+    }
     let metadata = Metadata::from(metadata);
     let mut reference = known.supply.known.clone();
     for key in guessed {

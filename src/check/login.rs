@@ -99,8 +99,7 @@ pub fn parameters<'m, 't>(authentication: &Object<'m, 't>) -> (Vec<Given<'m, 't>
         Some(Given { parameter, node, from: (kind != "store").then_some((entry, kind)) })
     });
     let given = given.collect();
-    let open =
-        ["filePath", "oauth2", "podIdentity", "azureServicePrincipal"].iter().any(|field| spec.get(field).is_some());
+    let open = ["filePath", "oauth2", "azureServicePrincipal"].iter().any(|field| spec.get(field).is_some());
     (given, open)
 }
 
@@ -126,6 +125,7 @@ impl Supply {
     fn take(&mut self, world: &World<'_, '_>, scaled: &Scaled<'_, '_>, object: &Object<'_, '_>, variables: &Variables) {
         let (given, open) = parameters(object);
         self.open |= open;
+        self.identity(object);
         for Given { parameter, from, .. } in given {
             match from.map_or(Variable::Unknown, |(entry, kind)| read(world, scaled, object, entry, kind, variables)) {
                 Variable::Value(text) if !text.trim().is_empty() => {
@@ -134,6 +134,34 @@ impl Supply {
                 }
                 Variable::Unknown => drop(self.given.insert(parameter.to_owned())),
                 Variable::Value(_) | Variable::Missing => {}
+            }
+        }
+    }
+}
+
+impl Supply {
+    /// `podIdentity`, by the names that our backends read; KEDA's own identity is this server's.
+    fn identity(&mut self, object: &Object<'_, '_>) {
+        let Some(identity) = object.node.at_path(&["spec", "podIdentity"]) else { return };
+        let text = |key: &str| identity.get(key).and_then(Node::written).filter(|text| !text.is_empty());
+        let provider = text("provider").unwrap_or_default();
+        // The workload's own role is known to the cluster alone.
+        let of_workload = provider == "aws-eks" || text("identityOwner") == Some("workload");
+        self.open |= of_workload;
+        if of_workload || matches!(provider, "" | "none") {
+            return;
+        }
+        let names = [
+            ("awsRoleArn", text("roleArn")),
+            ("awsExternalID", text("externalID")),
+            ("identityId", text("identityId")),
+            ("identityTenantId", text("identityTenantId")),
+            ("podIdentity", Some(provider)),
+        ];
+        for (name, value) in names {
+            if let Some(value) = value {
+                self.known
+                    .set(name, Parameter::new(value, format!("`podIdentity` of {} `{}`", object.kind, object.name)));
             }
         }
     }

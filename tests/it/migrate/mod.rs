@@ -198,7 +198,11 @@ fn what_is_moved_passes_the_check_and_means_the_same() {
             let errors = report.findings.into_iter().filter(|finding| finding.rule.severity == Severity::Error);
             errors.map(|finding| format!("{} {}", finding.rule.code, finding.what)).collect::<Vec<_>>()
         };
-        assert_eq!(errors(&migrated.text), Vec::<String>::new(), "{name}\n{}", migrated.text);
+        // A stray key beside `spec` is there before and after.
+        let before = errors(&text);
+        let new: Vec<String> = errors(&migrated.text).into_iter().filter(|error| !before.contains(error)).collect();
+        assert_eq!(new, Vec::<String>::new(), "{name}\n{}", migrated.text);
+        assert!(before.is_empty() || name == "a merge from outside the triggers", "{name}: {before:?}");
         let (old, new) = (Manifest::read(name, &text), Manifest::read(name, &migrated.text));
         let triggers = |manifest: &Manifest<'_>| -> Vec<(String, Metadata)> {
             let scaled = manifest.objects().into_iter().filter_map(plimsoll::manifest::Object::scaled);
