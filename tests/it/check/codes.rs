@@ -94,6 +94,7 @@ fn samples() -> Vec<(&'static str, String, &'static str)> {
         ("PL211", object("", REDIS).replace("{name: a, namespace", &format!("{{name: {}, namespace", "a".repeat(60))), "63 are the most"),
         ("PL212", object("  minReplicaCount: 1\n  pollingInterval: 30\n", REDIS), "the HPA alone asks"),
         ("PL213", object("  pollingInterval: 1\n", "  - type: kafka\n    metadata: {bootstrapServers: \"k:9092\", consumerGroup: g, topic: t}\n"), "anew for each object"),
+        ("PL213", ours("aws-sqs-queue", "queueURL: q, awsRegion: eu-west-1, identityOwner: operator, pollingInterval: 100ms"), "864000 of them a day"),
         ("PL214", object("  pollingInterval: 60\n", REDIS), "every 5 s all the same"),
         ("PL214", object("  pollingInterval: 2\n", REDIS), "is not sent"),
         ("PL215", object("  minReplicaCount: 1\n  cooldownPeriod: 300\n", REDIS), "no effect"),
