@@ -95,7 +95,7 @@ fn polling(scaled: &Scaled<'_, '_>, triggers: Followings<'_, '_, '_>, pen: &mut 
             "`pollingInterval: {seconds}`: KEDA asks the broker anew for each object and poll, from one process for the whole cluster"
         );
         let cure = if scaled.is_job() {
-            "5 s or more"
+            "make it 5 or more"
         } else {
             "use `external-push`, which wakes the workload at once, and leave the interval at its default"
         };
