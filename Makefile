@@ -1,14 +1,18 @@
 # One place to learn how to run, test and measure. `make` alone prints this list.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster manifests brokers-up brokers-down
+.PHONY: help demo docs test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster bench-keda manifests brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets http aws google azure demo fuzzing
+FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
 BROKER_TESTS := 6
+# Programs of our own folder: what cargo installs, and what `.ci/run` takes ready-made.
+TOOLS := $(CURDIR)/target/tools/bin:$(CURDIR)/target/tools/ready/bin
+# What the pages are and link to.
+BOOK := docs deploy README.md CONTRIBUTING.md CHANGELOG.md RELEASING.md SECURITY.md LICENSE tests/*/README.md proto
 FUZZED = $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 FUZZ_SECONDS := 60
 # An allocation that a reply merely claims is a finding, and so is an answer that takes seconds to read.
@@ -30,6 +34,19 @@ help: ## this list
 
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
 	cargo run --profile demo --no-default-features --features demo -- demo
+
+docs: export PATH := $(TOOLS):$(PATH)
+docs: ## the book of all pages, into target/book/html: with search, for a web server or to be opened as it is; needs mdbook
+	@command -v mdbook >/dev/null || { echo "mdbook is not here: cargo install --locked --root target/tools mdbook" >&2; exit 1; }
+	rm -rf target/book
+	mkdir -p target/book/src
+	cp -R docs/book.toml target/book
+	for path in $(BOOK); do mkdir -p target/book/src/$$(dirname $$path) && cp -R $$path target/book/src/$$path || exit 1; done
+	sed 's|](|](docs/|; s|](docs/\.\./|](|' docs/SUMMARY.md >target/book/src/SUMMARY.md
+	sed -i 's|(docs/SUMMARY.md)|(toc.html)|' target/book/src/README.md
+	mdbook build target/book
+	@! grep -rlE '<(script|link|img|iframe|source)[^>]*(src|href)="(https?:)?//' --include=*.html target/book/html || { echo "these fetch from elsewhere" >&2; exit 1; }
+	@echo "open target/book/html/index.html"
 
 test: ## every test, with real brokers started and stopped around them (SKIP_BROKERS=kafka leaves Kafka's out, SKIP_BROKERS=cluster the API server's)
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
@@ -61,7 +78,7 @@ faults: ## every fault on every broker, into target/faults.md (FAULTS="redis fro
 	FAULTS="$(or $(FAULTS),all)" tests/brokers/with $(ONE_EACH) -- cargo test --locked $(KERBEROS) --test faults -- --nocapture
 
 # `make fuzz` puts cargo-fuzz there; its flags are a nightly's, which the pinned compiler takes when told so.
-fuzz: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+fuzz: export PATH := $(TOOLS):$(PATH)
 fuzz: export RUSTC_BOOTSTRAP := 1
 fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="kafka redis" FUZZ_SECONDS=600)
 	command -v cargo-fuzz >/dev/null || cargo install --locked --root target/tools cargo-fuzz
@@ -71,9 +88,9 @@ fuzz: ## whatever reads bytes from outside, a minute of fuzzing each (FUZZED="ka
 			-max_total_time=$(FUZZ_SECONDS) $(FUZZ_LIMITS); \
 	done
 
-check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, chart, workflows
+check: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-monitoring check-chart ## format, lints, docs, each feature alone, licences, advisories, scripts, compose file, alerts, chart, workflows
 
-manifests: ## what is made of the chart: deploy/kubernetes, deploy/locked-down, the table of its values; needs Go
+manifests: ## what is made of the chart (deploy/kubernetes, deploy/locked-down, the table of its values) and for it (rules, dashboard); needs Go and Python
 	tests/chart/run --tools
 	deploy/manifests
 
@@ -86,6 +103,17 @@ bench-cluster: ## those with KEDA's objects read from a real API server: needs G
 	tests/cluster/build
 	tests/brokers/with redis -- tests/cluster/with -- cargo bench --locked --bench figures -- cluster
 
+# What `bench-keda` measures, each on a cluster of its own: BACKEND:HOW:ACTIVE, and how an outage is lived through.
+KEDA_SIDES := $(foreach backend,redis kafka,$(foreach how,built-in external external-push,side:$(backend):$(how):250)) \
+	side:redis:external-push:400 $(addprefix outage:,built-in plain cached fallback stale)
+
+bench-keda: ## what we cost KEDA beside its own scalers, into target/bench-keda.md; needs Go, and two hours (KEDA_SIDES="side:redis:external:250" for some)
+	cargo bench --locked --bench keda --no-run
+	tests/cluster/build keda
+	rm -f target/bench-keda.md
+	tests/brokers/with kafka redis -- sh -ec 'for side in $(KEDA_SIDES); do \
+		tests/cluster/with keda -- cargo bench --locked --bench keda -- $$(echo $$side | tr : " "); done'
+
 brokers-up: ## start the real brokers and leave them running: see tests/brokers/README.md
 	tests/brokers/up
 
@@ -93,7 +121,7 @@ brokers-down: ## stop them and forget their data
 	tests/brokers/down
 
 # The parts of `check`, in the order of their cost.
-.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-chart
+.PHONY: check-format check-fuzz check-lints check-docs check-features check-licences check-advisories check-scripts check-compose check-monitoring check-chart
 
 check-format:
 	cargo fmt --check
@@ -116,13 +144,13 @@ check-features:
 	done
 
 # `.ci/run` puts cargo-deny into target/tools.
-check-licences: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+check-licences: export PATH := $(TOOLS):$(PATH)
 check-licences:
 	@if command -v cargo-deny >/dev/null; then cargo-deny check bans licenses sources; \
 	else echo "licences and bans are NOT checked: cargo-deny is not here (cargo install cargo-deny)" >&2; fi
 
 # Known holes in what we depend on. The list is a repository on GitHub: where that is out of reach, nobody has looked.
-check-advisories: export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+check-advisories: export PATH := $(TOOLS):$(PATH)
 check-advisories:
 	@if ! command -v cargo-deny >/dev/null; then \
 		echo "ADVISORIES ARE NOT CHECKED: cargo-deny is not here (cargo install cargo-deny)" >&2; \
@@ -135,6 +163,13 @@ check-scripts:
 
 check-compose:
 	tests/compose
+
+# The alerts where they fire and where they must not, and every query of the dashboard. Debian has promtool in `prometheus`.
+check-monitoring:
+	@if command -v promtool >/dev/null; then \
+		cd deploy/monitoring && promtool check rules rules.yaml && promtool test rules rules_test.yaml && \
+		mkdir -p ../../target && ./dashboard --expressions >../../target/dashboard.json && promtool check rules ../../target/dashboard.json; \
+	else echo "ALERTS ARE NOT TESTED: promtool is not here (Debian: prometheus)" >&2; fi
 
 # Helm is built from its own sources: minutes the first time, seconds from then on.
 check-chart:

@@ -35,7 +35,7 @@ use crate::{
 const PREFACE: usize = 24 + 9;
 
 /// How a server runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Where KEDA calls.
     pub listen: SocketAddr,
@@ -51,7 +51,16 @@ pub struct Options {
     pub transport: Transport,
     /// How it ends.
     pub shutdown: Shutdown,
+    /// What the series are pushed by.
+    pub export: Export,
 }
+
+/// What the series are pushed by.
+#[cfg(feature = "otlp")]
+pub type Export = Option<crate::otlp::Export>;
+/// This build pushes none.
+#[cfg(not(feature = "otlp"))]
+pub type Export = ();
 
 /// Who comes in, and what may be reached on whose behalf.
 #[derive(Debug, Clone)]
@@ -188,6 +197,8 @@ impl App {
         let (grpc_address, admin_address) = (grpc.local_addr()?, admin.local_addr()?);
         let pages_address = pages.as_ref().map_or(Ok(admin_address), TcpListener::local_addr)?;
         let sampler = Sampler::new(registry, options.settings, Clock::system(), Arc::clone(&metrics));
+        #[cfg(feature = "otlp")]
+        let export = show(options.export, &sampler, &metrics);
         let ready = Arc::new(AtomicBool::new(true));
         let shown = Pages::new(sampler.clone(), Arc::clone(&metrics), Arc::clone(&ready));
         let (probes, people) = (admin::probes(shown.clone()), admin::people(shown, token));
@@ -219,12 +230,30 @@ impl App {
         drain.end_streams();
         go_away.cancel();
         if timeout(options.shutdown.grace, &mut serving).await.is_err() {
-            warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out");
+            warn!(grace = ?options.shutdown.grace, "calls were still in flight when the grace period ran out: raise `--shutdown-grace` if callers see errors");
         }
         sampler.close();
+        #[cfg(feature = "otlp")]
+        if let Some(export) = export {
+            export.end().await;
+        }
         info!("ended");
         Ok(())
     }
+}
+
+/// Has the series pushed, if they are to be.
+#[cfg(feature = "otlp")]
+fn show(mut export: Export, sampler: &Sampler, metrics: &Arc<Metrics>) -> Export {
+    if let Some(export) = &mut export {
+        export.announce();
+        let (sampler, metrics) = (sampler.clone(), Arc::clone(metrics));
+        export.show(Arc::new(move || {
+            metrics.observe(&sampler.observed());
+            metrics.encode().unwrap_or_default()
+        }));
+    }
+    export
 }
 
 /// The config file at `path` with those that it names.

@@ -24,6 +24,9 @@ pub mod migrate;
 pub mod sampler;
 pub mod watch;
 
+#[cfg(feature = "otlp")]
+pub mod otlp;
+
 pub mod config;
 pub mod door;
 

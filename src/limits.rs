@@ -315,6 +315,9 @@ pub const CANCELLED: usize = CALLS_OF_ONE;
 pub const AFTER_GOAWAY: Duration = Duration::from_secs(30 * 60);
 /// How long a connection has after that, until it is cut.
 pub const LAST_WORDS: Duration = Duration::from_secs(30);
+/// Triggers that may have series of their own, where that is asked for: five lines of 150 bytes each, every time somebody
+/// scrapes.
+pub const TRIGGER_SERIES: i64 = 20_000;
 /// Headers of a request to the admin port.
 pub const HEADERS: usize = 64;
 /// How long a connection to the admin port may live.
@@ -342,13 +345,15 @@ pub enum Limit {
     Callers,
     /// Calls that a connection has unanswered.
     Calls,
+    /// Triggers that have series of their own.
+    TriggerSeries,
 }
 
 static CROSSED: [AtomicU64; Limit::ALL.len()] = [const { AtomicU64::new(0) }; Limit::ALL.len()];
 
 impl Limit {
     /// Every limit, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Request,
         Self::Reply,
         Self::RepliesInFlight,
@@ -358,6 +363,7 @@ impl Limit {
         Self::Identity,
         Self::Callers,
         Self::Calls,
+        Self::TriggerSeries,
     ];
 
     /// The label in series.
@@ -373,6 +379,7 @@ impl Limit {
             Self::Identity => "identity",
             Self::Callers => "callers",
             Self::Calls => "calls",
+            Self::TriggerSeries => "trigger_series",
         }
     }
 

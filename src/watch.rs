@@ -140,7 +140,7 @@ impl Watcher {
             return Step::Wait(Some(until));
         }
         self.last_said = Some(now);
-        self.subscription.said();
+        self.subscription.pushed(now, told.times == 0);
         self.told = Some(Told { rise, times: told.times + 1, due: now + pause(told.times) });
         Step::Say
     }

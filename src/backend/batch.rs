@@ -9,10 +9,12 @@ use tokio::{
     sync::{Mutex, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
+use tracing::{Instrument, Span};
 
 use crate::{
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
+    telemetry::spans,
 };
 
 /// Questions of broken batches that are asked again at a time: a thousand at once would be what batches are to avoid.
@@ -43,6 +45,7 @@ pub struct Ask<Q, A> {
     pub question: Q,
     at_once: bool,
     reply: oneshot::Sender<Result<A, ReadError>>,
+    span: Span,
 }
 
 impl<Q, A> Ask<Q, A> {
@@ -106,13 +109,13 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
         let lost = || ReadError::new(ReadErrorKind::Internal, "the read ended without an answer: see the server's log");
         let at_once = is_at_once();
         let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask { question: question.clone(), at_once, reply }).map_err(|_| lost())?;
+        self.asks.send(Ask { question: question.clone(), at_once, reply, span: spans::here() }).map_err(|_| lost())?;
         if let Ok(answer) = answer.await {
             return answer;
         }
         let _turn = self.alone.acquire().await.map_err(|_| lost())?;
         let (reply, answer) = oneshot::channel();
-        start(&self.run, vec![Ask { question, at_once, reply }]);
+        start(&self.run, vec![Ask { question, at_once, reply, span: spans::here() }]);
         answer.await.map_err(|_| lost())?
     }
 }
@@ -120,7 +123,12 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
 /// Has a batch answered, whoever goes away. Its work starts inside: a panic before the first await is a batch's too.
 fn start<Q: Send + 'static, A: Send + 'static>(run: &Run<Q, A>, batch: Vec<Ask<Q, A>>) {
     let run = Arc::clone(run);
-    task::detach(async move { run(batch).await });
+    let span = if spans::wanted() {
+        spans::batch(&batch.iter().map(|ask| ask.span.clone()).collect::<Vec<_>>())
+    } else {
+        Span::none()
+    };
+    task::detach(async move { run(batch).await }.instrument(span));
 }
 
 const MOST_WINDOWS: u32 = 5;

@@ -12,13 +12,16 @@ use tracing::warn;
 use super::kubernetes::Kubernetes;
 use super::{allowed::Allowed, door::Door};
 use crate::{
-    app::{App, Options, Shutdown},
+    app::{self, App, Options, Shutdown},
     backend::Registry,
     grpc::Transport,
+    limits,
     metadata::parse_duration,
     sampler::Settings,
     telemetry::{LogFormat, init_log},
 };
+#[cfg(feature = "otlp")]
+use crate::{config::ConfigError, otlp};
 
 /// More than any of the durations is meant to be, and less than what overflows a clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -50,6 +53,13 @@ pub(super) struct Serve {
     /// Let calls in flight take this long after that.
     #[arg(long, env = "PLIMSOLL_SHUTDOWN_GRACE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     shutdown_grace: Duration,
+    /// Show the value, activity, target and age of up to so many triggers in `/metrics`, each as series of its own
+    /// (docs/metrics.md).
+    #[arg(
+        long, env = "PLIMSOLL_TRIGGER_SERIES", value_name = "COUNT", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(..=limits::TRIGGER_SERIES)
+    )]
+    trigger_series: u32,
     #[command(flatten)]
     allowed: Allowed,
     /// How log lines look; RUST_LOG filters them.
@@ -65,12 +75,21 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
-        let _log = init_log(self.log_format);
+        #[cfg(feature = "otlp")]
+        let export = otlp::Export::of_environment().await.map_err(|unusable| ConfigError(unusable.to_string()))?;
+        #[cfg(feature = "otlp")]
+        let _log = init_log(self.log_format, export.as_ref().and_then(otlp::Export::layer));
+        #[cfg(not(feature = "otlp"))]
+        let _log = init_log(self.log_format, None);
         raise_descriptors();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        #[allow(unused_mut, reason = "without KEDA's objects nothing is added")]
+        #[allow(unused_mut, reason = "without KEDA's objects and a collector nothing is added")]
         let mut options = self.options();
+        #[cfg(feature = "otlp")]
+        {
+            options.export = export;
+        }
         #[cfg(feature = "kubernetes")]
         {
             options.settings.credentials.cluster = self.kubernetes.connect().await?;
@@ -89,6 +108,7 @@ impl Serve {
         let settings = Settings {
             default_interval: self.polling_interval,
             read_timeout: self.read_timeout,
+            trigger_series: usize::try_from(self.trigger_series).unwrap_or(usize::MAX),
             ..Settings::default()
         };
         let unless_zero = |age: Duration| (!age.is_zero()).then_some(age);
@@ -104,6 +124,7 @@ impl Serve {
                 ..Transport::default()
             },
             shutdown: Shutdown { endpoint_delay: self.endpoint_delay, grace: self.shutdown_grace },
+            export: app::Export::default(),
         }
     }
 }
@@ -112,7 +133,7 @@ impl Serve {
 fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        warn!(%error, limit = limit.current, "the limit of descriptors stays as it is");
+        warn!(%error, limit = limit.current, "the limit of descriptors stays as it is: raise it (`ulimit -n`) for more connections than that");
     }
 }
 

@@ -104,7 +104,9 @@ pub async fn follow(files: Files, known: Contents, followed: impl Followed, metr
         let taken = found.as_ref().map_err(Clone::clone).and_then(|contents| followed.take(contents));
         match &taken {
             Ok(()) => info!(what, "changed files are in use"),
-            Err(error) => warn!(what, %error, "changed files cannot be used: the former contents stay in use"),
+            Err(error) => {
+                warn!(what, %error, "changed files cannot be used: the former contents stay in use, but a new start would fail: correct them")
+            }
         }
         metrics.stale(what, taken.is_err());
         known = found;

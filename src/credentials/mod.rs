@@ -18,8 +18,10 @@ pub use facts::Facts;
 
 use crate::{
     error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},
+    identity::held,
     metadata::{Login, Metadata, Parameters},
     object::ObjectRef,
+    telemetry,
 };
 
 /// The metadata key that names a connection.
@@ -34,6 +36,14 @@ pub struct Credentials {
     pub connections: Connections,
     /// KEDA's objects, where they are read.
     pub cluster: Option<Cluster>,
+}
+
+/// The credentials that are kept now, by who keeps them: for the series.
+#[must_use]
+pub fn held() -> Vec<(&'static str, telemetry::Credentials)> {
+    let shown =
+        |(keeper, held::Ages { held, failing, oldest })| (keeper, telemetry::Credentials { held, failing, oldest });
+    held::ages().into_iter().map(shown).collect()
 }
 
 /// What gives a trigger its parameters, besides its metadata; equal when they are the same for all time.

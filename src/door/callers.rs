@@ -96,7 +96,12 @@ impl Callers {
         Limit::Callers.crossed();
         if !present.full {
             present.full = true;
-            warn!(port = self.0.port, connections = most, "a port is full: connections that do nothing are closed");
+            warn!(
+                port = self.0.port,
+                connections = most,
+                "a port is full: connections that do nothing are closed; see who holds so many, and let in only those who \
+                 need it (NetworkPolicy)"
+            );
         }
         let idle = |seat: &Seat| counts(seat) && seat.work.load(Ordering::Relaxed) == 0;
         let Some(number) = present.seats.iter().find(|(_, seat)| idle(seat)).map(|(number, _)| *number) else {

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tonic::{Status, codegen::Bytes};
 
+use super::handled::Handled;
 use crate::{door::Working, limits, limits::Limit};
 
 /// What all connections together have unanswered, beyond what each has for itself.
@@ -133,11 +134,11 @@ pub(super) enum Holds {
     /// The call whose request this is: what comes is counted.
     Request(Arc<Call>),
     /// The call whose answer this is: it is over when the answer has been taken.
-    Answer(#[expect(dead_code, reason = "what counts is when it is dropped")] Arc<Call>),
+    Answer(#[expect(dead_code, reason = "what counts is when it is dropped")] Arc<Call>, Handled),
     /// A parked stream: its caller is at work, and that is all.
-    Parked(#[expect(dead_code, reason = "what counts is when it is dropped")] Working),
+    Parked(#[expect(dead_code, reason = "what counts is when it is dropped")] Working, Handled),
     /// The answer to a call that was refused.
-    Nothing,
+    Nothing(#[expect(dead_code, reason = "what counts is when it is dropped")] Handled),
 }
 
 impl<B> Counted<B> {
@@ -158,8 +159,10 @@ where
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(frame.map(|frame| {
             let frame = frame.map_err(|error| Status::from_error(error.into()))?;
-            if let (Holds::Request(call), Some(data)) = (&self.holds, frame.data_ref()) {
-                call.grow(data.len())?;
+            match (&mut self.holds, frame.data_ref(), frame.trailers_ref()) {
+                (Holds::Request(call), Some(data), _) => call.grow(data.len())?,
+                (Holds::Answer(_, handled) | Holds::Parked(_, handled), _, Some(trailers)) => handled.look(trailers),
+                _ => {}
             }
             Ok(frame)
         }))

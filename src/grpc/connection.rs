@@ -11,12 +11,16 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::Service, service::Routes};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
-use super::calls::{Calls, Counted, Holds, Shared};
+use super::{
+    calls::{Calls, Counted, Holds, Shared},
+    handled::Handled,
+};
 use crate::{
     door::{Caller, Guest},
     limits,
+    telemetry::Metrics,
 };
 
 /// KEDA's client sends no pings of its own, so ours find the operator that vanished.
@@ -32,6 +36,7 @@ const PARKED: [&str; 2] = ["/externalscaler.ExternalScaler/StreamIsActive", "/gr
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) routes: Routes,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) unanswered: Arc<Shared>,
     pub(super) age: Option<Duration>,
     /// Says that connections are to go away.
@@ -65,7 +70,10 @@ pub(super) async fn serve(guest: Guest, common: Common) {
     let service = {
         let (caller, calls, end_streams) = (Arc::clone(&caller), Arc::clone(&calls), end_streams.clone());
         // Boxed: its place in the connection is kept while the answer is sent, which for a parked stream is hours.
-        service_fn(move |request| Box::pin(answer(request, common.routes.clone(), &caller, &calls, &end_streams)))
+        service_fn(move |request: Request<Incoming>| {
+            let handled = Handled::begin(&common.metrics, request.uri().path(), request.headers());
+            Box::pin(answer(request, handled, common.routes.clone(), &caller, &calls, &end_streams))
+        })
     };
     let mut connection = pin!(settings().serve_connection(TokioIo::new(socket), service));
     let (mut next, mut due) = match common.age {
@@ -119,6 +127,7 @@ fn settings() -> http2::Builder<TokioExecutor> {
 /// One call, from its head to the head of its answer.
 fn answer(
     mut request: Request<Incoming>,
+    mut handled: Handled,
     mut routes: Routes,
     caller: &Caller,
     calls: &Arc<Calls>,
@@ -133,16 +142,24 @@ fn answer(
     async move {
         let call = match begun {
             Ok(call) => call,
-            Err(status) => return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing))),
+            Err(status) => {
+                handled.ends(status.code());
+                return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing(handled))));
+            }
         };
         let request = request.map(|body| Body::new(Counted::new(body, Holds::Request(Arc::clone(&call)))));
         // Routes are always ready.
-        let answer = match timeout(limits::CALL, routes.call(request)).await {
+        let answered = routes.call(request).instrument(handled.span.span());
+        let answer = match timeout(limits::CALL, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
             Err(_) => Status::deadline_exceeded("the call took too long: send the whole request").into_http(),
         };
-        let holds = parked.map_or_else(|| Holds::Answer(call), Holds::Parked);
+        handled.look(answer.headers());
+        let holds = match parked {
+            None => Holds::Answer(call, handled),
+            Some(working) => Holds::Parked(working, handled),
+        };
         Ok(answer.map(|body| Counted::new(body, holds)))
     }
 }

@@ -5,6 +5,7 @@
 mod calls;
 mod codec;
 mod connection;
+mod handled;
 mod secrets;
 mod server;
 mod service;

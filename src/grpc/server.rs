@@ -56,8 +56,7 @@ impl Server {
         transport: Transport,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let end_streams = CancellationToken::new();
-        let scaler =
-            Scaler { sampler, metrics, stream_age: transport.stream_age, secrets: Secrets::new(transport.encrypted) };
+        let scaler = Scaler { sampler, stream_age: transport.stream_age, secrets: Secrets::new(transport.encrypted) };
         let (health, health_service) = tonic_health::server::health_reporter();
         for service in ["", READINESS, LIVENESS] {
             health.set_service_status(service, ServingStatus::Serving).await;
@@ -75,6 +74,7 @@ impl Server {
             .prepare();
         let common = Common {
             routes,
+            metrics,
             unanswered: Arc::default(),
             age: transport.connection_age,
             stop: CancellationToken::new(),

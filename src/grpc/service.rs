@@ -1,6 +1,6 @@
 //! The five calls of KEDA's external scaler.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use futures::{Stream, StreamExt};
 use rand::RngExt;
@@ -14,14 +14,14 @@ use super::{
         ScaledObjectRef, external_scaler_server::ExternalScaler,
     },
     secrets::Secrets,
-    status::{code_name, of_ask, of_spec},
+    status::{of_ask, of_spec},
 };
 use crate::{
     limits,
     metadata::Metadata,
     object::ObjectRef,
     sampler::{AskError, Sampler},
-    telemetry::{Method, Metrics},
+    telemetry::spans,
     watch,
 };
 
@@ -37,7 +37,6 @@ const KNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// Answers KEDA from the sampler.
 pub(super) struct Scaler {
     pub(super) sampler: Sampler,
-    pub(super) metrics: Arc<Metrics>,
     pub(super) stream_age: Option<Duration>,
     pub(super) secrets: Secrets,
 }
@@ -53,9 +52,8 @@ impl ExternalScaler for Scaler {
         let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = sampler.poll(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
-        let answer = asked.map(|result| IsActiveResponse { result });
-        self.counted(Method::IsActive, answer.map_err(|error| of_ask(&error)))
+        let asked = sampler.poll(object, &self.metadata(object, scaler_metadata)).await;
+        asked.map(|result| Response::new(IsActiveResponse { result })).map_err(|error| of_ask(&error))
     }
 
     async fn stream_is_active(
@@ -66,29 +64,23 @@ impl ExternalScaler for Scaler {
         let sampler = self.asked_by(&request);
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let metrics = Arc::clone(&self.metrics);
-        let said = move |()| {
-            metrics.pushes.inc();
-            Ok(IsActiveResponse { result: true })
-        };
-        let answers: Self::StreamIsActiveStream = match sampler
-            .subscribe_or_look(object, &self.secrets.look(object, Metadata::from(scaler_metadata)))
-            .await
-        {
-            Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
-            // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
-            Err(error) => {
-                let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
-                let again = async move {
-                    tokio::select! {
-                        () = changed => {}
-                        () = room => {}
-                    }
-                };
-                Box::pin(watch::silence(end, again).map(said))
-            }
-        };
-        self.counted(Method::StreamIsActive, Ok(answers))
+        let said = |()| Ok(IsActiveResponse { result: true });
+        let answers: Self::StreamIsActiveStream =
+            match sampler.subscribe_or_look(object, &self.metadata(object, scaler_metadata)).await {
+                Ok(subscription) => Box::pin(watch::activations(subscription, end, self.stream_age).map(said)),
+                // Said by every poll: here KEDA would only log it, and wait ever longer before it comes back.
+                Err(error) => {
+                    let (changed, room) = (self.sampler.policy_changed(), sleep(self.patience(&error)));
+                    let again = async move {
+                        tokio::select! {
+                            () = changed => {}
+                            () = room => {}
+                        }
+                    };
+                    Box::pin(watch::silence(end, again).map(said))
+                }
+            };
+        Ok(Response::new(answers))
     }
 
     async fn get_metric_spec(
@@ -97,16 +89,16 @@ impl ExternalScaler for Scaler {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let metadata = self.secrets.look(object, Metadata::from(scaler_metadata));
+        let metadata = self.metadata(object, scaler_metadata);
         let spec = self.sampler.metric(object, &metadata).map(|metric| {
             let spec = MetricSpec {
                 metric_name: metric.name,
                 target_size: rounded_up(metric.target).max(1),
                 target_size_float: metric.target.min(LARGEST_VALUE),
             };
-            GetMetricSpecResponse { metric_specs: vec![spec] }
+            Response::new(GetMetricSpecResponse { metric_specs: vec![spec] })
         });
-        self.counted(Method::GetMetricSpec, spec.map_err(|error| of_spec(&error)))
+        spec.map_err(|error| of_spec(&error))
     }
 
     async fn stream_metric_spec(
@@ -120,8 +112,7 @@ impl ExternalScaler for Scaler {
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
         let sampler = self.asked_by(&request);
         let GetMetricsRequest { scaled_object_ref, metric_name } = request.into_inner();
-        let value = self.value(&sampler, scaled_object_ref.unwrap_or_default(), metric_name).await;
-        self.counted(Method::GetMetrics, value)
+        self.value(&sampler, scaled_object_ref.unwrap_or_default(), metric_name).await.map(Response::new)
     }
 }
 
@@ -129,6 +120,12 @@ impl Scaler {
     /// The sampler, to be asked on behalf of whoever sent `request`.
     fn asked_by<T>(&self, request: &Request<T>) -> Sampler {
         self.sampler.asked_from(request.extensions().get().and_then(|Peer(address)| *address))
+    }
+
+    /// What the call says of a trigger.
+    fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
+        spans::asks(object.namespace, object.name);
+        self.secrets.look(object, Metadata::from(scaler_metadata))
     }
 
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
@@ -150,7 +147,7 @@ impl Scaler {
     ) -> Result<GetMetricsResponse, Status> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = object;
         let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let asked = sampler.sample(object, &self.secrets.look(object, Metadata::from(scaler_metadata))).await;
+        let asked = sampler.sample(object, &self.metadata(object, scaler_metadata)).await;
         let (trigger, sample) = asked.map_err(|error| of_ask(&error))?;
         let known = &trigger.source.metric().name;
         if !known.eq_ignore_ascii_case(&metric_name) {
@@ -160,12 +157,6 @@ impl Scaler {
         let value = sample.reading.value.clamp(0.0, LARGEST_VALUE);
         let value = MetricValue { metric_name, metric_value: rounded_up(value), metric_value_float: value };
         Ok(GetMetricsResponse { metric_values: vec![value] })
-    }
-
-    fn counted<T>(&self, method: Method, answer: Result<T, Status>) -> Result<Response<T>, Status> {
-        let code = answer.as_ref().map_or_else(Status::code, |_| tonic::Code::Ok);
-        self.metrics.called(method, code_name(code));
-        answer.map(Response::new)
     }
 }
 

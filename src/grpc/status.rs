@@ -29,18 +29,3 @@ pub(super) fn of_ask(error: &AskError) -> Status {
         AskError::Read(error) => of_read(error),
     }
 }
-
-/// The code's name in the gRPC specification: a metric label.
-pub(super) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Internal => "INTERNAL",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        _ => "OTHER",
-    }
-}

@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::held::{Held as Mark, Keeper};
 use crate::{
     clock::jittered,
     error::{ReadError, ReadErrorKind},
@@ -56,6 +57,7 @@ pub struct Kept<I: Issuer>(Arc<Inner<I>>);
 struct Inner<I: Issuer> {
     issuer: I,
     state: Mutex<State<I::Value>>,
+    mark: Mark,
 }
 
 type Fetch<V> = Shared<oneshot::Receiver<Result<V, ReadError>>>;
@@ -83,7 +85,7 @@ impl<I: Issuer> Kept<I> {
     #[must_use]
     pub fn new(issuer: I) -> Self {
         let state = State { held: None, failure: None, fetch: None, paid_at: Instant::now() };
-        Self(Arc::new(Inner { issuer, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { issuer, state: Mutex::new(state), mark: Mark::by(Keeper::Identity) }))
     }
 
     /// A value that is good for a while yet: mostly the one at hand, for as long as it holds.
@@ -171,6 +173,7 @@ impl<I: Issuer> Kept<I> {
             let fetched = match issued {
                 Ok((value, life)) => {
                     state.failure = None;
+                    inner.mark.read(Instant::now());
                     let life = life.clamp(limits::SHORTEST_LIFE, limits::LONGEST_LIFE);
                     let renewed_after = inner.issuer.renewed_after(life);
                     state.held = Some(Held::new(value.clone(), life, renewed_after, Instant::now()));
@@ -178,6 +181,7 @@ impl<I: Issuer> Kept<I> {
                 }
                 Err(failure) => {
                     state.failure = Some(failure.clone());
+                    inner.mark.failed(Instant::now(), &failure);
                     Err(failure)
                 }
             };
@@ -230,6 +234,7 @@ mod tests {
     use tokio::time::{advance, sleep};
 
     use super::*;
+    use crate::identity::held;
 
     /// Gives 1, 2, 3, … each of `life`, after `takes`; while `fails`, an error.
     #[derive(Default)]
@@ -325,6 +330,8 @@ mod tests {
         *kept.fails.lock() = true;
         ask_for(&kept, Duration::from_secs(60)).await;
         assert_eq!(kept.get().await, Ok(1), "the old one serves");
+        let identity = held::ages().into_iter().find(|(keeper, _)| *keeper == "identity").expect("known").1;
+        assert!(identity.failing >= 1 && identity.oldest >= Some(Duration::from_secs(870)), "{identity:?}");
         assert!((6..=10).contains(&asked(&kept)), "{} requests", asked(&kept));
         *kept.fails.lock() = false;
         ask_for(&kept, Duration::from_secs(20)).await;

@@ -10,6 +10,7 @@ pub mod azure;
 pub mod cache;
 #[cfg(feature = "google")]
 pub mod google;
+pub mod held;
 #[cfg(feature = "http")]
 pub mod kept;
 #[cfg(feature = "http")]

@@ -19,7 +19,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use super::{
     Core,
@@ -28,6 +28,7 @@ use super::{
     history::Ring,
     plan::{Next, Plan},
     state::State,
+    traces::answered,
 };
 use crate::{
     backend::batch::at_once,
@@ -35,6 +36,10 @@ use crate::{
     object::ObjectRef,
     reading::{Reading, Sample},
     task::{self, Backoff},
+    telemetry::{
+        Answer,
+        spans::{self, Seen},
+    },
     trigger::{Push, Trigger},
 };
 
@@ -150,15 +155,19 @@ impl Entry {
         let seen = {
             let state = self.state.borrow();
             if refreshed && let Some(answer) = state.answer(now, trigger.max_staleness) {
+                answered(core, &state, if answer.is_ok() { Answer::Sample } else { Answer::Failure });
                 return answer;
             }
             if let Some(sample) = state.younger_than(now, trigger.interval) {
+                answered(core, &state, Answer::Sample);
                 return Ok(sample);
             }
             state.looks
         };
-        self.connection.may_look(now, now)?;
-        self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        let refused = |_: &ReadError| answered(core, &self.state.borrow(), Answer::Failure);
+        self.connection.may_look(now, now).inspect_err(refused)?;
+        let demanded = self.demanded.fetch_max(seen + 1, Ordering::Relaxed);
+        let how = if demanded > seen { Answer::Joined } else { Answer::Look };
         self.nudge.notify_one();
         let mut states = self.state.subscribe();
         let state = tokio::select! {
@@ -175,6 +184,7 @@ impl Entry {
             return Err(ReadError::new(ReadErrorKind::Unreachable, text));
         }
         let Ok(state) = state else { unreachable!("the entry owns the sender and is borrowed") };
+        answered(core, &state, how);
         // What a look found is good for whoever has waited for it, however long it took.
         if state.failure.is_none()
             && let Some(sample) = state.sample
@@ -220,7 +230,7 @@ impl Entry {
         let Some(core) = core.upgrade() else { return };
         let text = "looking after this trigger met a defect of this server: see its log";
         let now = Instant::now();
-        self.failed(ReadError::new(ReadErrorKind::Internal, text), now, now);
+        self.failed(ReadError::new(ReadErrorKind::Internal, text), (now, now), Seen::default());
         if !core.forget(self) {
             resume_unwind(panic);
         }
@@ -237,15 +247,16 @@ impl Entry {
                 Next::Forget => continue,
                 Next::Look => {
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, self.read(&core)).await;
+                    self.look(&core, None, self.read(&core)).await;
                 }
                 Next::Wake => {
+                    let woken = Instant::now();
                     core.metrics.wakes.inc();
                     if let Some(last) = plan.last_look {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, at_once(self.read(&core))).await;
+                    self.look(&core, Some(woken), at_once(self.read(&core))).await;
                 }
             }
         }
@@ -274,7 +285,10 @@ impl Entry {
                 return;
             }
             let source = self.trigger.describe();
-            error!(source, "the wake of a source panicked: it is refreshed by the clock until that is tried again");
+            error!(
+                source,
+                "the wake of a source panicked: the clock does until it is tried again; please report what stands above"
+            );
             let mut rests = self.wake_rests.lock();
             let mut backoff =
                 rests.take().map_or_else(|| Backoff::new(WAKE_PAUSE, LONGEST_WAKE_PAUSE), |(backoff, _)| backoff);
@@ -283,10 +297,12 @@ impl Entry {
         }
     }
 
-    /// One look, with deadline, whatever happens inside.
-    async fn look(&self, core: &Core, read: impl Future<Output = Result<Reading, ReadError>>) {
+    /// One look, with deadline, whatever happens inside; `woken` is when the backend's signal for it came.
+    async fn look(&self, core: &Core, woken: Option<Instant>, read: impl Future<Output = Result<Reading, ReadError>>) {
         let started = Instant::now();
-        let outcome = self.outcome(read, started + core.read_deadline(&self.trigger)).await;
+        let span = spans::look(self.trigger.scaler_type, if woken.is_some() { "wake" } else { "clock" });
+        let deadline = started + core.read_deadline(&self.trigger);
+        let outcome = self.outcome(read, deadline).instrument(span.clone()).await;
         // Who gives a source less time than others have is alone with what comes of it.
         let own_deadline = self.trigger.source.deadline().is_some_and(|own| own < core.settings.read_timeout);
         let outcome = outcome.map_err(|error| match error.kind {
@@ -294,10 +310,12 @@ impl Entry {
             _ => error,
         });
         let ended = Instant::now();
-        core.metrics.looked(self.trigger.scaler_type, outcome.as_ref().err().map(|error| error.kind), ended - started);
+        let failure = outcome.as_ref().err().map(|error| error.kind);
+        let seen = self.seen(&span, &outcome);
+        core.metrics.looked(self.trigger.scaler_type, failure, ended - started, seen.exemplar());
         match outcome {
-            Ok(reading) => self.succeeded(core, reading, started, ended),
-            Err(error) => self.failed(error, started, ended),
+            Ok(reading) => self.succeeded(core, reading, woken, (started, ended), seen),
+            Err(error) => self.failed(error, (started, ended), seen),
         }
     }
 
@@ -328,7 +346,14 @@ impl Entry {
         Err(ReadError::new(ReadErrorKind::BadReply, text))
     }
 
-    fn succeeded(&self, core: &Core, reading: Reading, started: Instant, ended: Instant) {
+    fn succeeded(
+        &self,
+        core: &Core,
+        reading: Reading,
+        woken: Option<Instant>,
+        (started, ended): (Instant, Instant),
+        seen: Seen,
+    ) {
         let source = &self.trigger.source;
         if let Some(lasted) = self.connection.succeeded(ended) {
             info!(connection = source.connection().label(), ?lasted, "connection works again");
@@ -340,12 +365,12 @@ impl Entry {
         let sample = Sample { reading, at: started, wall: core.clock.wall(started) };
         self.record.lock().ring.read(self.age(ended), reading.value, reading.active);
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
-            state.looked(sample);
+            (state.last_look_took, state.look) = (ended - started, seen);
+            state.looked(sample, woken);
         });
     }
 
-    fn failed(&self, error: ReadError, started: Instant, ended: Instant) {
+    fn failed(&self, error: ReadError, (started, ended): (Instant, Instant), seen: Seen) {
         let source = &self.trigger.source;
         let connection = source.connection();
         let connection = connection.label();
@@ -362,7 +387,7 @@ impl Entry {
         }
         self.record.lock().ring.failed(self.age(ended));
         self.state.send_modify(|state| {
-            state.last_look_took = ended - started;
+            (state.last_look_took, state.look) = (ended - started, seen);
             state.failed(error, ended);
         });
     }

@@ -15,7 +15,9 @@ mod plan;
 mod refused;
 mod state;
 mod subscription;
+mod survey;
 mod table;
+mod traces;
 mod view;
 
 use std::{
@@ -42,7 +44,7 @@ use self::{gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
-    credentials::{Binding, Credentials, Unbound},
+    credentials::{self, Binding, Credentials, Unbound},
     error::{ReadError, SpecError},
     limits::{self, Limit},
     metadata::Metadata,
@@ -72,6 +74,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How much may be observed.
     pub allowance: Allowance,
+    /// Of how many triggers each has series of its own.
+    pub trigger_series: usize,
 }
 
 impl Default for Settings {
@@ -84,6 +88,7 @@ impl Default for Settings {
             policy: Policy::same_for_all(Reach::open()),
             credentials: Credentials::default(),
             allowance: Allowance::default(),
+            trigger_series: 0,
         }
     }
 }
@@ -249,6 +254,7 @@ impl Sampler {
 
     /// What is counted here and below, for the series.
     pub fn observed(&self) -> Observed {
+        let survey = self.0.survey();
         let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
         Observed {
             broker_requests: self.0.registry.requests().collect(),
@@ -258,7 +264,10 @@ impl Sampler {
                 (Limit::RepliesInFlight, ReplyBytes::held(), limits::REPLIES_IN_FLIGHT),
                 (Limit::Triggers, table.len(), allowance.triggers.in_all),
                 (Limit::Connections, table.connections(), allowance.connections.in_all),
+                (Limit::TriggerSeries, survey.rows.len(), self.0.settings.trigger_series),
             ],
+            survey,
+            credentials: credentials::held(),
         }
     }
 

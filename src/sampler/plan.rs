@@ -68,7 +68,7 @@ impl<'e> Plan<'e> {
     }
 
     fn is_wanted(&self) -> bool {
-        self.entry.is_listened_to() || Instant::now() < self.entry.last_asked() + self.wanted_for
+        self.entry.is_wanted(self.wanted_for)
     }
 
     /// When the next refresh is due, and whether the connection's back-off decides it. Once the connection works again,
@@ -79,5 +79,12 @@ impl<'e> Plan<'e> {
         }
         let last = self.last_look.filter(|_| !self.entry.failed_with_connection());
         (last.map_or_else(Instant::now, |last| self.clock.next_tick(last, self.entry.trigger.interval)), false)
+    }
+}
+
+impl Entry {
+    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
+    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
+        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
     }
 }

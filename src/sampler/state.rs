@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{error::ReadError, reading::Sample};
+use crate::{error::ReadError, reading::Sample, telemetry::spans::Seen};
 
 /// One trigger's state; replaced as a whole after each look.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +20,12 @@ pub struct State {
     /// How often it became active: what is active before and after a time without readings has not risen, since nobody
     /// was told that it was idle.
     pub rises: u64,
+    /// When the backend's signal came that led to the last of them, if one did.
+    pub woken: Option<Instant>,
     /// How long the last look took.
     pub last_look_took: Duration,
+    /// The last look, in traces.
+    pub look: Seen,
     /// No longer observed in this form: who follows it begins anew.
     pub retired: bool,
 }
@@ -60,10 +64,11 @@ impl State {
         self.younger_than(now, max_staleness).is_some_and(|sample| sample.reading.active)
     }
 
-    pub(super) fn looked(&mut self, sample: Sample) {
+    pub(super) fn looked(&mut self, sample: Sample, woken: Option<Instant>) {
         let was_active = self.sample.is_some_and(|last| last.reading.active);
         if sample.reading.active && !was_active {
             self.rises += 1;
+            self.woken = woken;
         }
         self.looks += 1;
         self.sample = Some(sample);

@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{Core, State, Told, entry::Entry};
-use crate::{object::ObjectRef, trigger::Push};
+use crate::{object::ObjectRef, telemetry::spans::Kept, trigger::Push};
 
 /// A look over a trigger's shoulder. Dropping it lets the trigger go.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Subscription {
     entry: Arc<Entry>,
     states: watch::Receiver<State>,
     told: Option<Told>,
+    opened: Instant,
+    span: Kept,
     core: Arc<Core>,
 }
 
@@ -25,7 +27,8 @@ impl Subscription {
         let told = entry.stream_opened(object);
         core.metrics.streams.inc();
         let object = ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() };
-        Self { object, states: entry.state.subscribe(), told, entry, core }
+        let (states, opened, span) = (entry.state.subscribe(), Instant::now(), Kept::here());
+        Self { object, states, told, opened, span, entry, core }
     }
 
     /// The state now; the next [`changed`](Self::changed) waits for one after it.
@@ -62,9 +65,18 @@ impl Subscription {
         self.entry.askers.hears(self.object.borrowed(), rise, now)
     }
 
-    /// KEDA is told now: for the pages.
-    pub fn said(&self) {
+    /// `true` is said at `now`; how long that took is noted at the `first` time for a rise that was not here before us.
+    pub fn pushed(&self, now: Instant, first: bool) {
+        self.core.metrics.pushes.inc();
         self.entry.pushed();
+        if !first {
+            return;
+        }
+        let state = self.entry.state.borrow();
+        state.look.link_to(&self.span.span());
+        if let Some(woken) = state.woken.filter(|woken| *woken >= self.opened) {
+            self.core.metrics.woken(self.entry.trigger.scaler_type, now - woken, state.look.exemplar());
+        }
     }
 
     /// The stream ends by its age: keeps what it has told for the one that follows.

@@ -9,14 +9,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     fmt::{
         MakeWriter,
         format::Writer,
         time::{FormatTime, SystemTime},
     },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 use crate::{
@@ -44,16 +48,18 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 #[must_use = "the last lines are written when this is dropped"]
 pub struct Log(#[expect(dead_code, reason = "held until the end")] WorkerGuard);
 
-/// Starts logging, panics too. `RUST_LOG` wins; `NO_COLOR` is honoured.
-pub fn init(format: LogFormat) -> Log {
+/// What takes part in what is traced besides the log.
+pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging, panics too, with `spans` beside it. `RUST_LOG` wins; `NO_COLOR` is honoured.
+pub fn init(format: LogFormat, spans: Option<Spans>) -> Log {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (lines, dropped, log) = lines(io::stderr(), format, colour, limits::LOG_LINES);
     DROPPED.set(dropped).ok();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(lines);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+    match spans {
+        None => tracing_subscriber::registry().with(shown(lines, filter)).init(),
+        Some(spans) => tracing_subscriber::registry().with(spans).with(shown(lines, filter)).init(),
     }
     panic::set_hook(Box::new(|panic| {
         let (text, at) =
@@ -62,6 +68,19 @@ pub fn init(format: LogFormat) -> Log {
         tracing::error!(thread = thread.name(), at, "panic: {text}");
     }));
     log
+}
+
+/// What formats the lines that `filter` lets through.
+fn shown<S>(lines: Lines, filter: EnvFilter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Lines { format, colour, .. } = lines;
+    let layer = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(lines);
+    match format {
+        LogFormat::Text => layer.with_filter(filter).boxed(),
+        LogFormat::Json => layer.json().with_filter(filter).boxed(),
+    }
 }
 
 /// How many lines nobody has read in time.

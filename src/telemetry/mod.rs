@@ -2,6 +2,7 @@
 
 mod log;
 mod series;
+pub mod spans;
 
-pub use log::{Log, LogFormat, init as init_log};
-pub use series::{Method, Metrics, Observed};
+pub use log::{Log, LogFormat, Spans, init as init_log};
+pub use series::{Answer, Credentials, Exemplar, METER, Method, Metrics, Observed, Survey, TriggerRow, push_latencies};

@@ -131,7 +131,7 @@ impl Bound {
     fn keep(&self, state: &mut State, login: Login, error: ReadError) {
         if state.failed.as_ref().is_none_or(|(_, known, _)| *known != error) {
             let metric = &self.metric.name;
-            warn!(metric, kind = %error.kind, %error, "a changed login does not work: the former one stays in use");
+            warn!(metric, kind = %error.kind, %error, "a changed login does not work, and the former one stays in use until it is refused, too: correct it");
         }
         (state.next, state.failed) = (None, Some((login, error, Instant::now() + TRY_AGAIN)));
     }

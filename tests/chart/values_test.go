@@ -140,7 +140,6 @@ func TestTheProbeIsTheOneThatIsTried(t *testing.T) {
 func TestRulesAndDashboardsAreTakenFromFiles(t *testing.T) {
 	copied := filepath.Join(t.TempDir(), "plimsoll")
 	must(t, exec.Command("cp", "-a", chart, copied).Run())
-	must(t, os.MkdirAll(filepath.Join(copied, "files/dashboards"), 0o755))
 	rule := "groups:\n- name: ours\n  rules:\n  - alert: A\n    expr: plimsoll_stale_files == 1\n    annotations: {summary: '{{ $labels.files }}'}\n"
 	must(t, os.WriteFile(filepath.Join(copied, "files/rules.yaml"), []byte(rule), 0o644))
 	dashboard := `{"title": "Plimsoll", "legend": "{{namespace}}"}`

@@ -11,6 +11,9 @@ use std::{
 use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
 
+/// A free port of loopback.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// `plimsoll serve` with a pid of its own; killed when dropped.
 pub struct Process {
     child: Child,
@@ -31,7 +34,12 @@ impl Process {
 
     /// The same, with variables beside those of the test.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::started(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+        Self::start_on(ANYWHERE, arguments, environment)
+    }
+
+    /// The same, where KEDA calls being given.
+    pub fn start_on(address: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::started(Command::new(env!("CARGO_BIN_EXE_plimsoll")), address, arguments, environment)
     }
 
     /// The same, with no more than so many descriptors.
@@ -39,18 +47,18 @@ impl Process {
         let mut shell = Command::new("sh");
         let program = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
         shell.args(["-c", &program, env!("CARGO_BIN_EXE_plimsoll")]);
-        Self::started(shell, arguments, &[])
+        Self::started(shell, ANYWHERE, arguments, &[])
     }
 
-    fn started(command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let server = Self::spawn(command, arguments, environment);
+    fn started(command: Command, address: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let server = Self::spawn(command, address, arguments, environment);
         server.read_on();
         server
     }
 
     /// The same, and nobody reads its log any more once it serves, until [`read_on`](Self::read_on).
     pub fn start_unread(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), arguments, environment)
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_plimsoll")), ANYWHERE, arguments, environment)
     }
 
     /// Starts a server that must not serve: its exit code and what it said.
@@ -81,9 +89,9 @@ impl Process {
         fields.expect("it serves")["pages"].as_str().expect("an address").to_owned()
     }
 
-    fn spawn(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    fn spawn(mut command: Command, address: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["serve", "--listen", address, "--admin-listen", ANYWHERE, "--log-format", "json"])
             .args(arguments)
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -175,6 +183,11 @@ impl Process {
     pub fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// Whether it has not ended yet.
+    pub fn runs(&self) -> bool {
+        std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).is_ok_and(|stat| !stat.contains(") Z "))
     }
 
     /// Waits until it has ended.

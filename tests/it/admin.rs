@@ -86,7 +86,7 @@ async fn series_start_at_zero_and_count() {
     for line in [
         r#"plimsoll_reads_total{scaler_type="scripted",outcome="ok"} 0"#,
         r#"plimsoll_reads_total{scaler_type="scripted",outcome="timeout"} 0"#,
-        r#"plimsoll_grpc_requests_total{method="GetMetrics",code="OK"} 0"#,
+        r#"plimsoll_questions_total{answer="sample"} 0"#,
         r#"plimsoll_broker_requests_total{backend="scripted"} 0"#,
         "plimsoll_pushes_total 0",
         "plimsoll_connections 0",

@@ -117,12 +117,12 @@ fn the_chart_and_the_program_have_one_version() {
     }
 }
 
-/// Each block of the page that is a policy is one.
+/// What its example allows and forbids.
 #[test]
 fn the_policy_of_the_security_page_is_one() {
     let page = fs::read_to_string("docs/security.md").unwrap();
-    let (_, tail) = page.split_once("    default:  ").unwrap();
-    let block: String = format!("    default:  {}", tail.split("\n\n").next().unwrap());
+    let (_, tail) = page.split_once("```yaml\ndefault:").unwrap();
+    let block = format!("default:{}", tail.split("```").next().unwrap());
     let policy = PolicyFile::new(&vec![block.into_bytes()], false).unwrap().policy();
     assert!(policy.reach("bank").check_host("kafka.bank.svc").is_ok());
     assert!(policy.reach("shop").check_host("kubernetes.default.svc").is_err());

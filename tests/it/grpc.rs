@@ -9,6 +9,7 @@ use plimsoll::{
     door::{Caller, Guest, Socket},
     grpc::{Drain, Server, Transport},
     sampler::{Sampler, Settings},
+    telemetry::Metrics,
 };
 use tokio::{
     io::DuplexStream,
@@ -38,6 +39,7 @@ fn guest(pipe: DuplexStream) -> Guest {
 pub struct Pipe {
     pub world: Arc<World>,
     pub sampler: Sampler,
+    pub metrics: Arc<Metrics>,
     pub drain: Drain,
     pub stop: CancellationToken,
     connect: mpsc::UnboundedSender<Guest>,
@@ -59,6 +61,7 @@ impl Pipe {
 
     async fn of(settings: Settings, transport: Transport) -> Self {
         let bench = Bench::with(settings, SystemTime::UNIX_EPOCH + WALL);
+        let metrics = Arc::clone(&bench.metrics);
         let server = Server::new(bench.sampler.clone(), bench.metrics, transport).await.unwrap();
         let (drain, stop) = (server.drain(), CancellationToken::new());
         let (connect, incoming) = mpsc::unbounded_channel();
@@ -69,7 +72,7 @@ impl Pipe {
             end.send(()).ok();
         });
         let ended = Mutex::new(Some(ended));
-        Self { world: bench.world, sampler: bench.sampler, drain, stop, connect, ended }
+        Self { world: bench.world, sampler: bench.sampler, metrics, drain, stop, connect, ended }
     }
 
     /// A connection of its own.

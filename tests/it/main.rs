@@ -10,6 +10,7 @@
 
 mod admin;
 mod api;
+mod book;
 mod bounds;
 mod callers;
 mod certificates;
@@ -26,6 +27,7 @@ mod guard;
 mod keda;
 mod listing;
 mod migrate;
+mod monitoring;
 mod policy;
 mod ports;
 mod push;
@@ -34,6 +36,7 @@ mod repeats;
 mod sampler;
 mod schema;
 mod scripted;
+mod series;
 mod structure;
 mod tls;
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
@@ -14,9 +14,9 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("reading", &[]),
     ("task", &[]),
     ("telemetry", &["error", "limits", "task"]),
-    ("net", &["clock", "error", "limits", "metadata", "task"]),
+    ("net", &["clock", "error", "limits", "metadata", "task", "telemetry"]),
     ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
-    ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task"]),
+    ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task", "telemetry"]),
     ("credentials", &["clock", "error", "identity", "limits", "metadata", "net", "object", "task", "telemetry"]),
     ("trigger", &["backend", "credentials", "error", "limits", "metadata", "net", "reading"]),
     (
@@ -43,6 +43,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ),
     ("migrate", &["check", "keda", "manifest"]),
     ("watch", &["limits", "sampler", "trigger"]),
+    ("otlp", &["error", "limits", "metadata", "net", "task", "telemetry"]),
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "object", "sampler", "task", "telemetry", "watch"]),
@@ -59,6 +60,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
             "grpc",
             "limits",
             "net",
+            "otlp",
             "sampler",
             "task",
             "telemetry",
@@ -76,6 +78,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
             "limits",
             "metadata",
             "net",
+            "otlp",
             "sampler",
             "task",
             "telemetry",
@@ -89,7 +92,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 17] = [
+const LIBRARIES: [(&str, &[&str]); 21] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -107,6 +110,10 @@ const LIBRARIES: [(&str, &[&str]); 17] = [
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("granit_parser", &["manifest"]),
     ("axum", &["admin", "app"]),
+    ("opentelemetry", &["otlp", "telemetry"]),
+    ("opentelemetry_otlp", &["otlp"]),
+    ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),
+    ("tracing_opentelemetry", &["otlp", "telemetry/spans.rs"]),
 ];
 
 /// The rooms of `backend/kafka/client`: each uses only those before it.

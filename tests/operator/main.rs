@@ -10,16 +10,27 @@
     reason = "tests"
 )]
 
+mod backend;
+mod decides;
 mod events;
-mod fails;
-mod redis_work;
+mod headless;
+mod lives;
+mod rolling;
 mod scaled;
 mod stage;
-mod wakes;
 
 #[path = "../cluster/api.rs"]
 #[allow(dead_code, reason = "shared with the tests of the API server")]
 mod api;
+#[path = "../faults/brokers/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults")]
+mod brokers;
+#[path = "../faults/node.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults")]
+mod node;
 #[path = "../emulator/process.rs"]
 #[allow(dead_code, reason = "shared with the brokers' tests")]
 mod process;
+#[path = "../faults/proxy.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults")]
+mod proxy;

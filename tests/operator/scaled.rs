@@ -1,24 +1,23 @@
-//! A workload that KEDA scales by one trigger of ours, and its replicas as they change.
+//! A workload that KEDA scales by triggers of ours, and its replicas as they change.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{api::Api, events::Events, stage::eventually};
 
-/// A Deployment and the ScaledObject over it, both called `w`, in a namespace of their own.
+/// A Deployment and the ScaledObject over it, of one name.
 pub struct Scaled {
     api: Api,
     namespace: String,
+    pub name: String,
 }
 
 impl Scaled {
-    /// `trigger` is whole; `others` are objects that it refers to; `fallback` is the ScaledObject's.
-    pub async fn new(api: &Api, namespace: &str, trigger: &Value, others: &[Value], fallback: Option<Value>) -> Self {
+    /// `spec` is laid over what all these ScaledObjects have; `triggers` must be in it.
+    pub async fn new(api: &Api, namespace: &str, name: &str, spec: &Value) -> Self {
         api.namespace(namespace).await;
-        let meta = json!({"name": "w", "namespace": namespace});
-        for object in others {
-            api.apply(object).await.ok();
-        }
-        let labels = json!({"app": "w"});
+        let meta = json!({"name": name, "namespace": namespace});
+        let labels = json!({"app": name});
         let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "image"}]}});
         let workload = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta,
@@ -30,17 +29,21 @@ impl Scaled {
         let mut object = json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta,
             "spec": {
-                "scaleTargetRef": {"name": "w"}, "minReplicaCount": 0, "maxReplicaCount": 10,
-                "pollingInterval": 2, "cooldownPeriod": 1, "triggers": [trigger],
+                "scaleTargetRef": {"name": name}, "minReplicaCount": 0, "maxReplicaCount": 10,
+                "pollingInterval": 2, "cooldownPeriod": 1,
                 "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": down}}},
             },
         });
-        if let Some(fallback) = fallback {
-            object["spec"]["fallback"] = fallback;
+        for (key, value) in spec.as_object().unwrap() {
+            match (&mut object["spec"][key], value) {
+                (Value::Object(ours), Value::Object(more)) => ours.extend(more.clone()),
+                (ours, value) => *ours = value.clone(),
+            }
         }
         api.apply(&object).await.ok();
-        let scaled = Self { api: api.clone(), namespace: namespace.to_owned() };
-        eventually(&format!("{namespace}/w is ready"), || async { scaled.condition("Ready").await == "True" }).await;
+        let scaled = Self { api: api.clone(), namespace: namespace.to_owned(), name: name.to_owned() };
+        eventually(&format!("{namespace}/{name} is ready"), || async { scaled.condition("Ready").await == "True" })
+            .await;
         scaled
     }
 
@@ -51,38 +54,51 @@ impl Scaled {
 
     /// The same of the autoscaler that KEDA has made for it.
     pub async fn autoscaler(&self, kind: &str) -> String {
-        let path = format!("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/keda-hpa-w", self.namespace);
+        let path = format!(
+            "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/keda-hpa-{}",
+            self.namespace, self.name
+        );
         condition(&self.api.get(&path).await.ok(), kind)
     }
 
-    async fn object(&self) -> Value {
-        self.api.get(&format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace)).await.ok()
+    fn path(&self) -> String {
+        format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/{}", self.namespace, self.name)
     }
 
-    fn workload(&self) -> String {
+    async fn object(&self) -> Value {
+        self.api.get(&self.path()).await.ok()
+    }
+
+    fn workloads(&self) -> String {
         format!("/apis/apps/v1/namespaces/{}/deployments", self.namespace)
     }
 
     pub async fn replicas(&self) -> u64 {
-        self.api.get(&format!("{}/w", self.workload())).await.ok()["spec"]["replicas"].as_u64().unwrap()
+        self.api.get(&format!("{}/{}", self.workloads(), self.name)).await.ok()["spec"]["replicas"].as_u64().unwrap()
     }
 
     pub async fn reaches(&self, replicas: u64) {
-        let what = format!("{}/w has {replicas} replicas", self.namespace);
+        let what = format!("{}/{} has {replicas} replicas", self.namespace, self.name);
         eventually(&what, || async { self.replicas().await == replicas }).await;
+    }
+
+    /// Takes the replicas away by hand.
+    pub async fn stop(&self) {
+        let path = format!("{}/{}/scale", self.workloads(), self.name);
+        let none = json!({"spec": {"replicas": 0}});
+        self.api.call(Method::PATCH, &path, Some(("application/merge-patch+json", &none))).await.ok();
     }
 
     /// Every number of replicas from now on, as soon as the API server knows it.
     pub async fn changes(&self) -> Changes {
-        let path = format!("{}?watch=1&fieldSelector=metadata.name%3Dw", self.workload());
+        let path = format!("{}?watch=1&fieldSelector=metadata.name%3D{}", self.workloads(), self.name);
         Changes { events: Events::of(&self.api, &path).await, before: None }
     }
 
     /// Ends it, and waits until KEDA has let go of it.
     pub async fn end(self) {
         self.api.delete(&self.object().await).await.ok();
-        let path = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/w", self.namespace);
-        eventually("KEDA has let go", || async { self.api.get(&path).await.status == 404 }).await;
+        eventually("KEDA has let go", || async { self.api.get(&self.path()).await.status == 404 }).await;
     }
 }
 
@@ -107,5 +123,10 @@ impl Changes {
                 return now.unwrap();
             }
         }
+    }
+
+    /// Waits for this number.
+    pub async fn until(&mut self, replicas: u64) {
+        while self.next().await != replicas {}
     }
 }

@@ -1,22 +1,41 @@
 //! What KEDA's own manifests set up beside its programs: the part of the API that its metrics adapter answers for.
 
-use std::{env, time::Duration};
+use std::{env, fs, path::PathBuf, time::Duration};
 
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::api::Api;
+use crate::{api::Api, process::Process};
 
 /// Far longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The server, which reads this namespace.
+pub fn serve(namespace: &str, more: &[&str]) -> Process {
+    serve_on("127.0.0.1:0", namespace, more)
+}
+
+/// The same at an address that is known beforehand.
+pub fn serve_on(address: &str, namespace: &str, more: &[&str]) -> Process {
+    let ours = ["--kubernetes", "--kubernetes-namespaces", namespace];
+    Process::start_on(address, &[&ours, more].concat(), &[("KUBECONFIG", &variable("KUBECONFIG"))])
+}
+
+/// What KEDA's operator has said so far.
+pub fn operator_log() -> String {
+    fs::read_to_string(PathBuf::from(variable("PLIMSOLL_TEST_OPERATOR")).join("log")).unwrap()
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: start KEDA with `tests/cluster/up keda`, then `. target/cluster/env`")
+    })
+}
 
 /// The API server, once it hands questions for external metrics on to KEDA.
 pub async fn api() -> Api {
     let api = Api::shared();
-    let port: u16 = env::var("PLIMSOLL_TEST_ADAPTER_PORT")
-        .expect("start KEDA with `tests/cluster/up keda`, then `. target/cluster/env`")
-        .parse()
-        .unwrap();
+    let port: u16 = variable("PLIMSOLL_TEST_ADAPTER_PORT").parse().unwrap();
     api.namespace("keda").await;
     let meta = json!({"name": "keda-metrics-apiserver", "namespace": "keda"});
     // The adapter is no pod: its service is another name for this machine.

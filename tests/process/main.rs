@@ -11,7 +11,13 @@
 )]
 
 mod log;
+#[cfg(all(feature = "otlp", feature = "prometheus"))]
+mod otlp;
 
+#[cfg(all(feature = "otlp", feature = "prometheus"))]
+#[path = "../it/certificates.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod certificates;
 #[path = "../emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod emulator;

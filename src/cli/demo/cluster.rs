@@ -1,7 +1,7 @@
 //! The embedded Kafka: librdkafka's mock cluster, which speaks the protocol over TCP on the loopback interface.
 
 use anyhow::{Context, Result};
-use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext, types::RDKafkaRespErr};
 
 /// The topic that is written and worked off.
 pub(super) const TOPIC: &str = "orders";
@@ -19,6 +19,18 @@ impl Cluster {
         let cluster = MockCluster::new(1).context("the embedded Kafka did not start")?;
         cluster.create_topic(TOPIC, PARTITIONS, 1).context("the embedded Kafka refused the topic")?;
         Ok(Self(cluster))
+    }
+
+    /// Another topic, of one partition.
+    pub(super) fn add_topic(&self, name: &str) -> Result<()> {
+        self.0.create_topic(name, 1, 1).context("the embedded Kafka refused a topic")
+    }
+
+    /// Another that nobody may see.
+    pub(super) fn add_locked_topic(&self, name: &str) -> Result<()> {
+        self.add_topic(name)?;
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        self.0.topic_error(name, denied).context("the embedded Kafka did not lock a topic")
     }
 
     /// Its address, as a user would write it into a trigger.

@@ -2,11 +2,12 @@
 //!
 //! The server is the real one, with the real Kafka backend, on loopback ports. Around it, in this process:
 //! `cluster.rs` an embedded Kafka, `workload.rs` who writes, `fleet.rs` who reads, `keda.rs` and `hpa.rs` who asks
-//! and scales. All note what they do on the `board.rs`; `screen.rs` draws it and `terminal.rs` shows it.
+//! and scales; `gallery.rs` has more triggers, for the page. All note what they do on the `board.rs`; `screen.rs` draws it and `terminal.rs` shows it.
 
 mod board;
 mod cluster;
 mod fleet;
+mod gallery;
 mod hpa;
 mod keda;
 mod pages;
@@ -33,6 +34,7 @@ use self::{
     board::{Board, Facts, count, in_words},
     cluster::{Cluster, GROUP, PARTITIONS, TOPIC},
     fleet::Fleet,
+    gallery::Gallery,
     keda::{Keda, Waits},
     screen::Screen,
     workload::Workload,
@@ -61,6 +63,9 @@ pub(super) struct Demo {
     /// End after one cycle; fails if it did not go to several replicas by a push, and back to 0.
     #[arg(long)]
     once: bool,
+    /// More triggers beside the one that is scaled, in every state that the page can show.
+    #[arg(long, conflicts_with = "once")]
+    page: bool,
 }
 
 /// How long things take in the demo.
@@ -87,7 +92,7 @@ impl Pace {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<()> {
-        let _log = env::var_os("RUST_LOG").map(|_| init_log(LogFormat::Text));
+        let _log = env::var_os("RUST_LOG").map(|_| init_log(LogFormat::Text, None));
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stopped = async move {
@@ -98,7 +103,7 @@ impl Demo {
         };
         let cluster = Cluster::start()?;
         let app = App::bind(options(), registry()).await?;
-        let stage = Stage::set(&cluster, &app, Pace::new(self.once))?;
+        let stage = Stage::set(&cluster, &app, Pace::new(self.once), self.page)?;
         let stop = CancellationToken::new();
         let server = app.run(stop.clone().cancelled_owned());
         tokio::pin!(server);
@@ -124,11 +129,12 @@ struct Stage {
     fleet: Fleet,
     keda: Keda,
     screen: Screen,
+    gallery: Option<Gallery>,
     admin: SocketAddr,
 }
 
 impl Stage {
-    fn set(cluster: &Cluster, app: &App, pace: Pace) -> Result<Self> {
+    fn set(cluster: &Cluster, app: &App, pace: Pace, page: bool) -> Result<Self> {
         let (grpc, admin) = (app.grpc_address()?, app.admin_address()?);
         let (servers, board) = (cluster.bootstrap_servers(), Board::new());
         let max_replicas = PARTITIONS.unsigned_abs();
@@ -139,6 +145,7 @@ impl Stage {
             workload: Workload::new(&servers, board.clone(), pace.idle)?,
             fleet: Fleet::new(servers, board.clone(), pace.start),
             screen: Screen::new(max_replicas, notes(&pace.waits, admin)),
+            gallery: page.then(|| Gallery::new(cluster, client.clone())).transpose()?,
             keda: Keda::new(client, trigger, (pace.waits, max_replicas), board.clone()),
             board,
             admin,
@@ -147,7 +154,7 @@ impl Stage {
 
     /// Plays until the workload has had its cycles, or `stopped`, or something breaks.
     async fn play(self, once: bool, stopped: impl Future<Output = ()>) -> Result<()> {
-        let Self { board, workload, mut fleet, keda, screen, admin } = self;
+        let Self { board, workload, mut fleet, keda, screen, gallery, admin } = self;
         let cycles = async {
             if !once {
                 return workload.run(None).await;
@@ -155,8 +162,15 @@ impl Stage {
             let ended = timeout(ONCE_WITHIN, workload.run(Some(1))).await;
             ended.unwrap_or_else(|_| bail!("the cycle was not over after {}", in_words(ONCE_WITHIN)))
         };
+        let gallery = async {
+            match gallery {
+                Some(gallery) => gallery.run().await,
+                None => std::future::pending().await,
+            }
+        };
         let ended = tokio::select! {
             ended = cycles => ended,
+            ended = gallery => ended,
             () = stopped => Ok(()),
             ended = keda.run() => ended,
             ended = fleet.run(keda.replicas()) => ended,
@@ -199,6 +213,7 @@ fn options() -> Options {
         limits: Limits::default(),
         transport: Transport::default(),
         shutdown: Shutdown { endpoint_delay: Duration::ZERO, grace: Duration::from_secs(2) },
+        export: crate::app::Export::default(),
     }
 }
 
@@ -210,7 +225,7 @@ fn notes(waits: &Waits, admin: SocketAddr) -> Vec<String> {
             " Of a push's time, up to {} are the embedded Kafka's: it wakes no reader early.",
             in_words(FETCH_WAIT)
         ),
-        format!(" Look closer: http://{admin}/"),
+        format!(" Every number explained, while this runs: http://{admin}/"),
     ]
 }
 
@@ -228,8 +243,10 @@ fn summary(facts: &Facts) -> Vec<String> {
         format!("{pushes}{times}."),
         format!("{} calls of KEDA and the HPA were answered from {} reads of the broker.", facts.calls, facts.reads),
         String::new(),
-        "Next: `plimsoll serve` runs the server for your own KEDA (from here: `cargo run".to_owned(),
-        "--release -- serve`); README.md has a ScaledObject to start from.".to_owned(),
+        "Next: `plimsoll demo --page` has every state to look at in a browser; `plimsoll serve` runs the server for"
+            .to_owned(),
+        "your own KEDA (from here: `cargo run --release -- serve`); README.md has a ScaledObject to start from."
+            .to_owned(),
     ]
 }
 

@@ -67,6 +67,11 @@ impl Screen {
         Self { max_replicas, notes, past: VecDeque::new() }
     }
 
+    /// What stands below the picture.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Adds a point to the curves.
     pub(super) fn remember(&mut self, facts: &Facts) {
         self.past.push_back((facts.waiting(), u64::from(facts.at_work)));

@@ -27,7 +27,12 @@ const CLEAR_LINE: &str = "\x1b[K";
 
 /// Shows the facts until the future is dropped, or standard output is gone.
 pub(super) async fn show(screen: Screen, facts: watch::Receiver<Facts>) -> io::Result<()> {
-    if io::stdout().is_terminal() { Live::new(screen, facts).run().await } else { lines(facts).await }
+    if io::stdout().is_terminal() {
+        return Live::new(screen, facts).run().await;
+    }
+    write_lines(&INTRODUCTION.map(str::to_owned))?;
+    write_lines(screen.notes())?;
+    lines(facts).await
 }
 
 /// Writes lines that stay, below whatever was drawn.
@@ -38,7 +43,6 @@ pub(super) fn write_lines(lines: &[String]) -> io::Result<()> {
 }
 
 async fn lines(mut facts: watch::Receiver<Facts>) -> io::Result<()> {
-    write_lines(&INTRODUCTION.map(str::to_owned))?;
     let mut written = 0;
     loop {
         let news: Vec<String> = {

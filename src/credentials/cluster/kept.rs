@@ -12,6 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::api::{Api, ApiError};
 use crate::{
     clock::jittered,
+    identity::held::{Held, Keeper},
     limits,
     task::{self, Backoff},
 };
@@ -83,6 +84,7 @@ struct State<T> {
     pause: Backoff,
     forced: Option<Instant>,
     flight: Option<Shared<oneshot::Receiver<()>>>,
+    mark: Held,
 }
 
 impl<T: Item> Kept<T> {
@@ -157,6 +159,7 @@ impl<T: Item> Kept<T> {
             pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             forced: None,
             flight: None,
+            mark: Held::by(Keeper::Cluster),
         }));
         slots.insert(path.to_owned(), Arc::clone(&slot));
         slot
@@ -193,9 +196,11 @@ impl<T: PartialEq> State<T> {
                 self.due = now + jittered(life, SPREAD);
                 (self.doubted, self.away) = (false, None);
                 self.pause.reset();
+                self.mark.read(now);
             }
             Err(ApiError::Away(why)) => {
                 let since = self.away.take().map_or(now, |(since, _)| since);
+                self.mark.failed(now, &why);
                 self.away = Some((since, why));
                 self.due = now + self.pause.pause();
             }
@@ -206,6 +211,7 @@ impl<T: PartialEq> State<T> {
                     self.due = now + DOUBT;
                     return;
                 }
+                self.mark.gone();
                 self.seen = Some(if error == ApiError::Missing { Seen::Missing } else { Seen::Refused(error) });
                 self.due = now + jittered(MISSING, SPREAD);
             }

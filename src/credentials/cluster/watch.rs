@@ -176,7 +176,12 @@ impl Follower {
                 debug!(kind, namespace, why = why.text, "still not watching");
             }
             (_, Standing::Lost(_, why) | Standing::Waiting(Some(why))) => {
-                warn!(kind, namespace, why = why.text, "cannot watch, what was read before serves");
+                warn!(
+                    kind,
+                    namespace,
+                    why = why.text,
+                    "cannot watch, what was read before serves: see whether the API server is up and the rights are given"
+                );
             }
             (_, Standing::Waiting(None)) => {}
         }
@@ -208,7 +213,10 @@ pub fn take_in(view: &View, kind: Kind, object: &str) -> Option<(String, String)
         view.remove(kind, namespace, name);
         warn!(
             kind = kind.as_str(),
-            namespace, name, "an object is not of the form we know, too large, or one too many, and is left out"
+            namespace,
+            name,
+            "an object is not of the form we know, too large, or one too many, and is left out: its triggers are refused until \
+             it is corrected, made shorter, or others are taken away"
         );
     }
     Some((metadata.namespace, metadata.name))

@@ -15,7 +15,10 @@ use super::{Answer, Asked, Source, is_passing};
 use crate::{
     clock::jittered,
     error::{ReadError, ReadErrorKind},
-    identity::cache::Cache,
+    identity::{
+        cache::Cache,
+        held::{Held, Keeper},
+    },
     limits,
 };
 
@@ -67,6 +70,7 @@ struct State {
     away: Option<(Instant, String)>,
     /// The last answer said no, against the one before.
     doubted: bool,
+    mark: Held,
 }
 
 impl Reader {
@@ -77,7 +81,8 @@ impl Reader {
     }
 
     pub(super) fn new(field: &'static str, source: Result<Box<dyn Source>, ReadError>) -> Self {
-        let state = State { held: None, due: Instant::now(), failure: None, away: None, doubted: false };
+        let mark = Held::by(Keeper::Store);
+        let state = State { held: None, due: Instant::now(), failure: None, away: None, doubted: false, mark };
         Self { field, source, state: tokio::sync::Mutex::new(state), refused: Mutex::default() }
     }
 
@@ -121,14 +126,17 @@ impl State {
                 self.due = now + jittered(answer.holds.min(limits::LONGEST_LIFE), SPREAD);
                 self.held = Some(Arc::new(answer));
                 (self.failure, self.away) = (None, None);
+                self.mark.read(now);
             }
             (Err(error), Some(_)) if is_passing(&error) => {
                 self.away.get_or_insert_with(|| (now, error.to_string()));
+                self.mark.failed(now, &error);
                 (self.due, self.doubted) = (now + AGAIN_WHILE_SERVED, doubted);
             }
             (Err(_), Some(_)) if !doubted => (self.doubted, self.due) = (true, now + DOUBT),
             (Err(error), _) => {
                 (self.held, self.away) = (None, None);
+                self.mark.gone();
                 (self.failure, self.due) = (Some(error), now + AGAIN);
             }
         }

@@ -23,6 +23,7 @@ use hyper_util::{
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tracing::Instrument;
 pub use url::Url;
 
 pub use self::{
@@ -40,6 +41,7 @@ use super::{
 use crate::{
     error::{ReadError, ReadErrorKind},
     limits::{self, Limit},
+    telemetry::spans,
 };
 
 /// How many connections to one server are kept open while nobody asks, and for how long: KEDA's 90 s.
@@ -103,7 +105,8 @@ impl Http {
             let text = format!("{place} did not answer within {deadline:?}: check its load, or raise `timeout`");
             ReadError::new(ReadErrorKind::Timeout, text).of_source()
         };
-        timeout(deadline, self.follow(request, &place)).await.map_err(late)?
+        let span = spans::request("http", request.method.as_str(), &place);
+        timeout(deadline, self.follow(request, &place)).instrument(span).await.map_err(late)?
     }
 
     /// Headers with credentials must not travel to another server, so a redirect to one is the answer.

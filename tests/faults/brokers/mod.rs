@@ -2,11 +2,11 @@
 //!
 //! Each speaks to the broker directly and by another client than ours. Not for: what plimsoll makes of it.
 
-mod kafka;
-mod prometheus;
-mod rabbitmq;
-mod redis;
-mod sqs;
+pub mod kafka;
+pub mod prometheus;
+pub mod rabbitmq;
+pub mod redis;
+pub mod sqs;
 
 use async_trait::async_trait;
 

@@ -135,6 +135,7 @@ impl Broker for RabbitMq {
         for source in sources {
             self.ask(Method::DELETE, &format!("queues/%2F/{source}"), "").await;
         }
-        self.ask(Method::DELETE, &format!("users/{}", self.user), "").await;
+        // Not everybody has had it admitted.
+        self.try_ask(Method::DELETE, &format!("users/{}", self.user), "").await;
     }
 }

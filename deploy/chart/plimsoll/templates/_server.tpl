@@ -49,6 +49,7 @@
   "max-connections" $server.maxConnections
   "max-connections-per-namespace" $server.maxConnectionsPerNamespace
   "pages-listen" .Values.pages.listen
+  "trigger-series" $server.triggerSeries
 -}}
 {{- if include "plimsoll.hasConfig" . -}}{{- $_ := set $options "config" "/etc/plimsoll/config/config.yaml" -}}{{- end -}}
 {{- if include "plimsoll.hasPolicy" . -}}{{- $_ := set $options "policy" "/etc/plimsoll/policy/policy.yaml" -}}{{- end -}}

@@ -22,6 +22,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     explain::{Broke, Peer, Stage, explain},
@@ -34,6 +35,7 @@ use crate::{
     limits::{self, Limit},
     net::ReplyBytes,
     task::{self, Task},
+    telemetry::spans,
 };
 
 /// A broker that has owed us an answer for so long is not the one to ask for anything that others know too.
@@ -240,7 +242,8 @@ impl Link {
     }
 
     async fn wait<R: Ask>(&self, answer: oneshot::Receiver<Frame>, within: Duration) -> Result<Frame, ReadError> {
-        match timeout(within, answer).await {
+        let span = spans::request("kafka", R::NAME, &self.peer().address);
+        match timeout(within, answer).instrument(span).await {
             Ok(Ok(frame)) => return Ok(frame),
             Ok(Err(_)) => {}
             Err(_) => self.fail(&Broke::Late(R::NAME, within)),

@@ -10,6 +10,7 @@ use tokio::{
     sync::{Mutex, Notify},
     time::{Instant, sleep, timeout_at},
 };
+use tracing::Instrument;
 
 use super::{
     dial::Dialer,
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     error::ReadError,
     task::{self, Task},
+    telemetry::spans,
 };
 
 /// A burst takes milliseconds; a broker that takes so long is frozen.
@@ -70,7 +72,8 @@ impl Lane {
                 Some(link) => (link, true),
                 None => (Link::new(self.dialer.open().await?, self.manner, Arc::clone(&self.requests)), false),
             };
-            match timeout_at(Instant::now() + PATIENCE, link.burst(queues, tell)).await {
+            let span = spans::request("amqp", "queue.declare (passive)", &to.host);
+            match timeout_at(Instant::now() + PATIENCE, link.burst(queues, tell)).instrument(span).await {
                 Ok(Ok(refused)) => {
                     slot.link = Some(link);
                     if !reused {

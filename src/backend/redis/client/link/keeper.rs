@@ -197,7 +197,12 @@ impl Keeper {
         if flooded {
             if !self.told_of_flood {
                 let place = &wire.place;
-                warn!(%place, quiet = ?QUIET, "redis floods us with news: its keys are looked at by the clock for a while");
+                warn!(
+                    %place,
+                    quiet = ?QUIET,
+                    "redis floods us with news: its keys are looked at by the clock for a while, so that wakes are late by a \
+                     `pollingInterval`; a Redis of their own would spare queues the changes of other keys"
+                );
             }
             self.told_of_flood = true;
             self.quiet_until = Some(Instant::now() + QUIET);

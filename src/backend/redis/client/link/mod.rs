@@ -17,6 +17,7 @@ pub use session::{Answer, NoAnswer, Pushes};
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::timeout};
+use tracing::Instrument;
 
 use self::{
     keeper::Keeper,
@@ -26,6 +27,7 @@ use crate::{
     backend::redis::{client::connect::trouble, refusal::Place, reply::Command},
     error::{ReadError, ReadErrorKind},
     task::{self, Task},
+    telemetry::spans,
 };
 
 /// The longest wait for replies: more than it takes to find a node frozen, which is the better answer.
@@ -71,7 +73,8 @@ impl Link {
                 }
             }
         };
-        timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(|_| Err(self.silent().into()))
+        let span = spans::request("redis", "pipeline", &self.to);
+        timeout(ANSWER_WITHIN, asking).instrument(span).await.unwrap_or_else(|_| Err(self.silent().into()))
     }
 
     /// Whether there is a connection now.
