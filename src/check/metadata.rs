@@ -111,6 +111,7 @@ pub fn check(
                         named(entry.name),
                         named(entry.text)
                     );
+                    known.unknown.insert(base.to_owned());
                     pen.say(
                         &rules::NO_VARIABLE,
                         entry.value,
@@ -201,9 +202,10 @@ impl Page<'_, '_, '_, '_> {
                 text = text.replace(&format!("`{to}`"), &format!("`{written}`"));
             }
         }
+        // What to do about it is the cure.
         match text.split_once(login_marker()) {
-            Some((before, _)) if !self.trigger.is_external() => format!("{before}give it by an `authenticationRef`"),
-            _ => text,
+            Some((before, _)) => before.trim_end_matches([':', ' ']).to_owned(),
+            None => text,
         }
     }
 
