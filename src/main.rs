@@ -3,10 +3,13 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use plimsoll::{cli::Cli, config::ConfigError};
-
-/// A file or an option cannot be used: `EX_USAGE` of `sysexits.h`.
-const UNUSABLE: u8 = 64;
+use plimsoll::{
+    cli::{
+        Cli,
+        exit::{Exit, Unusable},
+    },
+    config::ConfigError,
+};
 
 /// How long the end waits for work that cannot be stopped: a name being resolved, a key being decrypted.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,13 +26,26 @@ fn main() -> ExitCode {
         ended
     });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit.into(),
         Err(error) => {
+            // Whoever reads what we write has seen enough.
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+            {
+                return ExitCode::FAILURE;
+            }
             #[expect(clippy::print_stderr, reason = "the log may not have started")]
             {
                 eprintln!("plimsoll: {error:#}");
             }
-            if error.is::<ConfigError>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
+            if error.is::<ConfigError>() {
+                Exit::Config.into()
+            } else if error.is::<Unusable>() {
+                Exit::Unusable.into()
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout_at},
 };
-use tracing::{Instrument, Span, debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use super::{
     Core,
@@ -28,6 +28,7 @@ use super::{
     history::Ring,
     plan::{Next, Plan},
     state::State,
+    traces::answered,
 };
 use crate::{
     backend::batch::at_once,
@@ -212,11 +213,6 @@ impl Entry {
         self.state.borrow().is_active(Instant::now(), self.trigger.max_staleness)
     }
 
-    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
-    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
-        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
-    }
-
     /// Whether somebody waits to be told of a rise.
     pub(super) fn is_listened_to(&self) -> bool {
         self.trigger.push != Push::Never && self.streams.load(Ordering::Relaxed) > 0
@@ -323,27 +319,6 @@ impl Entry {
         }
     }
 
-    /// What a look came to, in its span; the rest of it is only of use while somebody watches.
-    fn seen(&self, span: &Span, outcome: &Result<Reading, ReadError>) -> Seen {
-        let seen = Seen::of(span);
-        if seen.exemplar().is_some() {
-            span.record("plimsoll.source", self.trigger.describe());
-            span.record("plimsoll.connection", self.trigger.source.connection().label());
-            match outcome {
-                Ok(reading) => {
-                    span.record("plimsoll.value", reading.value);
-                    span.record("plimsoll.active", reading.active);
-                }
-                Err(error) => {
-                    span.record("plimsoll.error", error.kind.as_str());
-                    span.record("otel.status_code", "ERROR");
-                    span.record("otel.status_description", error.to_string());
-                }
-            }
-        }
-        seen
-    }
-
     async fn outcome(
         &self,
         read: impl Future<Output = Result<Reading, ReadError>>,
@@ -420,10 +395,4 @@ impl Entry {
     fn objects_text(&self) -> String {
         self.askers.names().join(", ")
     }
-}
-
-/// Counts a question, and notes in its trace which look answered it.
-fn answered(core: &Core, state: &State, how: Answer) {
-    core.metrics.asked(how);
-    state.look.answers(how.as_str());
 }

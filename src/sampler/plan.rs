@@ -81,3 +81,10 @@ impl<'e> Plan<'e> {
         (last.map_or_else(Instant::now, |last| self.clock.next_tick(last, self.entry.trigger.interval)), false)
     }
 }
+
+impl Entry {
+    /// Whether it is refreshed: somebody listens, or has asked within `wanted_for`.
+    pub(super) fn is_wanted(&self, wanted_for: Duration) -> bool {
+        self.is_listened_to() || Instant::now() < self.last_asked() + wanted_for
+    }
+}

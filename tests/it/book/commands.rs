@@ -10,7 +10,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 use super::{files, pages};
 
 /// Options of other programs that the pages name by themselves.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "--add",
     "--operation",
     "--kube-api-qps",
@@ -19,6 +19,7 @@ const OTHERS: [&str; 10] = [
     "--web.config.file",
     "--filepath-auth-root-path",
     "--build-arg",
+    "--enable-feature",
     "--reset-then-reuse-values",
     "--wait",
 ];
@@ -197,12 +198,13 @@ fn every_value_that_a_command_sets_is_one_of_the_chart() {
     {
         for (option, set) in words.iter().zip(words.iter().skip(1)) {
             if option == "--set" && words.iter().any(|word| word == "plimsoll") {
-                let name = set.split('=').next().unwrap();
-                let mut value = &values[0];
-                for part in name.split('.').map(|part| part.split(['{', '[']).next().unwrap()) {
-                    // What is empty takes any key.
-                    value = if value.as_hash().is_some_and(|map| map.is_empty()) { value } else { &value[part] };
-                    assert!(*value != Yaml::BadValue, "{place}: the chart has no value {name}");
+                for name in set.split(',').filter_map(|pair| pair.split('=').next()) {
+                    let mut value = &values[0];
+                    for part in name.split('.').map(|part| part.split(['{', '[']).next().unwrap()) {
+                        // What is empty takes any key.
+                        value = if value.as_hash().is_some_and(|map| map.is_empty()) { value } else { &value[part] };
+                        assert!(*value != Yaml::BadValue, "{place}: the chart has no value {name}");
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Not for: YAML, which is held against the registry in `docs.rs`.
 
+mod api;
 mod commands;
 mod links;
 mod markdown;
