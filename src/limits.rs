@@ -40,6 +40,8 @@ pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
 pub const ROWS: usize = 1_000;
 /// The same of one page for people: what is read, and redrawn, at a glance.
 pub const ROWS_OF_PAGE: usize = 200;
+/// Triggers of the cluster that nobody has asked for, to be shown: a thousand have one cause.
+pub const UNASKED: usize = 1_000;
 /// Triggers whose rows one viewer may watch.
 pub const WATCHED: usize = 200;
 /// Who watches at a time: each costs a look at its rows every second.

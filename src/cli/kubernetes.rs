@@ -82,6 +82,12 @@ impl Kubernetes {
         Ok(Some(Cluster::connect(self.options()).await?))
     }
 
+    /// The objects, for a command that is about nothing else.
+    #[cfg(feature = "tools")]
+    pub(super) async fn always(&self) -> Result<Cluster> {
+        Ok(Cluster::connect(self.options()).await?)
+    }
+
     fn options(&self) -> Options {
         let rules = Rules {
             keda_namespace: self.keda_namespace.clone(),

@@ -2,12 +2,16 @@
 
 mod allowed;
 mod check;
+#[cfg(all(feature = "tools", feature = "kubernetes"))]
+mod compare;
 mod completions;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod door;
 pub mod exit;
+#[cfg(feature = "tools")]
+mod explain;
 mod inputs;
 #[cfg(feature = "gssapi")]
 mod kerberos;
@@ -15,7 +19,13 @@ mod kerberos;
 mod kubernetes;
 mod migrate;
 mod output;
+#[cfg(feature = "tools")]
+mod remote;
 mod serve;
+#[cfg(feature = "tools")]
+mod top;
+#[cfg(feature = "tools")]
+mod words;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -34,6 +44,12 @@ pub struct Cli {
 enum Command {
     /// Serve KEDA over gRPC.
     Serve(Box<serve::Serve>),
+    #[cfg(feature = "tools")]
+    Explain(explain::Explain),
+    #[cfg(feature = "tools")]
+    Top(top::Top),
+    #[cfg(all(feature = "tools", feature = "kubernetes"))]
+    Compare(Box<compare::Compare>),
     Check(check::Check),
     Migrate(migrate::Migrate),
     /// Look at the server's config file.
@@ -53,6 +69,12 @@ impl Cli {
     pub async fn run(self) -> Result<Exit> {
         match self.command {
             Command::Serve(serve) => serve.run().await?,
+            #[cfg(feature = "tools")]
+            Command::Explain(explain) => return explain.run().await,
+            #[cfg(feature = "tools")]
+            Command::Top(top) => return top.run().await,
+            #[cfg(all(feature = "tools", feature = "kubernetes"))]
+            Command::Compare(compare) => return compare.run().await,
             Command::Check(check) => return check.run().await,
             Command::Migrate(migrate) => return migrate.run(),
             Command::Config(config) => config.run()?,

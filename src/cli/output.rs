@@ -65,6 +65,12 @@ impl Paint {
         Self(terminal && !refused && !dumb)
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_colours(self) -> bool {
+        self.0
+    }
+
     /// `text` in its role.
     #[must_use]
     pub fn paint(self, role: Role, text: &str) -> String {

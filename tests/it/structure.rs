@@ -47,7 +47,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "object", "sampler", "task", "telemetry", "watch"]),
-    ("admin", &["config", "door", "error", "limits", "sampler", "task", "telemetry"]),
+    ("admin", &["config", "door", "error", "limits", "reading", "sampler", "task", "telemetry"]),
     (
         "app",
         &[
@@ -71,9 +71,11 @@ const MAY_USE: [(&str, &[&str]); 27] = [
         &[
             "app",
             "backend",
+            "clock",
             "config",
             "credentials",
             "door",
+            "error",
             "grpc",
             "limits",
             "metadata",
@@ -82,17 +84,19 @@ const MAY_USE: [(&str, &[&str]); 27] = [
             "sampler",
             "task",
             "telemetry",
-            "cli",
             "check",
+            "keda",
             "manifest",
             "migrate",
+            "object",
             "reading",
+            "trigger",
         ],
     ),
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 21] = [
+const LIBRARIES: [(&str, &[&str]); 23] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -110,6 +114,8 @@ const LIBRARIES: [(&str, &[&str]); 21] = [
     ("tonic", &["grpc", "app", "cli/demo"]),
     ("granit_parser", &["manifest"]),
     ("axum", &["admin", "app"]),
+    ("ratatui", &["cli/top"]),
+    ("crossterm", &["cli/top"]),
     ("opentelemetry", &["otlp", "telemetry"]),
     ("opentelemetry_otlp", &["otlp"]),
     ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),

@@ -10,9 +10,13 @@
     reason = "tests"
 )]
 
+mod explain;
+mod forward;
 mod log;
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 mod otlp;
+mod shop;
+mod top;
 
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 #[path = "../it/certificates.rs"]
@@ -24,3 +28,6 @@ mod emulator;
 #[path = "../emulator/process.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod process;
+#[path = "../stand_in/mod.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod stand_in;

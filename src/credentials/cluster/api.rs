@@ -113,21 +113,28 @@ impl Api {
             StatusCode::FORBIDDEN => Err(ApiError::Forbidden),
             StatusCode::GONE => Err(ApiError::Expired),
             StatusCode::UNAUTHORIZED => Err(ApiError::Away("it does not accept our token (401)".into())),
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(ApiError::Away(format!("it answered with status {}", status.as_u16())))
-            }
             status => {
-                #[derive(Deserialize)]
-                struct Status {
-                    message: String,
+                let words = words(response.into_body()).await;
+                let code = status.as_u16();
+                if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                    let words = if words.is_empty() { words } else { format!(": {words}") };
+                    return Err(ApiError::Away(format!("it answered with status {code}{words}")));
                 }
-                let words = whole(response.into_body(), limits::KUBERNETES_OBJECT).await.ok();
-                let words = words.and_then(|body| serde_json::from_slice(&body).ok());
-                let words = words.map(|Status { message }| quoted(&message)).unwrap_or_default();
-                Err(ApiError::Refused(status.as_u16(), words))
+                Err(ApiError::Refused(code, words))
             }
         }
     }
+}
+
+/// What the API server says of an error; empty where that is nothing.
+async fn words(body: Body) -> String {
+    #[derive(Deserialize)]
+    struct Status {
+        message: String,
+    }
+    let words = whole(body, limits::KUBERNETES_OBJECT).await.ok();
+    let words = words.and_then(|body| serde_json::from_slice(&body).ok());
+    words.map(|Status { message }| quoted(&message)).unwrap_or_default()
 }
 
 fn understood<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ApiError> {

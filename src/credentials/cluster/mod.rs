@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod builtin;
 mod draft;
 mod env;
 mod expand;
@@ -22,6 +23,7 @@ mod rights;
 mod room;
 mod scaled;
 mod stored;
+mod unasked;
 mod view;
 mod visit;
 mod watch;
@@ -45,12 +47,13 @@ use self::{
     visit::Reads,
 };
 pub use self::{
+    builtin::{Builtin, Silent},
     matching::Unbound,
     options::{OnMissing, Options, Restricted, Rules},
     reference::Reference,
 };
 use crate::{
-    credentials::Facts,
+    credentials::{Asked, Facts, Unasked},
     error::quoted,
     metadata::Metadata,
     object::ObjectRef,
@@ -62,6 +65,7 @@ use crate::{
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
+    api: Arc<Api>,
     view: Arc<View>,
     references: Arc<References>,
     looks: Looks,
@@ -107,8 +111,8 @@ impl Cluster {
             }
         }));
         followers.push(rights::watching(&api, &references));
-        let looks = Looks::new(api, Arc::clone(&view), options);
-        Self(Arc::new(Inner { view, references, looks, _followers: followers }))
+        let looks = Looks::new(Arc::clone(&api), Arc::clone(&view), options);
+        Self(Arc::new(Inner { api, view, references, looks, _followers: followers }))
     }
 
     /// Stores outside the cluster are reached by `policy`: for a TriggerAuthentication the rules of its namespace hold, for a
@@ -155,6 +159,12 @@ impl Cluster {
     #[must_use]
     pub fn facts(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Option<Facts> {
         matching::find(&self.0.view, object, metadata).ok().map(|found| found.facts())
+    }
+
+    /// Triggers for a server like this one that are not among `asked`.
+    #[must_use]
+    pub fn unasked(&self, asked: &Asked) -> Vec<Unasked> {
+        unasked::unasked(&self.0.view, asked)
     }
 
     /// Told of each object that is deleted.

@@ -106,7 +106,7 @@ impl References {
     }
 
     /// Where the stores may be that an object of `namespace` names.
-    fn reach(&self, namespace: &str) -> Reach {
+    pub fn reach(&self, namespace: &str) -> Reach {
         self.policy.get().map_or_else(Reach::open, |policy| policy.reach(namespace))
     }
 

@@ -61,7 +61,7 @@ impl Case<'_> {
     }
 
     /// Whether Secrets of the workload's containers are read.
-    fn secrets_of_workload(&self) -> bool {
+    pub fn secrets_of_workload(&self) -> bool {
         self.rules.restricted == Restricted::No || self.own == self.rules.keda_namespace
     }
 

@@ -129,34 +129,20 @@ impl Http {
     }
 
     async fn exchange(&self, request: &Request, place: &str) -> Result<Answer, ReadError> {
-        let client_certificate = self.parts.connector.client_certificate;
-        let session = Session { place, client_certificate, without_tls: "use `http`, or give its TLS port" };
-        let broken = |error: &(dyn Error + 'static)| {
-            if let Some(error) = session.failed_by(error) {
-                return error;
-            }
-            let text = format!("the connection to {place} broke: {}", innermost(error));
-            ReadError::new(ReadErrorKind::Unreachable, text)
-        };
-        let response = self.parts.client.request(self.written(request, place)?).await;
-        let response = response.map_err(|error| match session.failed_by(&error) {
-            Some(error) => error,
-            None => refused(place, &error).unwrap_or_else(|| broken(&error)),
-        })?;
-        let (head, mut pieces) = response.into_parts();
+        let mut pieces = self.begin(request, place).await?;
         let too_large = || {
             Limit::Reply.crossed();
             let size = if self.most < 1 << 20 { (self.most >> 10, "KiB") } else { (self.most >> 20, "MiB") };
             let text = format!("{place} answered with more than {} {}: ask for less", size.0, size.1);
             ReadError::new(ReadErrorKind::BadReply, text)
         };
-        let stated = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let (status, headers) = (pieces.status, std::mem::take(&mut pieces.headers));
+        let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if stated.is_some_and(|stated| stated > self.most) {
             return Err(too_large());
         }
         let (mut body, mut held) = (Vec::new(), ReplyBytes::default());
-        while let Some(frame) = pieces.frame().await {
-            let Ok(piece) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        while let Some(piece) = pieces.next().await? {
             if body.len() + piece.len() > self.most {
                 return Err(too_large());
             }
@@ -164,8 +150,30 @@ impl Http {
             body.extend_from_slice(&piece);
         }
         // The words of a refusal are shown: what they say back of our own login is taken out.
-        let body = if head.status.is_success() { body } else { request.concealed_in(body) };
-        Ok(Answer { status: head.status, headers: head.headers, body, _held: held })
+        let body = if status.is_success() { body } else { request.concealed_in(body) };
+        Ok(Answer { status, headers, body, _held: held })
+    }
+
+    /// Sends `request` and gives the answer piece by piece, as it comes: for one that does not end. No redirect is followed.
+    pub async fn open(&self, request: &Request, deadline: Duration) -> Result<Pieces, ReadError> {
+        let place = place(&request.url);
+        let late = |_| {
+            let text = format!("{place} did not answer within {deadline:?}: check its load");
+            ReadError::new(ReadErrorKind::Timeout, text).of_source()
+        };
+        timeout(deadline, self.begin(request, &place)).await.map_err(late)?
+    }
+
+    async fn begin(&self, request: &Request, place: &str) -> Result<Pieces, ReadError> {
+        let client_certificate = self.parts.connector.client_certificate;
+        let response = self.parts.client.request(self.written(request, place)?).await;
+        let response = response.map_err(|error| match session(place, client_certificate).failed_by(&error) {
+            Some(error) => error,
+            None => refused(place, &error).unwrap_or_else(|| broken(place, client_certificate, &error)),
+        })?;
+        let (head, body) = response.into_parts();
+        let place = place.to_owned();
+        Ok(Pieces { status: head.status, headers: head.headers, body, place, client_certificate })
     }
 
     fn written(&self, request: &Request, place: &str) -> Result<::http::Request<Full<bytes::Bytes>>, ReadError> {
@@ -193,6 +201,42 @@ impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Http")
     }
+}
+
+/// An answer as it comes.
+#[derive(Debug)]
+pub struct Pieces {
+    /// What kind of answer it is.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: header::HeaderMap,
+    body: hyper::body::Incoming,
+    place: String,
+    client_certificate: bool,
+}
+
+impl Pieces {
+    /// The next piece of the body; `None` at its end.
+    pub async fn next(&mut self) -> Result<Option<bytes::Bytes>, ReadError> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| broken(&self.place, self.client_certificate, &error))?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn session(place: &str, client_certificate: bool) -> Session<'_> {
+    Session { place, client_certificate, without_tls: "use `http`, or give its TLS port" }
+}
+
+fn broken(place: &str, client_certificate: bool, error: &(dyn Error + 'static)) -> ReadError {
+    session(place, client_certificate).failed_by(error).unwrap_or_else(|| {
+        let text = format!("the connection to {place} broke: {}", innermost(error));
+        ReadError::new(ReadErrorKind::Unreachable, text)
+    })
 }
 
 /// Scheme, host and port in backticks, for people: no user part, no path, no query.
