@@ -4,7 +4,7 @@
 .PHONY: help demo docs test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster bench-keda manifests brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
+FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp tools http aws google azure demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.
@@ -53,6 +53,8 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
 	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
+	@if command -v chromedriver >/dev/null; then cargo test --locked $(KERBEROS) --test page -- --test-threads 2; \
+	else echo "THE PAGE IS NOT TESTED: Debian's chromium and chromium-driver are not here" >&2; fi
 	@if [ "$$(id -u)" = 0 ]; then deploy/image/check --debug target/debug/plimsoll; \
 	else echo "the image's root is NOT tried: only root may, sudo deploy/image/check --debug target/debug/plimsoll" >&2; fi
 	tests/keda/run --build
