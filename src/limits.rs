@@ -91,8 +91,8 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 pub const MANIFEST: usize = 64 << 20;
 /// Keys and values in it: the same 10,000 have some 1.5 million, at some 120 bytes each.
 pub const MANIFEST_NODES: usize = 4_000_000;
-/// How deep lists and mappings may be in one another: Kubernetes' own objects stay below 30.
-pub const MANIFEST_DEPTH: usize = 100;
+/// How deep lists and mappings may be in one another: CustomResourceDefinitions that hold a pod have some 60 levels.
+pub const MANIFEST_DEPTH: usize = 250;
 /// Keys that merge keys (`<<`) bring, in all: each line of an honest file brings a few.
 pub const MANIFEST_MERGED: usize = 200_000;
 /// Documents of one input that cannot be read and are told of.
