@@ -11,6 +11,7 @@
 )]
 
 mod backend;
+mod compare;
 mod decides;
 mod events;
 mod headless;
