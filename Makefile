@@ -32,8 +32,9 @@ SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/broke
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Not optimised: the first picture is there in half the time.
 demo: ## a workload goes 0 -> N -> 0 before your eyes; needs only Rust and a C compiler
-	cargo run --profile demo --no-default-features --features demo -- demo
+	cargo run --no-default-features --features demo -- demo
 
 docs: export PATH := $(TOOLS):$(PATH)
 docs: ## the book of all pages, into target/book/html: with search, for a web server or to be opened as it is; needs mdbook
@@ -52,6 +53,8 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
 	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
+	@if command -v chromedriver >/dev/null; then cargo test --locked $(KERBEROS) --test page -- --test-threads 2; \
+	else echo "THE PAGE IS NOT TESTED: Debian's chromium and chromium-driver are not here" >&2; fi
 	@if [ "$$(id -u)" = 0 ]; then deploy/image/check --debug target/debug/plimsoll; \
 	else echo "the image's root is NOT tried: only root may, sudo deploy/image/check --debug target/debug/plimsoll" >&2; fi
 	tests/keda/run --build

@@ -40,6 +40,8 @@ pub const METADATA_OF_NAMESPACE: usize = METADATA / 4 * 3;
 pub const ROWS: usize = 1_000;
 /// The same of one page for people: what is read, and redrawn, at a glance.
 pub const ROWS_OF_PAGE: usize = 200;
+/// Triggers of the cluster that nobody has asked for, to be shown: a thousand have one cause.
+pub const UNASKED: usize = 1_000;
 /// Triggers whose rows one viewer may watch.
 pub const WATCHED: usize = 200;
 /// Who watches at a time: each costs a look at its rows every second.
@@ -89,8 +91,8 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 pub const MANIFEST: usize = 64 << 20;
 /// Keys and values in it: the same 10,000 have some 1.5 million, at some 120 bytes each.
 pub const MANIFEST_NODES: usize = 4_000_000;
-/// How deep lists and mappings may be in one another: Kubernetes' own objects stay below 30.
-pub const MANIFEST_DEPTH: usize = 100;
+/// How deep lists and mappings may be in one another: CustomResourceDefinitions that hold a pod have some 60 levels.
+pub const MANIFEST_DEPTH: usize = 250;
 /// Keys that merge keys (`<<`) bring, in all: each line of an honest file brings a few.
 pub const MANIFEST_MERGED: usize = 200_000;
 /// Documents of one input that cannot be read and are told of.

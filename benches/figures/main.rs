@@ -25,6 +25,7 @@ mod hostile;
 mod isolation;
 mod kafka;
 mod memory;
+mod page;
 mod prometheus;
 mod pushes;
 mod rabbitmq;
@@ -90,6 +91,9 @@ async fn main() {
     }
     if wanted("wake") {
         fleet::wakes_and_idle_cost(&mut report).await;
+    }
+    if wanted("page") {
+        page::of_many_triggers(&mut report).await;
     }
     if wanted("pushes") {
         pushes::of_active_triggers(&mut report).await;

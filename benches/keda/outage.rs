@@ -54,13 +54,12 @@ pub async fn row(how: &str) {
     proxy.set(Mode::Refuse);
     let answered = |what: &str| {
         let page = server.page("/metrics");
-        let calls =
-            page.lines().filter(|line| line.starts_with("plimsoll_grpc_requests_total{") && line.contains(what));
-        let calls = calls.filter(|line| line.contains("IsActive\"") || line.contains("GetMetrics\""));
+        let calls = page.lines().filter(|line| line.starts_with("grpc_server_handled_total{") && line.contains(what));
+        let calls = calls.filter(|line| line.contains("method=\"IsActive\"") || line.contains("method=\"GetMetrics\""));
         calls.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
     };
     let begin = Instant::now();
-    let (good, errors) = (answered(r#"code="OK""#), answered(r#"code="UNAVAILABLE""#));
+    let (good, errors) = (answered(r#"code="OK""#), answered(r#"code="Unavailable""#));
     let mut to_zero = 0;
     while let Some((name, replicas, _)) = many.change(AWAY.saturating_sub(begin.elapsed())).await {
         println!("{name} has {replicas} replicas after {:.0?}", begin.elapsed());
@@ -69,7 +68,7 @@ pub async fn row(how: &str) {
     say(&format!(
         "{how}: in {:.0?} {to_zero} of {OBJECTS} were scaled to zero; we answered {:.0} times UNAVAILABLE and {:.0} times OK",
         begin.elapsed(),
-        answered(r#"code="UNAVAILABLE""#) - errors,
+        answered(r#"code="Unavailable""#) - errors,
         answered(r#"code="OK""#) - good,
     ));
 }

@@ -5,6 +5,7 @@
 mod api;
 mod guard;
 mod help;
+mod page;
 mod rates;
 mod serve;
 
@@ -71,7 +72,7 @@ pub fn probes(pages: Pages) -> Router {
 
 /// For people: who reads what from where. They show `token`, where there is one.
 pub fn people(pages: Pages, token: Option<Token>) -> Router {
-    guard::guarded(api::routes(), token).with_state(pages)
+    guard::guarded(api::routes().merge(page::routes()), token).with_state(pages)
 }
 
 async fn readyz(State(Pages(shown)): State<Pages>) -> impl IntoResponse {

@@ -111,6 +111,7 @@ pub fn check(
                         named(entry.name),
                         named(entry.text)
                     );
+                    known.unknown.insert(base.to_owned());
                     pen.say(
                         &rules::NO_VARIABLE,
                         entry.value,
@@ -201,9 +202,10 @@ impl Page<'_, '_, '_, '_> {
                 text = text.replace(&format!("`{to}`"), &format!("`{written}`"));
             }
         }
+        // What to do about it is the cure.
         match text.split_once(login_marker()) {
-            Some((before, _)) if !self.trigger.is_external() => format!("{before}give it by an `authenticationRef`"),
-            _ => text,
+            Some((before, _)) => before.trim_end_matches([':', ' ']).to_owned(),
+            None => text,
         }
     }
 
@@ -305,6 +307,9 @@ fn unknown_scaler(options: &Options, trigger: &Trigger<'_, '_>, wanted: Option<&
     }
 }
 
+/// KEDA's scalers besides ours of which it is known for sure what they require.
+const WHOLE: [&str; 3] = ["cpu", "memory", "cron"];
+
 /// A scaler of KEDA's own that is none of ours.
 fn other_scaler(trigger: &Trigger<'_, '_>, pen: &mut Pen<'_>) {
     let Some(keys) = keda::keys(trigger.kind) else {
@@ -319,9 +324,11 @@ fn other_scaler(trigger: &Trigger<'_, '_>, pen: &mut Pen<'_>) {
         return;
     };
     let Some(metadata) = trigger.metadata else { return };
-    for (key, from) in keys.iter().filter(|(_, from)| from.required) {
+    // KEDA's table says of some that they are required where another may stand for them.
+    let whole = WHOLE.contains(&trigger.kind);
+    for (key, _) in keys.iter().filter(|(_, from)| whole && from.required) {
         let given = metadata.get(key).and_then(Node::written).is_some_and(|text| !text.trim().is_empty());
-        if from.required && !given {
+        if !given {
             let what = format!("`{key}` is required by `{}`", trigger.kind);
             pen.say(&rules::MISSING_KEY, metadata_of(trigger), what, "add it to the metadata");
         }

@@ -194,7 +194,7 @@ fn paused(scaled: &Scaled<'_, '_>, pen: &mut Pen<'_>) {
         let name = key.written().unwrap_or_default();
         let known = name.strip_prefix("autoscaling.keda.sh/").is_some_and(|name| name.starts_with("paused"));
         let off = value.written().is_some_and(|text| matches!(text, "false" | "False" | "FALSE" | "f" | "F" | "0"));
-        if known && !(off && !name.ends_with("replicas")) {
+        if known && (!off || name.ends_with("replicas")) {
             pen.say(
                 &rules::PAUSED,
                 key,

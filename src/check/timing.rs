@@ -3,6 +3,8 @@
 //!
 //! Not for: intervals of ours that cannot be followed (`metadata.rs`).
 
+use std::time::Duration;
+
 use super::{
     finding::Pen,
     metadata::{Followed, metadata_of},
@@ -14,6 +16,9 @@ use crate::manifest::{Node, Scaled, Seen, Trigger};
 
 /// Below it, KEDA's operator is busy with asking.
 const SHORT_POLLING: i64 = 5;
+/// A sample that lives shorter costs more than it tells, where a look is a request of its own.
+const SHORT_SAMPLE: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a sample of this server lives where nobody says.
 const SAMPLE: i64 = 5;
 /// What KEDA takes where nobody says.
@@ -29,11 +34,35 @@ pub type Followings<'f, 'm, 't> = &'f [(Trigger<'m, 't>, Option<Followed>)];
 
 /// All of it.
 pub fn check(world: &World<'_, '_>, scaled: &Scaled<'_, '_>, triggers: Followings<'_, '_, '_>, pen: &mut Pen<'_>) {
+    sampling(triggers, pen);
     polling(scaled, triggers, pen);
     uncounted(triggers, pen);
     if !scaled.is_job() {
         cooldown(world, scaled, triggers, pen);
         scale_down(world, scaled, pen);
+    }
+}
+
+/// How often our own look is, where each look is a request that somebody pays for.
+fn sampling(triggers: Followings<'_, '_, '_>, pen: &mut Pen<'_>) {
+    for (trigger, followed) in triggers.iter().filter(|(trigger, _)| trigger.is_external()) {
+        let Some(followed) = followed else { continue };
+        let paid = matches!(followed.scaler_type, "aws-sqs-queue" | "prometheus");
+        let short = followed.examined.interval.filter(|interval| paid && *interval < SHORT_SAMPLE);
+        let key = trigger.metadata.and_then(|metadata| metadata.entry("pollingInterval"));
+        if let (Some(interval), Some((key, _))) = (short, key) {
+            let what = format!(
+                "`pollingInterval` of {interval:?}: each look at `{}` is a request by itself, {} of them a day",
+                followed.scaler_type,
+                DAY.as_millis() / interval.as_millis().max(1)
+            );
+            pen.of_trigger(trigger).say(
+                &rules::POLLING_TOO_SHORT,
+                key,
+                what,
+                "make it a second or more: neither changes faster",
+            );
+        }
     }
 }
 
@@ -66,7 +95,7 @@ fn polling(scaled: &Scaled<'_, '_>, triggers: Followings<'_, '_, '_>, pen: &mut 
             "`pollingInterval: {seconds}`: KEDA asks the broker anew for each object and poll, from one process for the whole cluster"
         );
         let cure = if scaled.is_job() {
-            "5 s or more"
+            "make it 5 or more"
         } else {
             "use `external-push`, which wakes the workload at once, and leave the interval at its default"
         };

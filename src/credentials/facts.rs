@@ -2,7 +2,9 @@
 //!
 //! Not for: what is made of it.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{metadata::Metadata, object::ObjectRef};
 
 /// A trigger, and the object that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +28,24 @@ pub struct Facts {
     /// Whether KEDA acts on a push: never for a ScaledJob, and where `scalingModifiers` have an activation target, which a
     /// push would pass by.
     pub pushes: bool,
+}
+
+/// What somebody has asked for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// By the namespace and the name of who asks; nothing where all that it asks for is meant.
+    pub by_object: HashMap<(String, String), Vec<Arc<Metadata>>>,
+    /// What more ask for than are known by name.
+    pub by_many: Vec<Arc<Metadata>>,
+}
+
+/// A trigger that nobody has asked for.
+#[derive(Debug, Clone)]
+pub struct Unasked {
+    /// Its object.
+    pub object: ObjectRef,
+    /// What that says.
+    pub facts: Facts,
+    /// Its `scalerType`.
+    pub scaler_type: String,
 }

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use cluster::{Cluster, Reference};
 pub use connections::{Connection, Connections, Named};
-pub use facts::Facts;
+pub use facts::{Asked, Facts, Unasked};
 
 use crate::{
     error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
 use crate::{
-    credentials::Facts,
+    credentials::{Asked, Facts, Unasked},
     error::ReadError,
     metadata::{Metadata, Parameters},
     object::ObjectRef,
@@ -61,6 +61,11 @@ impl Cluster {
 
     #[must_use]
     pub fn state(&self) -> (usize, bool) {
+        match self.0 {}
+    }
+
+    #[must_use]
+    pub fn unasked(&self, _asked: &Asked) -> Vec<Unasked> {
         match self.0 {}
     }
 

@@ -50,6 +50,7 @@ struct Asker {
 /// One of the objects that ask, for people. Times are Unix times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Asker")]
 pub struct AskerView {
     /// The object's namespace.
     pub namespace: String,

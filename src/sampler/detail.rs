@@ -98,13 +98,13 @@ pub struct ConnectionView {
     pub id: u64,
     /// Scheme and addresses, no user.
     pub place: String,
-    /// `working`, `failing`, or `untried` while nothing has come of it.
+    /// `working`, `failing`, or `unproven` while no look has succeeded and none has found the whole of it at fault.
     pub state: &'static str,
     /// Since when.
     pub since_at: Option<f64>,
     /// How many triggers use it.
     pub triggers: usize,
-    /// How many looks a minute they ask for: the requests that one client for each trigger would send at least.
+    /// How many looks a minute they want. A client for each trigger would send a request at least for each.
     pub looks_per_minute: f64,
     /// Why it fails.
     pub error: Option<ErrorView>,
@@ -290,7 +290,7 @@ impl ConnectionView {
             state: match (&trouble, since) {
                 (Some(_), _) => FAILING,
                 (None, Some(_)) => "working",
-                (None, None) => "untried",
+                (None, None) => "unproven",
             },
             since_at: since.map(|since| unix(clock, since)),
             triggers,

@@ -2,13 +2,17 @@
 //!
 //! Not for: what a row says (`view.rs`).
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Change, Sampler, Standing, View, entry::Entry};
+use crate::{credentials::Asked, limits, object::ObjectRef};
+
+/// How long it stands which triggers nobody has asked for: to find that out is a look at all objects and all who ask.
+const UNASKED_FOR: Duration = Duration::from_secs(2);
 
 /// Which triggers are wanted, and how.
 #[derive(Debug, Clone, Default)]
@@ -148,10 +152,41 @@ impl Sampler {
         (candidates, counts)
     }
 
-    /// Triggers that are not observed: those that were refused of late.
+    /// Triggers that are not observed: those that were refused of late, and those of the cluster that nobody has asked for.
     pub(super) fn unobserved(&self) -> Vec<View> {
         let clock = self.0.clock;
-        self.0.refused.show(self.0.settings.forget_after, |row| Some(View::of_refused(row, clock)))
+        let mut rows = self.0.refused.show(self.0.settings.forget_after, |row| Some(View::of_refused(row, clock)));
+        if let Some(cluster) = &self.0.settings.credentials.cluster {
+            let (now, mut unasked) = (Instant::now(), self.0.unasked.lock());
+            if unasked.as_ref().is_none_or(|(at, _)| *at + UNASKED_FOR < now) {
+                let found = cluster.unasked(&self.asked(&rows));
+                *unasked = Some((now, found.into_iter().map(View::of_unasked).collect()));
+            }
+            rows.extend(unasked.iter().flat_map(|(_, found)| found).cloned());
+        }
+        rows
+    }
+
+    /// What somebody has asked for, of whatever came of it.
+    fn asked(&self, refused: &[View]) -> Asked {
+        let mut asked = Asked::default();
+        let entries: Vec<Arc<Entry>> = self.0.table.read().after(0).cloned().collect();
+        for entry in entries {
+            let objects = entry.askers.objects();
+            if objects.len() >= limits::OBJECTS_OF_TRIGGER {
+                asked.by_many.push(Arc::clone(&entry.trigger.metadata));
+            }
+            for ObjectRef { namespace, name } in objects {
+                asked.by_object.entry((namespace, name)).or_default().push(Arc::clone(&entry.trigger.metadata));
+            }
+        }
+        for object in refused.iter().flat_map(|row| &row.scaled_objects) {
+            if let Some((namespace, name)) = object.split_once('/') {
+                // What was refused is not kept: all that the object has may be meant.
+                asked.by_object.insert((namespace.to_owned(), name.to_owned()), Vec::new());
+            }
+        }
+        asked
     }
 }
 

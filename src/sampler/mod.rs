@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -120,6 +120,8 @@ struct Core {
     gates: Arc<Gates>,
     table: RwLock<Table>,
     refused: Refused,
+    /// What the cluster has and nobody has asked for, as it was found last.
+    unasked: Mutex<Option<(Instant, Vec<View>)>>,
     /// The last number that a trigger was given.
     numbers: AtomicU64,
     /// What tells refused triggers apart.
@@ -141,6 +143,7 @@ impl Sampler {
             gates: Arc::default(),
             table: RwLock::default(),
             refused: Refused::default(),
+            unasked: Mutex::default(),
             numbers: AtomicU64::new(0),
             digests: std::hash::RandomState::new(),
             _followers: followers(&settings, core),

@@ -2,7 +2,12 @@
 //!
 //! Not for: all that is known of one (`detail.rs`), or which are shown (`listing.rs`).
 
-use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,8 +16,8 @@ use tokio::time::Instant;
 use super::{Core, entry::Entry, refused::Row, state::State};
 use crate::{
     clock::{Clock, since_epoch},
-    credentials::cluster::Cluster,
-    error::clean,
+    credentials::{Facts, Unasked, cluster::Cluster},
+    error::{clean, quoted},
     metadata::Metadata,
     object::ObjectRef,
 };
@@ -190,9 +195,13 @@ pub struct ObjectView {
 }
 
 impl ObjectView {
-    pub(super) fn of(cluster: &Cluster, object: ObjectRef, metadata: &Metadata) -> Option<Self> {
+    fn of(cluster: &Cluster, object: ObjectRef, metadata: &Metadata) -> Option<Self> {
         let facts = cluster.facts(object.borrowed(), metadata)?;
-        Some(Self {
+        Some(Self::of_facts(object, facts))
+    }
+
+    fn of_facts(object: ObjectRef, facts: Facts) -> Self {
+        Self {
             kind: facts.kind,
             namespace: object.namespace,
             name: object.name,
@@ -204,7 +213,7 @@ impl ObjectView {
             fallback: facts.fallback,
             paused: facts.paused,
             pushes: facts.pushes,
-        })
+        }
     }
 }
 
@@ -292,6 +301,19 @@ impl View {
             asked_at: Some(unix(clock, row.last_asked())),
             error: Some(error),
             ..Self::unobserved(row.number, Cow::Owned(row.scaler_type.clone()))
+        }
+    }
+
+    /// Of a trigger of the cluster that nobody has asked for. Its number is beyond those of the others, and stays the same.
+    pub(super) fn of_unasked(unasked: Unasked) -> Self {
+        let Unasked { object, facts, scaler_type } = unasked;
+        let digest = BuildHasherDefault::<DefaultHasher>::default().hash_one((&object, facts.kind, facts.index));
+        let scaled_object = format!("{}/{}", object.namespace, object.name);
+        Self {
+            scaled_objects: vec![scaled_object],
+            objects: vec![ObjectView::of_facts(object, facts)],
+            // Exact in JSON too, whose numbers many read as 64-bit floats.
+            ..Self::unobserved((1 << 52) | (digest >> 12), Cow::Owned(quoted(&scaler_type)))
         }
     }
 

@@ -11,7 +11,7 @@ use plimsoll::{
     },
     metadata::Metadata,
     object::ObjectRef,
-    sampler::Settings,
+    sampler::{Settings, Standing},
     watch::activations,
 };
 use tokio::time::{sleep, timeout};
@@ -232,4 +232,33 @@ async fn without_the_option_a_reference_for_us_alone_says_what_is_needed() {
     let metadata = trigger(&[("queue", "orders"), ("triggerAuthentication", "login")]);
     let error = bench.value(&metadata).await.unwrap_err();
     assert!(error.contains("`triggerAuthentication`") && error.contains("--kubernetes"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cluster_has_and_nobody_has_asked_for_is_shown_as_such() {
+    let (standin, bench) = with("ScaledObject", "minReplicaCount: 2");
+    let other = scaled("ScaledObject", "").replace("name: orders, namespace", "name: forgotten, namespace");
+    standin.apply(&other);
+    // Of another external scaler.
+    standin.apply(&other.replace("scalerType: scripted", "kind: x").replace("name: forgotten", "name: foreign"));
+    sleep(SECOND).await;
+    let unasked = |bench: &Bench| -> Vec<_> {
+        let rows = bench.sampler.triggers().into_iter().filter(|row| row.state == Standing::Unasked);
+        rows.map(|row| row.scaled_objects.concat()).collect()
+    };
+    let mut both = unasked(&bench);
+    both.sort();
+    assert_eq!(both, ["shop/forgotten", "shop/orders"]);
+    bench.value(&sent()).await.unwrap();
+    sleep(3 * SECOND).await;
+    assert_eq!(unasked(&bench), ["shop/forgotten"]);
+    let row = bench.sampler.triggers().into_iter().find(|row| row.state == Standing::Unasked).unwrap();
+    assert_eq!((row.scaler_type.as_ref(), row.objects[0].trigger_name.as_deref()), ("scripted", Some("mine")));
+    assert!(row.id < 1 << 53 && bench.sampler.detail(row.id).is_some_and(|detail| detail.observed_at.is_none()));
+    // One that was asked for and refused is refused, and not unasked besides.
+    let forgotten = ObjectRef { namespace: "shop", name: "forgotten" };
+    let wrong = trigger(&[("queue", "orders"), ("host", "b2")]);
+    bench.sampler.sample(forgotten, &wrong).await.unwrap_err();
+    sleep(3 * SECOND).await;
+    assert_eq!(unasked(&bench), [""; 0]);
 }

@@ -112,6 +112,7 @@ fn pages_want_the_token_and_probes_do_not() {
     // As a browser shows it, which is told by the challenge to ask for it.
     let password = |token: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("anybody:{token}")));
     assert_eq!((triggers(Some(&password(first))), triggers(Some(&password(second)))), (200, 401));
+    assert_eq!((status(&server.admin, "/", None), status(&server.admin, "/", Some(&password(first)))), (401, 200));
     mount.swap(&[("token", second)]);
     server.until_log("changed files are in use");
     assert_eq!((triggers(Some(&bearer(first))), triggers(Some(&bearer(second)))), (401, 200));

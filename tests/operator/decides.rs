@@ -49,8 +49,8 @@ impl Place {
         let page = self.server.page("/metrics");
         page.lines()
             .filter(|line| line.starts_with(series))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum::<f64>() as u64
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
     }
 
     fn pushes(&self) -> u64 {
@@ -59,7 +59,11 @@ impl Place {
 
     /// KEDA has asked that often again.
     async fn polled(&self, times: u64) {
-        let asked = || self.counted(r#"plimsoll_grpc_requests_total{method="IsActive""#);
+        let asked = || {
+            self.counted(
+                r#"grpc_server_started_total{grpc_service="externalscaler.ExternalScaler",grpc_method="IsActive""#,
+            )
+        };
         let before = asked();
         eventually("KEDA polls", || async { asked() >= before + times }).await;
     }

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub(super) use asked::Asked;
 pub use openapi::openapi;
-pub(super) use server::Server;
+pub(super) use server::{Backend, Bound, Server};
 
 use super::{Pages, help::Help};
 use crate::sampler::{ConnectionView, Counts, Detail, View};
@@ -93,6 +93,13 @@ impl Problem {
 
     fn full(text: &str) -> Self {
         Self { error: text.to_owned(), status: StatusCode::SERVICE_UNAVAILABLE }
+    }
+}
+
+impl Problem {
+    /// What it is in HTTP, and in words.
+    pub(super) fn text(&self) -> (StatusCode, &str) {
+        (self.status, &self.error)
     }
 }
 

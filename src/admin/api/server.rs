@@ -61,8 +61,8 @@ pub(crate) struct Backend {
     pub(crate) requests: u64,
     /// Requests a minute, of late; `null` in the first seconds.
     pub(crate) per_minute: Option<f64>,
-    /// Requests a minute that one client for each trigger would send at least: one for each look that a trigger wants.
-    pub(crate) alone_per_minute: f64,
+    /// Looks a minute that its triggers want. A client for each trigger would send a request at least for each.
+    pub(crate) looks_per_minute: f64,
 }
 
 /// A limit.
@@ -94,7 +94,7 @@ impl Server {
     pub(crate) fn of(Pages(shown): &Pages) -> Self {
         let (sampler, metrics) = (&shown.sampler, &shown.metrics);
         let observed = sampler.observed();
-        let alone = sampler.looks_per_minute();
+        let wanted = sampler.looks_per_minute();
         let unix =
             |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let bound = |limit: Limit| {
@@ -110,7 +110,7 @@ impl Server {
             backend,
             requests,
             per_minute: shown.rates.per_minute(backend, requests),
-            alone_per_minute: alone.get(backend).map_or(0.0, |looks| (looks * 10.0).round() / 10.0),
+            looks_per_minute: wanted.get(backend).map_or(0.0, |looks| (looks * 10.0).round() / 10.0),
         };
         let certificates = metrics.certificate_expiries();
         Self {

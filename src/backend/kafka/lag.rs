@@ -137,7 +137,7 @@ impl Totals {
 }
 
 /// One partition's whole lag, never negative; `None` when it takes an end that is not known.
-fn lag_of(partition: &PartitionOffsets, settings: &Settings) -> Result<Option<i64>, ReadError> {
+pub(super) fn lag_of(partition: &PartitionOffsets, settings: &Settings) -> Result<Option<i64>, ReadError> {
     let committed = match partition.committed {
         Commit::Missing => return Err(left_out(partition, "committed offset")),
         Commit::None if settings.zero_without_commit => return Ok(Some(0)),
@@ -151,6 +151,12 @@ fn lag_of(partition: &PartitionOffsets, settings: &Settings) -> Result<Option<i6
 }
 
 impl Memory {
+    /// Since when a partition with lag has had its commit where it is, as far as is known.
+    pub(super) fn since(&self, partition: &PartitionOffsets) -> Option<Instant> {
+        let standing = self.0.get(&(Arc::clone(&partition.topic), partition.partition))?;
+        (Commit::Offset(standing.committed) == partition.committed).then_some(standing.since)
+    }
+
     /// Notes where `partition` stands. The answer is since when, if `before` knew it there: only of a partition
     /// with a commit and with lag, as an idle one has nothing to commit.
     fn carry_over(&mut self, before: &Self, partition: &PartitionOffsets, lag: i64, now: Instant) -> Option<Instant> {

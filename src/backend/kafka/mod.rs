@@ -10,6 +10,7 @@ pub mod kerberos;
 mod lag;
 mod orders;
 mod partitions;
+mod parts;
 mod servers;
 mod spec;
 
@@ -43,7 +44,7 @@ use crate::{
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Orders, Reader},
     net::Reach,
-    reading::{Metric, Reading},
+    reading::{Metric, Parts, Reading},
 };
 
 /// KEDA's `kafka` and `apache-kafka`, as one.
@@ -118,6 +119,8 @@ struct Seen {
     memory: Memory,
     /// The last answer: a wake waits for what comes after it.
     offsets: Arc<[PartitionOffsets]>,
+    /// The last reading, and when the answer came that it was counted from; none after a look that came to nothing.
+    counted: Option<(Reading, Instant)>,
 }
 
 #[async_trait]
@@ -144,9 +147,17 @@ impl Source for Group {
     async fn read(&self) -> Result<Reading, ReadError> {
         let offsets = self.client.read(Arc::clone(&self.spec.query)).await?;
         let mut seen = self.seen.lock();
-        let reading = count(&self.spec, &offsets, &mut seen.memory, Instant::now());
+        let now = Instant::now();
+        let reading = count(&self.spec, &offsets, &mut seen.memory, now);
         seen.offsets = offsets;
+        seen.counted = reading.as_ref().ok().map(|reading| (*reading, now));
         reading
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let seen = self.seen.lock();
+        let (of, at) = seen.counted?;
+        Some(parts::parts(of, &seen.offsets, &self.spec.settings, &seen.memory, at))
     }
 
     async fn wake(&self) {

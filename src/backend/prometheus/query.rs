@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::{
     Shared,
@@ -18,7 +19,7 @@ use crate::{
     backend::{ConnectionId, Source},
     clock::{since_epoch, to_next_tick},
     error::{ReadError, ReadErrorKind},
-    reading::{Metric, Reading},
+    reading::{Cell, Metric, Parts, Reading},
 };
 
 /// How much of a query is shown.
@@ -31,12 +32,14 @@ pub struct Query {
     shared: Arc<Shared>,
     /// Held from the first look on: to parse a trigger must not connect.
     client: OnceLock<Arc<Client>>,
+    /// The last reading, and what was found.
+    read: Mutex<Option<(Reading, Found)>>,
 }
 
 impl Query {
     pub(super) fn new(spec: Spec, shared: Arc<Shared>) -> Self {
         let id = spec.connection.id();
-        Self { spec, id, shared, client: OnceLock::new() }
+        Self { spec, id, shared, client: OnceLock::new(), read: Mutex::default() }
     }
 
     fn client(&self) -> &Client {
@@ -71,7 +74,28 @@ impl Source for Query {
 
     async fn read(&self) -> Result<Reading, ReadError> {
         let found = self.client().ask(Arc::clone(&self.spec.question)).await?;
-        evaluate(&self.spec, &found)
+        let reading = evaluate(&self.spec, &found)?;
+        *self.read.lock() = Some((reading, found));
+        Ok(reading)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let (of, found) = self.read.lock().clone()?;
+        let (series, value, remark) = match found.number {
+            Number::Is(value) => (1, Cell::from(value), ""),
+            Number::Empty => (0, Cell::Unknown, "no series: taken for 0, as `ignoreNullValues` says"),
+            Number::NotFinite => (1, Cell::Unknown, "NaN or infinity: taken for 0, as `ignoreNullValues` says"),
+        };
+        let remark = if found.warned { "the server warns that the answer may be incomplete" } else { remark };
+        let query = &self.spec.question.query;
+        Some(Parts {
+            of,
+            rule: "the one number that the query gives".to_owned(),
+            activation: Some(self.spec.activation),
+            columns: &["query", "series", "value", "remark"],
+            rows: vec![vec![Cell::from(&**query), Cell::from(series), value, Cell::from(remark)]],
+            omitted: 0,
+        })
     }
 
     async fn wake(&self) {

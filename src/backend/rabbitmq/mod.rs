@@ -9,6 +9,7 @@ mod connection;
 mod login;
 mod measure;
 mod orders;
+mod parts;
 mod question;
 mod spec;
 
@@ -35,7 +36,6 @@ use tokio::time::{Instant, timeout};
 use self::{
     client::Client,
     connection::Connection,
-    measure::Stats,
     question::{Found, Question},
     spec::Spec,
 };
@@ -44,7 +44,7 @@ use crate::{
     backend::{Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Orders, Reader},
-    reading::{Metric, Reading},
+    reading::{Metric, Parts, Reading},
 };
 
 /// RabbitMQ, by AMQP or by its management API.
@@ -77,7 +77,15 @@ impl Backend for RabbitMq {
         let spec = Spec::read(metadata, reach)?;
         let id = spec.connection.id();
         let (clients, requests) = (Arc::clone(&self.clients), Arc::clone(&self.requests));
-        Ok(Arc::new(Queue { spec, id, clients, requests, client: OnceLock::new(), found: Mutex::default() }))
+        Ok(Arc::new(Queue {
+            spec,
+            id,
+            clients,
+            requests,
+            client: OnceLock::new(),
+            found: Mutex::default(),
+            counted: Mutex::default(),
+        }))
     }
 
     fn metric(&self, _scaler_type: &str, metadata: &mut Reader<'_>) -> Option<Metric> {
@@ -99,6 +107,8 @@ struct Queue {
     client: OnceLock<Arc<Client>>,
     /// What a wake has just found: the look that follows need not ask the same again.
     found: Mutex<Option<(Instant, Found)>>,
+    /// What the last reading was made of, as much of it as is shown.
+    counted: Mutex<Option<(Reading, Found, usize)>>,
 }
 
 /// How long that is true enough.
@@ -112,12 +122,17 @@ impl Queue {
         })
     }
 
-    fn count(&self, stats: &[Stats]) -> Result<Reading, ReadError> {
+    fn count(&self, stats: &Found) -> Result<Reading, ReadError> {
         if self.spec.strict && stats.is_empty() {
             let text = format!("{} does not match any queue: create one, or correct `queueName`", self.describe());
             return Err(ReadError::new(ReadErrorKind::NotFound, text));
         }
-        self.spec.measure.reading(stats)
+        let reading = self.spec.measure.reading(stats)?;
+        // Of a pattern that matches many no more is kept than somebody would look at.
+        let most = parts::most(stats).unwrap_or_else(|| Arc::clone(stats));
+        let omitted = stats.len() - most.len();
+        *self.counted.lock() = Some((reading, most, omitted));
+        Ok(reading)
     }
 }
 
@@ -155,6 +170,11 @@ impl Source for Queue {
             ReadError::new(ReadErrorKind::Timeout, text)
         })??;
         self.count(&stats)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let (of, stats, omitted) = self.counted.lock().clone()?;
+        Some(parts::parts(of, &stats, omitted, &self.spec.measure))
     }
 
     async fn wake(&self) {

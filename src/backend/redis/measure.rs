@@ -112,6 +112,20 @@ impl Kind {
     }
 }
 
+impl Measure {
+    /// What is asked, and how it makes the value, in words.
+    pub(super) fn explained(&self, kind: Kind) -> (&'static str, String) {
+        match self {
+            Self::Length => (kind.counter(), format!("the length of the {}", kind.word())),
+            Self::StreamLength => ("XLEN", "the entries of the stream".to_owned()),
+            Self::Pending { group } => {
+                ("XPENDING", format!("entries delivered to group `{group}` and not yet acknowledged"))
+            }
+            Self::Lag { group } => ("XINFO GROUPS", format!("entries not yet delivered to group `{group}`")),
+        }
+    }
+}
+
 impl Look {
     /// Starts counting `measure` of `key`, with what the last look left.
     #[must_use]

@@ -21,7 +21,7 @@ use crate::{
     backend::{ConnectionId, Source},
     clock::to_next_tick,
     error::ReadError,
-    reading::{Metric, Reading},
+    reading::{Cell, Metric, Parts, Reading},
 };
 
 /// How often to look while idle when Redis does not tell of changes.
@@ -51,8 +51,8 @@ struct Last {
     memory: Memory,
     /// What the last look read, for as long as the bell would have told of a change and has not.
     still: Option<Still>,
-    /// Whether any look has succeeded.
-    known: bool,
+    /// What the last look that succeeded has read.
+    reading: Option<Reading>,
     /// When a ring last woke the source.
     woken: Option<Instant>,
 }
@@ -139,11 +139,22 @@ impl Source for Key {
         last.told = Some(counted.told);
         last.memory = counted.memory;
         // Keys that came together part at their first look, so that the later ones are spread over the time.
-        let part = if last.known { 1.0 } else { rand::rng().random_range(0.0..1.0) };
+        let part = if last.reading.is_some() { 1.0 } else { rand::rng().random_range(0.0..1.0) };
         let until = Instant::now() + DUE_AFTER.mul_f64(part);
         last.still = counted.pulse.map(|pulse| Still { reading, look, pulse, until });
-        last.known = true;
+        last.reading = Some(reading);
         Ok(reading)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let Spec { key, measure, activation, .. } = &self.spec;
+        let last = self.last.lock();
+        let (of, (command, rule)) = (last.reading?, measure.explained(last.memory.kind));
+        let still = last.still.as_ref().filter(|still| Instant::now() < still.until);
+        let remark = still.map_or("", |_| "asked again when Redis tells that the key has changed");
+        let row = vec![Cell::from(command), Cell::from(&**key), Cell::from(of.value), Cell::from(remark)];
+        let (activation, columns) = (Some(*activation as f64), &["asked", "key", "count", "remark"]);
+        Some(Parts { of, rule, activation, columns, rows: vec![row], omitted: 0 })
     }
 
     /// After a failed look only a ring wakes: one comes when the connection is back.

@@ -10,11 +10,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Shared,
-    client::{Budget, Client, Question},
+    client::{Answer, Budget, Client, Question},
     count::{Attribute, count},
     spec::Spec,
 };
@@ -22,7 +23,7 @@ use crate::{
     backend::{ConnectionId, Source},
     clock::{Clock, since_epoch, to_next_tick},
     error::ReadError,
-    reading::{Metric, Reading},
+    reading::{Cell, Metric, Parts, Reading},
 };
 
 /// A wake comes so long after the multiple of its interval: refreshes begin on the multiple, and where both are
@@ -38,12 +39,14 @@ pub struct Queue {
     held: OnceLock<(Arc<Client>, Arc<Budget>)>,
     /// Whether the last look came to something.
     known: AtomicBool,
+    /// The last answer that did, and what it was counted to be.
+    counted: Mutex<Option<(Reading, Answer)>>,
 }
 
 impl Queue {
     pub(super) fn new(spec: Spec, shared: Arc<Shared>) -> Self {
         let id = spec.connection.id();
-        Self { spec, id, shared, held: OnceLock::new(), known: AtomicBool::new(false) }
+        Self { spec, id, shared, held: OnceLock::new(), known: AtomicBool::new(false), counted: Mutex::default() }
     }
 
     fn held(&self) -> &(Arc<Client>, Arc<Budget>) {
@@ -62,7 +65,10 @@ impl Queue {
             attributes: self.spec.attributes.clone(),
             budget: Arc::clone(budget),
         };
-        count(&self.spec, &*client.ask(question).await?)
+        let answer = client.ask(question).await?;
+        let reading = count(&self.spec, &answer)?;
+        *self.counted.lock() = Some((reading, answer));
+        Ok(reading)
     }
 }
 
@@ -90,6 +96,28 @@ impl Source for Queue {
         let reading = self.look().await?;
         self.known.store(true, Ordering::Relaxed);
         Ok(reading)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let (of, answer) = self.counted.lock().clone()?;
+        let row = |attribute: Attribute| {
+            let counts = self.spec.attributes.contains(&attribute);
+            let number: Option<f64> = answer.get(&attribute).and_then(|text| text.parse().ok());
+            let remark = match (counts, number) {
+                (true, _) => "counts",
+                (false, Some(_)) => "does not count for this trigger",
+                (false, None) => "does not count for this trigger: not asked for",
+            };
+            vec![Cell::from(attribute.as_str()), Cell::from(number), Cell::from(remark)]
+        };
+        Some(Parts {
+            of,
+            rule: "the sum of what counts; SQS keeps these numbers approximately".to_owned(),
+            activation: Some(self.spec.activation as f64),
+            columns: &["attribute", "messages", "remark"],
+            rows: Attribute::ALL.into_iter().map(row).collect(),
+            omitted: 0,
+        })
     }
 
     /// SQS tells of nothing, so a wake is a look that is due. The looks of all triggers on a queue fall on the same

@@ -24,6 +24,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// The trigger at `position` among the entries of `object`.
+    pub fn new(kind: Kind, object: &Arc<Scaled>, position: usize) -> Self {
+        Self { kind, object: Arc::clone(object), position }
+    }
+
     /// Whether KEDA acts on a push: never for a ScaledJob, and past an activation target of `scalingModifiers`.
     pub fn pushes(&self) -> bool {
         self.kind != Kind::ScaledJob && !self.object.settings.activation_target

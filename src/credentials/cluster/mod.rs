@@ -23,6 +23,7 @@ mod rights;
 mod room;
 mod scaled;
 mod stored;
+mod unasked;
 mod view;
 mod visit;
 mod watch;
@@ -52,7 +53,7 @@ pub use self::{
     reference::Reference,
 };
 use crate::{
-    credentials::Facts,
+    credentials::{Asked, Facts, Unasked},
     error::quoted,
     metadata::Metadata,
     object::ObjectRef,
@@ -158,6 +159,12 @@ impl Cluster {
     #[must_use]
     pub fn facts(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Option<Facts> {
         matching::find(&self.0.view, object, metadata).ok().map(|found| found.facts())
+    }
+
+    /// Triggers for a server like this one that are not among `asked`.
+    #[must_use]
+    pub fn unasked(&self, asked: &Asked) -> Vec<Unasked> {
+        unasked::unasked(&self.0.view, asked)
     }
 
     /// Told of each object that is deleted.

@@ -201,6 +201,19 @@ impl Entry {
         rest.is_empty()
     }
 
+    /// What the metadata says for `key`.
+    pub fn value_of(&self, key: &str) -> Option<&str> {
+        let mut rest = &*self.fixed;
+        while let Some((name, after)) = piece(rest) {
+            let (value, after) = piece(after)?;
+            if name == key {
+                return Some(value);
+            }
+            rest = after;
+        }
+        None
+    }
+
     /// Whether callers cannot tell the two apart.
     pub fn is_same_question(&self, other: &Self) -> bool {
         (&self.fixed, &self.open) == (&other.fixed, &other.open)
@@ -236,6 +249,13 @@ fn written(metadata: &BTreeMap<String, String>) -> (Box<[u8]>, Box<[Box<str>]>) 
 
 fn without<'f>(fixed: &'f [u8], text: &str) -> Option<&'f [u8]> {
     fixed.strip_prefix(&length(text))?.strip_prefix(text.as_bytes())
+}
+
+/// The first text of `fixed`, and what comes after it.
+fn piece(fixed: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = fixed.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 /// No object that is kept has a longer one: a request to the API server is smaller.

@@ -241,6 +241,15 @@ impl View {
         self.standing.write().insert(scope.clone(), now)
     }
 
+    /// Does `look` for each object.
+    pub fn each(&self, mut look: impl FnMut(&str, &str, Kind, &Arc<Scaled>)) {
+        for (namespace, names) in &*self.scaled.read() {
+            for (name, pair) in names {
+                pair.both().for_each(|(kind, scaled)| look(namespace, name, kind, scaled));
+            }
+        }
+    }
+
     /// How many objects are known.
     pub fn len(&self) -> usize {
         self.scaled.read().values().map(HashMap::len).sum()

@@ -10,7 +10,8 @@ mod explain;
 #[cfg(feature = "aws")]
 mod identity;
 
-#[cfg(all(test, feature = "aws"))]
+#[cfg(test)]
+#[cfg(feature = "aws")]
 mod tests;
 
 #[cfg(feature = "aws")]

@@ -10,7 +10,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 use super::{files, pages};
 
 /// Options of other programs that the pages name by themselves.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "--add",
     "--operation",
     "--kube-api-qps",
@@ -19,6 +19,7 @@ const OTHERS: [&str; 10] = [
     "--web.config.file",
     "--filepath-auth-root-path",
     "--build-arg",
+    "--enable-feature",
     "--reset-then-reuse-values",
     "--wait",
 ];

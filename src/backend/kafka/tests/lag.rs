@@ -8,8 +8,12 @@ use tokio::time::Instant;
 use super::super::{
     client::{Commit, PartitionOffsets},
     lag::{Memory, ResetPolicy, Settings, Totals, measure},
+    parts::parts,
 };
-use crate::{error::ReadErrorKind, reading::Reading};
+use crate::{
+    error::ReadErrorKind,
+    reading::{Cell, Parts, Reading},
+};
 
 const SETTINGS: Settings = Settings {
     lag_threshold: 10,
@@ -180,4 +184,65 @@ proptest! {
         let sum: i64 = committed.iter().map(|at| 100 - at).sum();
         prop_assert_eq!(reading, Reading { value: sum as f64, active: sum > 0 });
     }
+}
+
+proptest! {
+    #[test]
+    fn the_parts_of_a_lag_add_up_to_its_value(settings in any_settings(), offsets in any_offsets()) {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let reading = measure(&offsets, &settings, &mut memory, now).expect("nothing is missing");
+        let parts = parts(reading, &offsets, &settings, &memory, now);
+        prop_assert_eq!(parts.rows.len(), offsets.len());
+        let lag = |row: &Vec<Cell>| match row[4] { Cell::Number(lag) => lag, _ => panic!("{row:?}") };
+        let sum: f64 = parts.rows.iter().map(lag).sum();
+        let told = parts.rule.contains("capped at") || parts.rule.contains("made");
+        prop_assert!(told || (sum - reading.value).abs() <= sum * 1e-9, "{sum} and {reading:?}: {}", parts.rule);
+    }
+}
+
+#[test]
+fn a_part_says_why_it_counts_otherwise_than_it_seems() {
+    let settings = Settings { exclude_persistent_after: Some(Duration::from_secs(10)), ..SETTINGS };
+    let deleted = PartitionOffsets { start: Some(50), ..partition(2, Commit::Offset(20), Some(60)) };
+    let offsets = [
+        partition(0, Commit::Offset(3), Some(9)),
+        partition(1, Commit::None, Some(9)),
+        deleted,
+        partition(3, Commit::Offset(3), None),
+    ];
+    let (mut memory, begin) = (Memory::default(), Instant::now());
+    let mut look = |seconds| {
+        let now = begin + Duration::from_secs(seconds);
+        let reading = measure(&offsets, &settings, &mut memory, now).expect("active");
+        let told = parts(reading, &offsets, &settings, &memory, now);
+        let remark = |row: &Vec<Cell>| match (&row[1], &row[5]) {
+            (Cell::Number(partition), Cell::Text(remark)) => format!("{partition}: {remark}"),
+            other => panic!("{other:?}"),
+        };
+        (reading.value, told.rows.iter().map(remark).collect::<Vec<_>>())
+    };
+    let (value, remarks) = look(0);
+    assert_eq!(value, 17.0);
+    assert_eq!(
+        remarks,
+        [
+            "2: 30 records were deleted before they were read: not counted",
+            "0: ",
+            "1: nothing is committed: counts 1, so that a consumer comes and commits",
+            "3: the broker did not say its end",
+        ]
+    );
+    let (value, remarks) = look(12);
+    assert_eq!(value, 1.0);
+    assert!(remarks[1].contains("stood still for 12 s: left out of the value"), "{remarks:?}");
+}
+
+#[test]
+fn of_many_partitions_the_largest_are_told() {
+    let offsets: Vec<_> = (0..1000).map(|n| partition(n, Commit::Offset(0), Some(i64::from(n)))).collect();
+    let (mut memory, now) = (Memory::default(), Instant::now());
+    let reading = measure(&offsets, &SETTINGS, &mut memory, now).expect("complete");
+    let told = parts(reading, &offsets, &SETTINGS, &memory, now);
+    assert_eq!((told.rows.len(), told.omitted, &told.rows[0][1]), (Parts::MOST, 900, &Cell::Number(999.0)));
+    assert!(told.rule.contains("capped at 10000: 10 for each of 1000 partitions"), "{}", told.rule);
 }

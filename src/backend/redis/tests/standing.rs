@@ -96,3 +96,20 @@ async fn a_server_that_falls_silent_is_not_believed_for_longer_than_a_beat() {
     };
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}: {error}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn the_parts_of_a_count_are_what_was_asked() {
+    let (fake, length, news) = server().await;
+    let list = list_at(&fake);
+    assert!(list.parts().is_none(), "nothing was read");
+    for expected in [3.0, 5.0] {
+        assert_eq!(value(&list).await, expected);
+        let parts = list.parts().expect("it was read");
+        assert_eq!(
+            (parts.of.value, &parts.rows[0][..3]),
+            (expected, &["LLEN".into(), "q".into(), expected.into()][..])
+        );
+        length.store(5, Ordering::Relaxed);
+        news.store(1, Ordering::Relaxed);
+    }
+}

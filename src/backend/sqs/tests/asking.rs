@@ -186,3 +186,16 @@ async fn a_panic_of_what_gathers_questions_is_counted_and_the_next_look_is_right
     panic_in("batch").await;
     assert_eq!(orders.read().await.map(|reading| reading.value), Ok(3.0));
 }
+
+#[tokio::test]
+async fn the_parts_of_a_count_are_the_attributes_and_say_which_count() {
+    let server = StandIn::new(|_| visible("7")).await;
+    let sqs = Sqs::default();
+    let queue = source(&sqs, &server, &[("scaleOnInFlight", "false")]);
+    assert!(queue.parts().is_none(), "nothing was read");
+    let reading = queue.read().await.expect("it answers");
+    let parts = queue.parts().expect("it was read");
+    assert_eq!((parts.of, parts.rows.len()), (reading, 3));
+    assert_eq!(parts.rows[0], ["ApproximateNumberOfMessages".into(), 7.0.into(), "counts".into()]);
+    assert_eq!(parts.rows[1][1..], [0.0.into(), "does not count for this trigger".into()]);
+}

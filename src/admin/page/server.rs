@@ -1,0 +1,98 @@
+//! This replica: what it is, what it uses of its limits, what load it is on brokers.
+
+use maud::{Markup, html};
+
+use super::{
+    facts::{codes, facts, table},
+    frame::View,
+    words::{ago, count, maybe, number, span},
+};
+use crate::admin::api::Server;
+
+/// Its view.
+pub(super) fn view(server: &Server) -> View<'static> {
+    let body = html! {
+        h1 { "Server" }
+        div #server data-live="" { (all(server)) }
+    };
+    View { title: "Server", place: "/server", watch: None, refresh: 10, body }
+}
+
+fn all(server: &Server) -> Markup {
+    let triggers: usize = server.triggers.standings.values().sum();
+    let standings = || {
+        html! {
+            a href="/" { (count(triggers, "trigger", "triggers")) }
+            @for (state, number_of) in &server.triggers.standings {
+                @if *number_of > 0 { " " a.facts href=(format!("/?state={state}")) { (number_of) " " (state) } }
+            }
+        }
+    };
+    let connections = html! {
+        a href="/connections" { (number(server.connections as f64)) }
+        @if server.failing_connections > 0 { ", " strong.error { (server.failing_connections) " failing" } }
+    };
+    html! {
+        section {
+            (facts(vec![
+                ("Version", html! { (server.version) }),
+                ("Replica", html! { code { (server.host) } span.facts { "what others know is on theirs" } }),
+                ("Up", html! { (span(server.now_at - server.started_at)) @if !server.ready { " " strong.error { "shutting down" } } }),
+                ("Observes", standings()),
+                ("Connections", connections),
+                ("Streams open", html! { (number(server.streams as f64)) }),
+                ("Wakes of brokers", html! { (number(server.wakes as f64)) }),
+                ("Pushes to KEDA", html! { (number(server.pushes as f64)) }),
+                ("Panics", html! { @if server.panics > 0 { strong.error { (server.panics) } " — please report them" } @else { "none" } }),
+            ]))
+        }
+        section aria-labelledby="h-load" {
+            h2 #h-load { "Load on brokers" }
+            @let load = |backend: &crate::admin::api::Backend| vec![
+                html! { (backend.backend) },
+                html! { (maybe(backend.per_minute)) },
+                html! { (number(backend.looks_per_minute)) },
+                html! { (number(backend.requests as f64)) },
+            ];
+            (table("Load on brokers", &["Backend", "Requests a minute", "Looks wanted a minute", "Requests since the start"], &[1, 2, 3], server.backends.iter().map(load).collect()))
+        }
+        p.note { "A client for each trigger, as KEDA's own scalers are, would send one request at least for each look that is wanted." }
+        section aria-labelledby="h-limits" {
+            h2 #h-limits { "Limits" }
+            @let limit = |bound: &crate::admin::api::Bound| vec![
+                html! { code { (bound.limit) } },
+                html! { (maybe(bound.used.map(|used| used as f64))) },
+                html! { (maybe(bound.most.map(|most| most as f64))) },
+                html! { @if bound.crossed > 0 { strong.error { (number(bound.crossed as f64)) } } @else { "never" } },
+            ];
+            (table("Limits", &["Limit", "Used", "Most", "Crossed"], &[1, 2, 3], server.limits.iter().map(limit).collect()))
+        }
+        section aria-labelledby="h-credentials" {
+            h2 #h-credentials { "Credentials and certificates" }
+            (facts(vec![
+                ("KEDA's objects", html! {
+                    @match (server.credentials.cluster_objects, server.credentials.cluster_live) {
+                        (Some(objects), Some(true)) => { (number(objects as f64)) ", followed as they change" },
+                        (Some(objects), _) => { (number(objects as f64)) ", " strong.error { "not all could be read or followed: see the log" } },
+                        _ => { "not read (" code { "--kubernetes" } ")" }
+                    }
+                }),
+                ("Named connections", html! {
+                    @if server.credentials.connections.is_empty() { "none" }
+                    @for connection in &server.credentials.connections {
+                        div { code { (connection.name) } " for " (codes(connection.scaler_types.iter().copied()))
+                            @if let Some(namespaces) = &connection.namespaces { ", for namespaces " (codes(namespaces.iter().map(String::as_str))) } }
+                    }
+                }),
+                ("Certificates", html! {
+                    @if server.certificates.is_empty() { "none: KEDA's port has no TLS" }
+                    @for certificate in &server.certificates {
+                        div { code { (certificate.certificate) } " "
+                            @if certificate.expires_at > server.now_at { "expires in " (span(certificate.expires_at - server.now_at)) }
+                            @else { strong.error { "expired " (ago(Some(certificate.expires_at))) } } }
+                    }
+                }),
+            ]))
+        }
+    }
+}
