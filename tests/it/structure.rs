@@ -115,7 +115,7 @@ const LIBRARIES: [(&str, &[&str]); 23] = [
     ("granit_parser", &["manifest"]),
     ("axum", &["admin", "app"]),
     ("ratatui", &["cli/top"]),
-    ("crossterm", &["cli/top"]),
+    ("crossterm", &["cli/explain", "cli/top"]),
     ("opentelemetry", &["otlp", "telemetry"]),
     ("opentelemetry_otlp", &["otlp"]),
     ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),
