@@ -13,10 +13,10 @@
 mod explain;
 mod forward;
 mod log;
-mod shop;
-mod top;
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 mod otlp;
+mod shop;
+mod top;
 
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 #[path = "../it/certificates.rs"]
