@@ -4,7 +4,7 @@
 .PHONY: help demo docs test test-keda test-cluster test-keda-operator faults fuzz check bench bench-cluster bench-keda manifests brokers-up brokers-down
 
 # Each of these must build without the others.
-FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp http aws google azure demo fuzzing
+FEATURES := kafka msk rabbitmq redis sqs prometheus kubernetes vault aws-secrets azure-secrets google-secrets otlp tools http aws google azure demo fuzzing
 # One broker of each backend.
 ONE_EACH := kafka rabbitmq redis sqs prometheus
 # Tests on brokers wait more than they work.

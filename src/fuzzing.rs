@@ -10,7 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     backend::Registry,
+    check,
+    manifest::{Manifest, Source},
     metadata::{Metadata, Reader},
+    migrate::migrate,
     net::{Reach, tls::Tls},
     trigger::Trigger,
 };
@@ -61,6 +64,21 @@ pub fn keys(data: &[u8]) {
     }
 }
 
+/// YAML of Kubernetes: checked, and its built-in triggers moved, which must not change what is not theirs.
+pub fn manifest(data: &[u8]) {
+    let _guard = RUNTIME.as_ref().map(Runtime::enter);
+    let Ok(source) = Source::new("input", data.to_vec()) else { return };
+    let options = check::Options::new(Registry::standard());
+    drop(check::check(&options, std::slice::from_ref(&source)));
+    if let Ok(migrated) = migrate(&options, &source, "plimsoll.keda.svc:6000") {
+        let again = Source { name: source.name, text: migrated.text };
+        let moved = Manifest::read(&again.name, &again.text);
+        assert!(moved.troubles.is_empty(), "what was YAML must be YAML");
+        let twice = migrate(&options, &again, "plimsoll.keda.svc:6000");
+        assert!(twice.is_ok_and(|twice| twice.text == again.text), "what is moved stays");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -76,6 +94,7 @@ mod tests {
         vec![
             ("metadata", metadata),
             ("values", values),
+            ("manifest", manifest),
             ("keys", keys),
             #[cfg(feature = "kafka")]
             ("kafka", kafka),

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod keda;
 pub mod limits;
+pub mod manifest;
 pub mod metadata;
 pub mod object;
 pub mod reading;
@@ -15,6 +17,9 @@ pub mod net;
 pub mod backend;
 pub mod credentials;
 pub mod trigger;
+
+pub mod check;
+pub mod migrate;
 
 pub mod sampler;
 pub mod watch;

@@ -85,6 +85,33 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 // Keys and certificates.
 
+// What the command line reads.
+
+/// Bytes of one input of `check` and `migrate`: what `kubectl get` says of 10,000 ScaledObjects is some 40 MiB.
+pub const MANIFEST: usize = 64 << 20;
+/// Keys and values in it: the same 10,000 have some 1.5 million, at some 120 bytes each.
+pub const MANIFEST_NODES: usize = 4_000_000;
+/// How deep lists and mappings may be in one another: CustomResourceDefinitions that hold a pod have some 60 levels.
+pub const MANIFEST_DEPTH: usize = 250;
+/// Keys that merge keys (`<<`) bring, in all: each line of an honest file brings a few.
+pub const MANIFEST_MERGED: usize = 200_000;
+/// Documents of one input that cannot be read and are told of.
+pub const MANIFEST_TROUBLES: usize = 20;
+/// Lists of objects in one another: `kubectl` makes one.
+pub const MANIFEST_LISTS: usize = 4;
+/// Bytes of all inputs together.
+pub const INPUTS: usize = 4 * MANIFEST;
+/// Folders in one another that are looked through for inputs.
+pub const FOLDERS: usize = 32;
+/// Looks of `check --live` under way at a time.
+pub const LOOKS_AT_ONCE: usize = 16;
+/// How long one of them may take: connecting, logging in and asking.
+pub const LOOK: Duration = Duration::from_secs(15);
+/// Findings of one check: some 0.5 KiB each.
+pub const FINDINGS: usize = 200_000;
+/// Triggers of one check: aliases can make many of few.
+pub const TRIGGERS_CHECKED: usize = 100_000;
+
 // Our own files.
 
 /// A file of the operator's: certificates of a hundred CAs, or a policy of some thousand lines.

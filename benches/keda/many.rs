@@ -26,35 +26,26 @@ impl Many {
     /// Those of `count` objects as `spec` makes them of a name, ready.
     pub async fn new(api: &Api, names: Vec<String>, spec: impl Fn(&str) -> Value) -> Self {
         api.namespace(NAMESPACE).await;
-        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments?watch=1");
-        let events = Events::of(api, &path).await;
         stream::iter(&names)
             .for_each_concurrent(8, |name| {
                 let spec = spec(name);
                 async move { make(api, name, &spec).await }
             })
             .await;
-        let many = Self { api: api.clone(), names, events, replicas: BTreeMap::new() };
         let begin = Instant::now();
         loop {
-            let ready = many.ready().await;
-            if ready == many.names.len() {
+            let ready = ready(api).await;
+            if ready == names.len() {
                 break;
             }
-            assert!(begin.elapsed() < PATIENCE, "{ready} of {} are ready", many.names.len());
+            assert!(begin.elapsed() < PATIENCE, "{ready} of {} are ready", names.len());
             sleep(Duration::from_secs(2)).await;
         }
-        println!("{} objects are ready after {:.0?}", many.names.len(), begin.elapsed());
-        many
-    }
-
-    async fn ready(&self) -> usize {
-        let all = self.api.get(&format!("/apis/keda.sh/v1alpha1/namespaces/{NAMESPACE}/scaledobjects")).await.ok();
-        let ready = |object: &&Value| {
-            let conditions = object["status"]["conditions"].as_array();
-            conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
-        };
-        all["items"].as_array().expect("a list").iter().filter(ready).count()
+        println!("{} objects are ready after {:.0?}", names.len(), begin.elapsed());
+        // Only now: whoever watches and does not read is hung up on.
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments?watch=1");
+        let events = Events::of(api, &path).await;
+        Self { api: api.clone(), names, events, replicas: BTreeMap::new() }
     }
 
     /// The next change of any workload's replicas: whose, and when it was seen.
@@ -102,4 +93,13 @@ async fn make(api: &Api, name: &str, spec: &Value) {
     let ours = object["spec"].as_object_mut().expect("an object");
     ours.extend(spec.as_object().expect("an object").clone());
     api.apply(&object).await.ok();
+}
+
+async fn ready(api: &Api) -> usize {
+    let all = api.get(&format!("/apis/keda.sh/v1alpha1/namespaces/{NAMESPACE}/scaledobjects")).await.ok();
+    let ready = |object: &&Value| {
+        let conditions = object["status"]["conditions"].as_array();
+        conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
+    };
+    all["items"].as_array().expect("a list").iter().filter(ready).count()
 }

@@ -1,6 +1,10 @@
 //! The command line: one file per command.
 
 mod allowed;
+mod check;
+#[cfg(all(feature = "tools", feature = "kubernetes"))]
+mod compare;
+mod completions;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
@@ -8,11 +12,12 @@ mod door;
 pub mod exit;
 #[cfg(feature = "tools")]
 mod explain;
+mod inputs;
 #[cfg(feature = "gssapi")]
 mod kerberos;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
-#[cfg(feature = "tools")]
+mod migrate;
 mod output;
 #[cfg(feature = "tools")]
 mod remote;
@@ -24,6 +29,7 @@ mod words;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
 use exit::Exit;
 
 /// An external scaler for KEDA: Kafka and Redis to replicas, pushed in milliseconds.
@@ -42,8 +48,14 @@ enum Command {
     Explain(explain::Explain),
     #[cfg(feature = "tools")]
     Top(top::Top),
+    #[cfg(all(feature = "tools", feature = "kubernetes"))]
+    Compare(Box<compare::Compare>),
+    Check(check::Check),
+    Migrate(migrate::Migrate),
     /// Look at the server's config file.
     Config(config::ConfigCommand),
+    Completions(completions::Completions),
+    Man(completions::Man),
     /// Watch a workload go 0 → N → 0, with an embedded Kafka.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -61,7 +73,13 @@ impl Cli {
             Command::Explain(explain) => return explain.run().await,
             #[cfg(feature = "tools")]
             Command::Top(top) => return top.run().await,
+            #[cfg(all(feature = "tools", feature = "kubernetes"))]
+            Command::Compare(compare) => return compare.run().await,
+            Command::Check(check) => return check.run().await,
+            Command::Migrate(migrate) => return migrate.run(),
             Command::Config(config) => config.run()?,
+            Command::Completions(completions) => completions.run()?,
+            Command::Man(man) => man.run()?,
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await?,
             #[cfg(feature = "gssapi")]

@@ -66,6 +66,7 @@ impl Paint {
     }
 
     /// Whether there are any.
+    #[cfg(feature = "tools")]
     #[must_use]
     pub fn has_colours(self) -> bool {
         self.0

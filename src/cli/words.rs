@@ -2,6 +2,8 @@
 //!
 //! Not for: programs, which get the numbers as they are.
 
+use unicode_width::UnicodeWidthStr;
+
 /// A number without what nobody reads: `42`, `0.125`, `1.5e18`.
 #[must_use]
 pub fn number(number: f64) -> String {
@@ -59,6 +61,31 @@ pub fn time_of_day(unix: f64) -> String {
     format!("{:02}:{:02}:{:02}Z", part(3600.0), part(60.0) % 60.0, seconds % 60.0)
 }
 
+/// `text` in lines of so many columns, broken between words where that can be.
+#[must_use]
+pub fn lines(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let width = word.width();
+        match lines.last_mut() {
+            Some(line) if used == 0 || used + 1 + width <= columns => {
+                if used > 0 {
+                    line.push(' ');
+                    used += 1;
+                }
+                line.push_str(word);
+                used += width;
+            }
+            _ => {
+                lines.push(word.to_owned());
+                used = width;
+            }
+        }
+    }
+    lines
+}
+
 /// A curve in a line: a character for each value, a blank for what is not known.
 #[must_use]
 pub fn curve(values: &[Option<f64>]) -> String {
@@ -108,6 +135,14 @@ mod tests {
             ("3 s ago".into(), "now".into(), "in 2 s".into())
         );
         assert_eq!(time_of_day(86_400.0 * 20_000.0 + 3661.9), "01:01:01Z");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_a_word_that_is_too_long_has_its_own() {
+        assert_eq!(lines("a bb ccc dddd", 4), ["a bb", "ccc", "dddd"]);
+        assert_eq!(lines("世界 世界", 8), ["世界", "世界"]);
+        assert_eq!(lines("a toolongword b", 5), ["a", "toolongword", "b"]);
+        assert_eq!(lines("", 5), [""]);
     }
 
     #[test]

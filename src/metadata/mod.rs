@@ -5,6 +5,7 @@
 mod parameters;
 mod reader;
 mod understood;
+mod unknown;
 mod values;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::{
 pub use parameters::{Login, Order, Orders, Parameter, Parameters};
 pub use reader::Reader;
 pub use understood::Understood;
+pub use unknown::Unknown;
 pub use values::{Secret, duration as parse_duration};
 
 /// The metadata of one trigger as KEDA sends it.

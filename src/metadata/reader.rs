@@ -15,15 +15,15 @@ use crate::{
 /// A cursor over one trigger's metadata. Ask for each key once, then [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Reader<'m> {
-    metadata: &'m Metadata,
+    pub(super) metadata: &'m Metadata,
     /// Besides the metadata.
     reference: Option<&'m Parameters>,
     connection: Option<(&'m str, &'m Parameters)>,
     orders: Orders,
     /// Every key that somebody asked for, without the `FromEnv` suffix.
-    asked: Vec<&'static str>,
+    pub(super) asked: Vec<&'static str>,
     problems: Vec<Problem>,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
     /// What was found for each key, where somebody wants to know.
     trace: Option<Vec<Found<'m>>>,
 }
@@ -321,35 +321,10 @@ impl<'m> Reader<'m> {
         Err(SpecError { problems: std::mem::take(&mut self.problems) })
     }
 
-    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, up to
-    /// [`limits::WARNINGS`], with the nearest known name where one is close.
-    #[must_use]
-    pub fn unknown_keys(&self) -> Vec<String> {
-        let mut unknown = self.metadata.keys().filter(|key| !self.knows(key));
-        let named = unknown.by_ref().take(limits::WARNINGS).map(|key| match self.nearest(key) {
-            Some(near) => format!("`{}` is not a key of this scaler, did you mean `{near}`?", quoted(key)),
-            None => format!("`{}` is not a key of this scaler and is ignored", quoted(key)),
-        });
-        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(named).collect();
-        match unknown.count() {
-            0 => {}
-            more => warnings.push(format!("{more} more keys are not of this scaler and are ignored")),
-        }
-        warnings
-    }
-
     /// Whether somebody asked for `key`, or it is KEDA's own.
     pub(super) fn knows(&self, key: &str) -> bool {
         let base = key.strip_suffix("FromEnv").unwrap_or(key);
         Metadata::is_channel_key(key) || self.asked.iter().any(|asked| *asked == base || *asked == key)
-    }
-
-    fn nearest(&self, key: &str) -> Option<&'static str> {
-        let (most, key) = (key.len().div_ceil(4), key.to_lowercase());
-        // Names of another length are no nearer than the difference: not worth the comparison.
-        let possible = self.asked.iter().filter(|name| name.len().abs_diff(key.len()) <= most);
-        let distances = possible.map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key), *name));
-        distances.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
     }
 
     fn raw(&self, key: &str) -> Option<&'m str> {

@@ -4,10 +4,12 @@
 //! what must be remembered between two questions.
 
 mod bound;
+mod examine;
 
 use std::{sync::Arc, time::Duration};
 
 use self::bound::Bound;
+pub use self::examine::{Examined, examine};
 use crate::net::Reach;
 use crate::{
     backend::{Backend, Registry, Source},

@@ -12,6 +12,7 @@
 
 mod api;
 mod cases;
+mod compare;
 mod definitions;
 mod deploy;
 mod differential;

@@ -14,6 +14,7 @@ mod book;
 mod bounds;
 mod callers;
 mod certificates;
+mod check;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod config;
@@ -25,6 +26,7 @@ mod grpc;
 mod guard;
 mod keda;
 mod listing;
+mod migrate;
 mod monitoring;
 mod policy;
 mod ports;

@@ -3,10 +3,12 @@
 use std::{fs, path::Path};
 
 /// Each module and what of ours it may use.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("clock", &[]),
     ("error", &["limits"]),
     ("limits", &[]),
+    ("manifest", &["error", "limits"]),
+    ("keda", &["manifest"]),
     ("metadata", &["error", "limits"]),
     ("object", &[]),
     ("reading", &[]),
@@ -34,7 +36,12 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "trigger",
         ],
     ),
-    ("fuzzing", &["backend", "metadata", "net", "trigger"]),
+    ("fuzzing", &["backend", "check", "manifest", "metadata", "migrate", "net", "trigger"]),
+    (
+        "check",
+        &["backend", "credentials", "error", "keda", "limits", "manifest", "metadata", "net", "reading", "trigger"],
+    ),
+    ("migrate", &["check", "keda", "manifest"]),
     ("watch", &["limits", "sampler", "trigger"]),
     ("otlp", &["error", "limits", "metadata", "net", "task", "telemetry"]),
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
@@ -77,13 +84,19 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "sampler",
             "task",
             "telemetry",
-            "cli",
+            "check",
+            "keda",
+            "manifest",
+            "migrate",
+            "object",
+            "reading",
+            "trigger",
         ],
     ),
 ];
 
 /// Client libraries, and the only folder that may name them.
-const LIBRARIES: [(&str, &[&str]); 22] = [
+const LIBRARIES: [(&str, &[&str]); 23] = [
     ("kube", &["credentials/cluster"]),
     ("k8s_openapi", &["credentials/cluster"]),
     ("kafka_protocol", &["backend/kafka"]),
@@ -99,9 +112,10 @@ const LIBRARIES: [(&str, &[&str]); 22] = [
     ("reqwest", &[]),
     ("rdkafka", &["cli/demo"]),
     ("tonic", &["grpc", "app", "cli/demo"]),
+    ("granit_parser", &["manifest"]),
     ("axum", &["admin", "app"]),
     ("ratatui", &["cli/top"]),
-    ("crossterm", &["cli/top"]),
+    ("crossterm", &["cli/explain", "cli/top"]),
     ("opentelemetry", &["otlp", "telemetry"]),
     ("opentelemetry_otlp", &["otlp"]),
     ("opentelemetry_sdk", &["otlp", "telemetry/spans.rs"]),

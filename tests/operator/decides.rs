@@ -49,8 +49,8 @@ impl Place {
         let page = self.server.page("/metrics");
         page.lines()
             .filter(|line| line.starts_with(series))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum::<f64>() as u64
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
     }
 
     fn pushes(&self) -> u64 {

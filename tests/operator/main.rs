@@ -13,6 +13,7 @@
 )]
 
 mod backend;
+mod compare;
 mod decides;
 mod events;
 mod headless;

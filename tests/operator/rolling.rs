@@ -1,6 +1,6 @@
 //! A rolling update of the server, as the chart does it: a new replica serves, then an old one is told to end.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::SocketAddrV4, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
@@ -37,7 +37,11 @@ impl Service {
 
     /// Those from `first` on are the Service's.
     fn ready_from(&self, first: usize) {
-        let all: Vec<_> = (first..self.replicas.len()).map(|n| Ipv4Addr::new(127, 0, 0, n as u8 + 1)).collect();
+        let all: Vec<_> = self.replicas[first..]
+            .iter()
+            .map(|replica| replica.grpc.parse::<SocketAddrV4>().unwrap())
+            .map(|at| *at.ip())
+            .collect();
         self.names.ready(&all);
     }
 

@@ -2,20 +2,19 @@
 //!
 //! Not for: where it comes from (`remote`).
 
-use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use super::parts;
 use crate::cli::{
     output::{Paint, Role},
-    remote::{Asker, Bounds, Connection, Detail, Failure, Parts, Row, Seen},
-    words::{ago, curve, known, number, span},
+    remote::{Asker, Bounds, Connection, Detail, Failure, Row, Seen},
+    words::{ago, curve, known, lines, number, span},
 };
 
 /// The width of the steps' names.
 const STEP: usize = 13;
-/// Askers, and rows of the parts, that are told.
+/// Askers that are told.
 const ASKERS: usize = 8;
-const PARTS: usize = 30;
 /// Nobody who polls leaves it at that for so long, in polls of KEDA's default.
 const SILENT: f64 = 120.0;
 
@@ -26,12 +25,28 @@ pub(in crate::cli) struct Chain<'d> {
     server: (&'d str, &'d Seen),
     now: f64,
     paint: Paint,
+    /// How wide a line may be, where that is known.
+    columns: usize,
     text: String,
 }
 
 impl<'d> Chain<'d> {
     pub(in crate::cli) fn new(detail: &'d Detail, server: (&'d str, &'d Seen), paint: Paint) -> Self {
-        Self { detail, row: &detail.trigger, server, now: server.1.now_at, paint, text: String::new() }
+        Self {
+            detail,
+            row: &detail.trigger,
+            server,
+            now: server.1.now_at,
+            paint,
+            columns: usize::MAX,
+            text: String::new(),
+        }
+    }
+
+    /// In lines of so many columns: long texts are broken, and begin where the others do.
+    pub(in crate::cli) fn within(mut self, columns: usize) -> Self {
+        self.columns = columns.max(STEP + 20);
+        self
     }
 
     /// All steps.
@@ -47,8 +62,7 @@ impl<'d> Chain<'d> {
         self.replicas();
         self.history();
         for warning in &self.row.warnings {
-            let warning = self.paint.paint(Role::Doubtful, warning);
-            self.step("warning", &warning);
+            self.tell("warning", warning, Some(Role::Doubtful));
         }
         self.error();
         self.text
@@ -57,6 +71,14 @@ impl<'d> Chain<'d> {
     fn step(&mut self, name: &str, what: &str) {
         let name = self.paint.paint(Role::Faint, &format!("{name:STEP$}"));
         self.text.push_str(&format!("  {name}{what}\n"));
+    }
+
+    /// A text that may be long.
+    fn tell(&mut self, name: &str, what: &str, role: Option<Role>) {
+        for (at, line) in lines(what, self.columns.saturating_sub(STEP + 2)).iter().enumerate() {
+            let line = role.map_or_else(|| line.clone(), |role| self.paint.paint(role, line));
+            self.step(if at == 0 { name } else { "" }, &line);
+        }
     }
 
     fn more(&mut self, what: &str) {
@@ -170,9 +192,7 @@ impl<'d> Chain<'d> {
         self.step("connection", &format!("{place}: {state}{since}{shared}, {looks} looks a minute"));
         if let Some(error) = error {
             let next = next_try_at.map(|at| format!("; next try {}", ago(self.now, at))).unwrap_or_default();
-            let text = format!("{}: {}{next}", error.kind, error.message);
-            let text = self.paint.paint(Role::Bad, &text);
-            self.more(&text);
+            self.tell("", &format!("{}: {}{next}", error.kind, error.message), Some(Role::Bad));
         }
     }
 
@@ -196,11 +216,11 @@ impl<'d> Chain<'d> {
 
     fn parts(&mut self) {
         let Some(parts) = &self.detail.parts else { return };
-        self.step("made of", &parts.rule);
-        for line in table(parts) {
+        self.tell("made of", &parts.rule, None);
+        for line in parts::table(parts) {
             self.more(&line);
         }
-        let omitted = parts.omitted + parts.rows.len().saturating_sub(PARTS) as u64;
+        let omitted = parts.omitted + parts.rows.len().saturating_sub(parts::MOST) as u64;
         if omitted > 0 {
             self.more(&format!("and {omitted} more"));
         }
@@ -253,7 +273,7 @@ impl<'d> Chain<'d> {
         let division = format!("⌈{} ÷ {}⌉ = {}", known(row.value), number(row.target), number(wanted));
         let mut any = false;
         for object in &row.objects {
-            let text = self.within(object, &division, wanted);
+            let text = self.bounds(object, &division, wanted);
             self.step(if any { "" } else { "replicas" }, &text);
             any = true;
         }
@@ -265,7 +285,7 @@ impl<'d> Chain<'d> {
     }
 
     /// What an object makes of it.
-    fn within(&self, object: &Bounds, division: &str, wanted: f64) -> String {
+    fn bounds(&self, object: &Bounds, division: &str, wanted: f64) -> String {
         let Bounds { kind, namespace, name, min_replicas, max_replicas, fallback, paused, .. } = object;
         let least = min_replicas.unwrap_or(0) as f64;
         // KEDA's own default.
@@ -307,7 +327,7 @@ impl<'d> Chain<'d> {
         let (failures, pushes): (u64, u64) = (history.failures.iter().sum(), history.pushes.iter().sum());
         let whole = span(history.step * history.values.len() as f64);
         let curve = curve(&values);
-        let curve = curve.trim_start();
+        let curve = curve.trim();
         if most.is_finite() {
             self.step("history", &format!("{curve}  at most {} in {whole}", number(most)));
         }
@@ -319,110 +339,13 @@ impl<'d> Chain<'d> {
     fn error(&mut self) {
         let Some(Failure { kind, message, since_at, count }) = &self.row.error else { return };
         let lasts = span(self.now - since_at);
-        let text = self.paint.paint(Role::Bad, &format!("{kind}: {message}"));
-        self.step("error", &text);
+        self.tell("error", &format!("{kind}: {message}"), Some(Role::Bad));
         self.more(&format!("for {lasts}, {count} time{} in a row", if *count == 1 { "" } else { "s" }));
         let Some(help) = &self.detail.help else { return };
-        self.step("  cause", &help.cause);
-        self.step("  check", &help.check);
-        let cure = self.paint.paint(Role::Good, &help.cure);
-        self.step("  cure", &cure);
+        self.tell("  cause", &help.cause, None);
+        self.tell("  check", &help.check, None);
+        self.tell("  cure", &help.cure, Some(Role::Good));
         let see = self.paint.paint(Role::Faint, &format!("docs/errors.md#{}", help.anchor));
         self.step("  see", &see);
-    }
-}
-
-/// Lines of a table, numbers to the right.
-fn table(parts: &Parts) -> Vec<String> {
-    let cell = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Number(value) => known(value.as_f64()),
-        _ => "?".to_owned(),
-    };
-    let rows: Vec<Vec<String>> = parts.rows.iter().take(PARTS).map(|row| row.iter().map(cell).collect()).collect();
-    let is_number = |column: usize| parts.rows.iter().all(|row| !matches!(row.get(column), Some(Value::String(_))));
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).chain(parts.columns.get(column));
-        cells.map(|cell| cell.width()).max().unwrap_or_default()
-    };
-    let widths: Vec<(usize, bool)> =
-        (0..parts.columns.len()).map(|column| (width(column), is_number(column))).collect();
-    let line = |cells: &Vec<String>| {
-        let cells = cells.iter().zip(&widths).map(|(cell, (width, right))| {
-            let pad = " ".repeat(width.saturating_sub(cell.width()));
-            if *right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    std::iter::once(&parts.columns).chain(&rows).map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn text(detail: serde_json::Value) -> String {
-        let detail: Detail = serde_json::from_value(detail).unwrap();
-        let seen: Seen = serde_json::from_value(json!({"version": "1", "nowAt": 1000.0})).unwrap();
-        Chain::new(&detail, ("pod", &seen), Paint::none()).text()
-    }
-
-    #[track_caller]
-    fn has(text: &str, words: &[&str]) {
-        for word in words {
-            assert!(text.contains(word), "`{word}` in\n{text}");
-        }
-    }
-
-    #[test]
-    fn parts_stand_below_each_other_and_an_object_has_the_last_word() {
-        let told = text(json!({
-            "trigger": {
-                "state": "active", "scaledObjects": ["shop/orders"], "scalerType": "kafka", "value": 42.0, "active": true,
-                "target": 10.0, "replicas": 5.0, "streams": 1, "wake": "armed", "pollingInterval": 5.0, "metric": "kafka-orders",
-                "objects": [{"kind": "ScaledObject", "namespace": "shop", "name": "orders", "maxReplicas": 3, "pushes": true, "paused": true}],
-            },
-            "push": "always",
-            "parts": {"rule": "the sum", "activation": 0.0, "columns": ["partition", "lag", "why"],
-                      "rows": [[0, 40.0, "世界"], [10, 2.0, null]], "omitted": 5},
-            "look": {"beganAt": 998.0, "took": 0.004, "together": 12},
-        }));
-        has(
-            &told,
-            &[
-                "made of      the sum\n               partition  lag  why\n                       0   40  世界\n                      10    2  ?\n",
-                "and 5 more",
-                "2 s ago, took 4 ms, 12 triggers together; every 5 s, and at once when the broker says so",
-                "active: 42 is above 0; pushed to 1 stream",
-                "replicas     3  ⌈42 ÷ 10⌉ = 5, at most 3; ScaledObject shop/orders: 0 to 3; paused",
-            ],
-        );
-    }
-
-    #[test]
-    fn nobody_who_asks_and_no_maximum_are_said() {
-        let never = text(json!({"trigger": {"state": "unasked", "scaledObjects": ["shop/orders"]}}));
-        has(&never, &["asked by     nobody: does KEDA's operator run", "value        not known: never read"]);
-        let idle = text(json!({
-            "trigger": {
-                "state": "idle", "scaledObjects": ["shop/orders"], "value": 0.0, "active": false, "target": 10.0, "replicas": 0.0,
-                "askedAt": 400.0, "objects": [{"kind": "ScaledObject", "namespace": "shop", "name": "orders", "minReplicas": 1}],
-            },
-            "askers": [{"namespace": "shop", "name": "orders", "askedAt": 400.0}],
-        }));
-        has(
-            &idle,
-            &[
-                "shop/orders: asked 10 min ago",
-                "nobody has asked since 10 min",
-                "1  ⌈0 ÷ 10⌉ = 0, at least 1; ScaledObject shop/orders",
-                "1 to 100 (KEDA's default, none is given)",
-            ],
-        );
     }
 }

@@ -5,8 +5,11 @@
 mod chain;
 mod follow;
 mod name;
+mod parts;
+#[cfg(test)]
+mod tests;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
 use clap::Args;
@@ -69,12 +72,14 @@ impl Explain {
         let mut out = io::stdout().lock();
         match self.output {
             Format::Text => {
+                let columns = columns();
                 for (at, known) in known.iter().enumerate() {
                     if at > 0 {
                         writeln!(out)?;
                     }
                     let server = (known.server.name.as_str(), &known.seen);
-                    out.write_all(Chain::new(&known.detail, server, Paint::of_stdout()).text().as_bytes())?;
+                    let chain = Chain::new(&known.detail, server, Paint::of_stdout()).within(columns);
+                    out.write_all(chain.text().as_bytes())?;
                 }
             }
             Format::Json => {
@@ -85,6 +90,12 @@ impl Explain {
         }
         out.flush()
     }
+}
+
+/// How wide a line may be: as the terminal is; what is no terminal breaks none.
+fn columns() -> usize {
+    let terminal = io::stdout().is_terminal().then(crossterm::terminal::size);
+    terminal.and_then(Result::ok).map_or(usize::MAX, |(columns, _)| usize::from(columns))
 }
 
 impl<'s> Known<'s> {

@@ -212,7 +212,7 @@ fn foot(board: &Board) -> String {
             let namespace = board.namespace.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
             let reversed = if board.reverse { " reversed" } else { "" };
             format!(
-                "by {}{reversed}, {}{search}{namespace}   s sort  r reverse  f filter  / search  Enter look  ? keys  q quit",
+                "by {}{reversed}, {}{search}{namespace}  s sort r reverse f filter / search Enter look ? keys q quit",
                 board.sort.word(),
                 board.filter.word()
             )
@@ -258,7 +258,9 @@ fn table(frame: &mut Frame<'_>, area: Rect, board: &Board, colours: Colours) {
 
 fn one(frame: &mut Frame<'_>, area: Rect, board: &Board, line: u16) {
     let text = match (&board.detail, &board.seen) {
-        (Some(detail), Some(seen)) => Chain::new(detail, (&seen.host, seen), Paint::none()).text(),
+        (Some(detail), Some(seen)) => {
+            Chain::new(detail, (&seen.host, seen), Paint::none()).within(usize::from(area.width)).text()
+        }
         _ => "…".to_owned(),
     };
     // What has less lines than it was scrolled by shows its last.
@@ -267,8 +269,7 @@ fn one(frame: &mut Frame<'_>, area: Rect, board: &Board, line: u16) {
 }
 
 fn keys(frame: &mut Frame<'_>, area: Rect) {
-    const KEYS: &str = "\
- ↑ ↓ PgUp PgDn Home End   move
+    const KEYS: &str = " ↑ ↓ PgUp PgDn Home End   move
  Enter                    the marked trigger, from question to answer
  s  S                     sort by the next, the previous column
  r                        the other way round

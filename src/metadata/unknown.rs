@@ -1,0 +1,60 @@
+//! What is said of a trigger's keys once it has been read: those that nobody asked for, with what was probably meant, and what
+//! is legal and hardly meant.
+//!
+//! Not for: the problems for which a trigger is refused (`reader.rs`).
+
+use super::Reader;
+use crate::{error::quoted, limits};
+
+/// A key that a scaler does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// As written.
+    pub key: String,
+    /// What was probably meant.
+    pub near: Option<&'static str>,
+}
+
+impl Reader<'_> {
+    /// What [`warn`](Self::warn) was told.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The keys that nobody asked for, each with the nearest known name where one is close.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<Unknown> {
+        let unknown = self.unasked();
+        unknown.map(|key| Unknown { key: key.to_owned(), near: self.nearest(key) }).collect()
+    }
+
+    fn unasked(&self) -> impl Iterator<Item = &str> {
+        self.metadata.keys().filter(|key| !self.knows(key))
+    }
+
+    /// All warnings: those of [`warn`](Self::warn), and one for each key that nobody asked for, up to
+    /// [`limits::WARNINGS`], with the nearest known name where one is close.
+    #[must_use]
+    pub fn unknown_keys(&self) -> Vec<String> {
+        let mut unknown = self.unasked();
+        let named = unknown.by_ref().take(limits::WARNINGS).map(|key| match self.nearest(key) {
+            Some(near) => format!("`{}` is not a key of this scaler, did you mean `{near}`?", quoted(key)),
+            None => format!("`{}` is not a key of this scaler and is ignored", quoted(key)),
+        });
+        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(named).collect();
+        match unknown.count() {
+            0 => {}
+            more => warnings.push(format!("{more} more keys are not of this scaler and are ignored")),
+        }
+        warnings
+    }
+
+    fn nearest(&self, key: &str) -> Option<&'static str> {
+        let (most, key) = (key.len().div_ceil(4), key.to_lowercase());
+        // Names of another length are no nearer than the difference: not worth the comparison.
+        let possible = self.asked.iter().filter(|name| name.len().abs_diff(key.len()) <= most);
+        let distances = possible.map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key), *name));
+        distances.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    }
+}
