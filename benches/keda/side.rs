@@ -23,9 +23,10 @@ const ACTIVE_WORK: usize = 7;
 /// After the last change, before it counts: what a beginning costs is over.
 const SETTLES: Duration = Duration::from_secs(45);
 const MEASURED: Duration = Duration::from_secs(180);
-const WAKES: usize = 80;
-/// Between two wakes.
-const BETWEEN: Duration = Duration::from_millis(500);
+const WAKES: usize = 40;
+/// Between two wakes. Each costs KEDA some six requests to the API server, of which it has 20 a second by default, and the
+/// polls of the active ones take nearly half of that: two wakes a second are more than it can do.
+const BETWEEN: Duration = Duration::from_secs(3);
 
 /// A process of the cluster, by its folder.
 fn pid(folder: &str) -> u32 {

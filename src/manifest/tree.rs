@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StructureStyle, options};
 
 use super::{Node, Place};
 use crate::{error::clean_within, limits};
@@ -96,11 +96,12 @@ impl<'t> Manifest<'t> {
             used: HashMap::new(),
             merged: 0,
         };
-        let mut options = Options::default();
-        // A header of comments may be long.
-        options.max_buffered_comment_events = limits::MANIFEST_NODES;
-        options.flow_nesting_limit = limits::MANIFEST_DEPTH;
-        options.block_nesting_limit = limits::MANIFEST_DEPTH;
+        let options = options! {
+            // A header of comments may be long.
+            max_buffered_comment_events: limits::MANIFEST_NODES,
+            flow_nesting_limit: limits::MANIFEST_DEPTH,
+            block_nesting_limit: limits::MANIFEST_DEPTH,
+        };
         let mut parser = Parser::new_from_str_with_options(text, options);
         let mut open = Open::default();
         while let Some(event) = parser.next_event() {

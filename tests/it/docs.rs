@@ -2,7 +2,13 @@
 //!
 //! Not for: links and commands (`book/`).
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use plimsoll::net::Reach;
 use plimsoll::{
@@ -117,6 +123,32 @@ fn every_yaml_in_the_pages_is_of_a_kind_that_is_known_and_followed() {
             }
         }
     }
+}
+
+/// What we tell people to apply is what `plimsoll check` has nothing to say against.
+#[test]
+fn whole_objects_in_the_pages_and_examples_pass_our_own_check() {
+    let examples = files("deploy/examples", "yaml").into_iter();
+    let examples = examples.map(|file| (file.display().to_string(), fs::read_to_string(file).unwrap()));
+    let fences = pages().into_iter().flat_map(|page| page.fences()).filter(|fence| fence.language == "yaml");
+    let whole =
+        fences.filter(|fence| fence.text.contains("apiVersion: keda.sh/")).map(|fence| (fence.place, fence.text));
+    let mut checked = 0;
+    for (place, yaml) in whole.chain(examples) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let checking = command
+            .args(["check", "--strict", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = checking.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&said));
+        checked += 1;
+    }
+    assert!(checked > 10, "only {checked} were found");
 }
 
 #[test]

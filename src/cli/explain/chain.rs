@@ -273,7 +273,7 @@ impl<'d> Chain<'d> {
         let division = format!("⌈{} ÷ {}⌉ = {}", known(row.value), number(row.target), number(wanted));
         let mut any = false;
         for object in &row.objects {
-            let text = self.within(object, &division, wanted);
+            let text = self.bounds(object, &division, wanted);
             self.step(if any { "" } else { "replicas" }, &text);
             any = true;
         }
@@ -285,7 +285,7 @@ impl<'d> Chain<'d> {
     }
 
     /// What an object makes of it.
-    fn within(&self, object: &Bounds, division: &str, wanted: f64) -> String {
+    fn bounds(&self, object: &Bounds, division: &str, wanted: f64) -> String {
         let Bounds { kind, namespace, name, min_replicas, max_replicas, fallback, paused, .. } = object;
         let least = min_replicas.unwrap_or(0) as f64;
         // KEDA's own default.

@@ -129,7 +129,7 @@ fn sorted(yaml: Yaml) -> Yaml {
         Yaml::Array(items) => Yaml::Array(items.into_iter().map(sorted).collect()),
         Yaml::Hash(hash) => {
             let mut pairs: Vec<_> = hash.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            pairs.sort_by(|a, b| format!("{:?}", a.0).cmp(&format!("{:?}", b.0)));
+            pairs.sort_by_cached_key(|(key, _)| format!("{key:?}"));
             Yaml::Hash(pairs.into_iter().collect())
         }
         other => other,
