@@ -32,8 +32,9 @@ use self::{
 use super::{
     exit::{Exit, Unusable},
     kubernetes::Kubernetes,
-    output::{Format, Paint},
+    output::{Format, Paint, counted},
     serve::duration,
+    words::span,
 };
 use crate::{backend::Registry, credentials::cluster::Cluster, error::clean, limits, object::ObjectRef};
 
@@ -131,9 +132,10 @@ impl Compare {
         let from = if self.keda_metrics.is_some() { "its operator's series" } else { "the external metrics API" };
         writeln!(
             io::stderr(),
-            "plimsoll: comparing {count} triggers for {:?}, every {:?}, with KEDA's values from {from}; Ctrl-C ends it early",
-            self.lasts,
-            self.every
+            "plimsoll: comparing {} for {}, every {}, with KEDA's values from {from}; Ctrl-C ends it early",
+            counted(count, "trigger"),
+            span(self.lasts.as_secs_f64()),
+            span(self.every.as_secs_f64())
         )
     }
 

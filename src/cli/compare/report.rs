@@ -59,7 +59,11 @@ pub(super) fn write(out: &mut impl Write, format: Format, paint: Paint, lines: &
     let (agree, differ) = (count(Verdict::Agree), count(Verdict::Differ));
     let (failed, unknown) = (count(Verdict::Failed), count(Verdict::Unknown));
     if format == Format::Json {
-        let result = if agree == lines.len() { "agree" } else { "differ" };
+        let result = match differ + failed {
+            0 if agree == lines.len() => "agree",
+            0 => "unknown",
+            _ => "differ",
+        };
         return output::json(out, &Document { result, agree, differ, failed, unknown, triggers: lines });
     }
     for line in &*lines {

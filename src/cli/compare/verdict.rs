@@ -38,6 +38,8 @@ pub(super) struct Record {
     began: Option<Instant>,
     /// Our values within the window.
     recent: VecDeque<(Instant, f64)>,
+    /// The last look, where the two were not the same: KEDA may have seen what we see next.
+    open: Option<(Instant, f64, f64)>,
     /// Looks in all, those that could be judged, and those that were the same.
     pub looks: u64,
     pub judged: u64,
@@ -75,6 +77,7 @@ impl Record {
             window,
             began: None,
             recent: VecDeque::new(),
+            open: None,
             looks: 0,
             judged: 0,
             same: 0,
@@ -113,19 +116,27 @@ impl Record {
         if let Some(ours) = self.ours {
             self.recent.push_back((at, ours));
         }
+        if let Some((of, keda, ours)) = self.open.take() {
+            self.judge(of.saturating_duration_since(began), keda, ours);
+        }
         let (Some(keda), Some(ours)) = (self.keda, self.ours) else { return };
         if is_same(keda, ours) {
             self.judged += 1;
             self.same += 1;
-            return;
+        } else {
+            self.open = Some((at, keda, ours));
         }
+    }
+
+    /// Of a look that was not the same on both sides, so long after the first one.
+    fn judge(&mut self, after: Duration, keda: f64, ours: f64) {
         let values = || self.recent.iter().map(|(_, value)| *value);
         let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
         if keda >= least - slack(least) && keda <= most + slack(most) {
             self.judged += 1;
             self.same += 1;
             self.elsewhen += 1;
-        } else if at.saturating_duration_since(began) >= self.window {
+        } else if after >= self.window {
             // Before, KEDA may have looked when we had not yet.
             self.judged += 1;
             self.apart = self.apart.max((keda - ours).abs());
@@ -264,6 +275,13 @@ mod tests {
         // KEDA's is thirty seconds behind.
         let late = [(0.0, 10.0), (0.0, 20.0), (0.0, 30.0), (10.0, 40.0), (20.0, 50.0), (30.0, 60.0), (40.0, 70.0)];
         check(&late, &signs, Verdict::Agree, "different instants");
+        // And so it is where KEDA was a moment ahead.
+        check(
+            &[(10.0, 10.0), (13.0, 10.0), (13.0, 13.0), (16.0, 13.0), (16.0, 16.0)],
+            &signs,
+            Verdict::Agree,
+            "instants",
+        );
         // A minute behind is too far.
         let slow: Vec<(f64, f64)> = (0..20).map(|n| (f64::from(n) * 10.0, 100.0 + f64::from(n) * 10.0)).collect();
         check(&slow, &signs, Verdict::Differ, "both move");
