@@ -113,7 +113,7 @@ fn trouble(all: &Triggers, failing: &[ConnectionView]) -> Markup {
                             (badge("failing"))
                             a href=(format!("/?connection={}", connection.id)) { (connection.place) }
                             span.what { (prose(&error.message)) }
-                            span.when { (count(connection.triggers, "trigger", "triggers")) " " (lasting(Some(error.since_at))) }
+                            span.when { (count(connection.triggers, "trigger", "triggers")) ", " (lasting(Some(error.since_at))) }
                         }
                     }
                 }
