@@ -38,6 +38,10 @@ const fn required(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, required: true }
 }
 
+/// Fields of KEDA 1, of which more is said elsewhere.
+const KEDA_1: [(&str, &str); 3] =
+    [("spec", "scaleType"), ("spec.scaleTargetRef", "deploymentName"), ("spec.scaleTargetRef", "containerName")];
+
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 const REFERENCE_KINDS: &[&str] = &["TriggerAuthentication", "ClusterTriggerAuthentication"];
 const BEHAVIOURS: &[&str] =
@@ -289,6 +293,9 @@ fn wrong(value: Node<'_, '_>, path: &str, wanted: &str, cure: &str, pen: &mut Pe
 
 fn unknown(key: Node<'_, '_>, path: &str, known: impl Iterator<Item = &'static str>, pen: &mut Pen<'_>) {
     let name = key.written().unwrap_or_default();
+    if KEDA_1.contains(&(path, name)) {
+        return;
+    }
     let near = similar(name, known);
     let question = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
     let what =

@@ -18,18 +18,15 @@ const DIGEST: u64 = digest();
 
 /// FNV-1a, which a constant can be made by.
 const fn digest() -> u64 {
-    let (mut digest, mut asset) = (0xcbf2_9ce4_8422_2325_u64, 0);
-    while asset < ASSETS.len() {
-        #[expect(clippy::indexing_slicing, reason = "within its bounds, at compile time")]
-        let bytes = ASSETS[asset].2.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            #[expect(clippy::indexing_slicing, reason = "within its bounds, at compile time")]
-            let byte = bytes[at];
-            digest = (digest ^ byte as u64).wrapping_mul(0x100_0000_01b3);
-            at += 1;
+    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+    let mut assets = ASSETS.as_slice();
+    while let [(_, _, contents), others @ ..] = assets {
+        let mut bytes = contents.as_bytes();
+        while let [byte, rest @ ..] = bytes {
+            digest = (digest ^ *byte as u64).wrapping_mul(0x100_0000_01b3);
+            bytes = rest;
         }
-        asset += 1;
+        assets = others;
     }
     digest
 }

@@ -6,7 +6,7 @@ use super::{
     badge,
     facts::{codes, facts},
     frame::View,
-    words::{ago, count, number, prose, until},
+    words::{count, lasting, number, prose, until},
 };
 use crate::{admin::api::Connections, sampler::ConnectionView};
 
@@ -33,7 +33,7 @@ pub(super) fn view(all: &Connections) -> View<'static> {
 
 fn card(of: &ConnectionView) -> Markup {
     let mut rows = vec![
-        ("State", html! { (badge(of.state)) @if of.since_at.is_some() { " since " (ago(of.since_at)) } }),
+        ("State", html! { (badge(of.state)) " " (lasting(of.since_at)) }),
         (
             "Triggers",
             html! {

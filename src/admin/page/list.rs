@@ -7,7 +7,7 @@ use super::{
     badge,
     frame::View,
     row,
-    words::{ago, count, number, prose},
+    words::{ago, count, lasting, number, prose},
 };
 use crate::{
     admin::{
@@ -113,7 +113,7 @@ fn trouble(all: &Triggers, failing: &[ConnectionView]) -> Markup {
                             (badge("failing"))
                             a href=(format!("/?connection={}", connection.id)) { (connection.place) }
                             span.what { (prose(&error.message)) }
-                            span.when { (count(connection.triggers, "trigger", "triggers")) ", since " (ago(Some(error.since_at))) }
+                            span.when { (count(connection.triggers, "trigger", "triggers")) " " (lasting(Some(error.since_at))) }
                         }
                     }
                 }
@@ -123,7 +123,7 @@ fn trouble(all: &Triggers, failing: &[ConnectionView]) -> Markup {
                         a href=(format!("/triggers/{}", row.id)) { (row.scaled_objects.first().map_or("a trigger", String::as_str)) }
                         @if let Some(error) = &row.error {
                             span.what { (prose(&error.message)) }
-                            span.when { "since " (ago(Some(error.since_at))) }
+                            span.when { (lasting(Some(error.since_at))) }
                         } @else {
                             span.what { "nobody has asked for its value, which is too old now: is it still in use, and is KEDA well?" }
                             span.when { "asked " (ago(row.asked_at)) }

@@ -8,7 +8,7 @@ use super::{
     frame::View,
     row::wake,
     spark::chart,
-    words::{ago, count, maybe, number, prose, span, until},
+    words::{ago, count, lasting, maybe, number, prose, span, until},
 };
 use crate::{
     admin::{api::Trigger, help::Help},
@@ -83,7 +83,7 @@ fn error(detail: &Detail, help: Option<&Help>) -> Markup {
     html! {
         section.failure aria-labelledby="h-error" {
             h2 #h-error { (prose(&error.message)) }
-            p.when { code { (error.kind) } ", since " (ago(Some(error.since_at))) ", " (count(usize::try_from(error.count).unwrap_or(usize::MAX), "time", "times")) " in a row" }
+            p.when { code { (error.kind) } " " (lasting(Some(error.since_at))) ", " (count(usize::try_from(error.count).unwrap_or(usize::MAX), "time", "times")) " in a row" }
             @if let Some(help) = help {
                 dl.help {
                     div { dt { "Cause" } dd { (prose(&help.cause)) } }
@@ -116,7 +116,6 @@ fn result(detail: &Detail) -> Markup {
 /// What the object makes of so many replicas.
 fn bounds(object: &ObjectView, replicas: Option<f64>, active: Option<bool>) -> Markup {
     let (min, max) = (object.min_replicas.unwrap_or(0), object.max_replicas.unwrap_or(100));
-    #[expect(clippy::cast_precision_loss, reason = "replicas are few")]
     let kept = replicas.map(|wanted| wanted.clamp(min.max(1) as f64, (max.max(1) as f64).max(min.max(1) as f64)));
     html! {
         strong { (object.namespace) "/" (object.name) } " "
@@ -144,7 +143,7 @@ fn asks(detail: &Detail) -> Markup {
             object(asker),
             html! { (ago(asker.polled_at)) @if asker.polled_at.is_some() { span.facts { "every " (span(asker.poll_pace)) " or less" } } },
             ago(asker.measured_at),
-            html! { @if asker.streams > 0 { (count(asker.streams, "stream", "streams")) span.facts { "since " (ago(asker.stream_at)) } } @else { span.none { "none" } } },
+            html! { @if asker.streams > 0 { (count(asker.streams, "stream", "streams")) span.facts { "the last one " (lasting(asker.stream_at)) } } @else { span.none { "none" } } },
             html! { @if let Some(peer) = &asker.peer { code { (peer) } } @else { span.none { "–" } } },
         ]
     };
@@ -178,7 +177,7 @@ fn metadata(keys: &[KeyView], detail: &Detail) -> Markup {
 fn connection(of: &ConnectionView) -> Markup {
     let mut rows = vec![
         ("Place", html! { a href=(format!("/connections#c{}", of.id)) { (of.place) } }),
-        ("State", html! { (badge(of.state)) @if of.since_at.is_some() { " since " (ago(of.since_at)) } }),
+        ("State", html! { (badge(of.state)) " " (lasting(of.since_at)) }),
         (
             "Shared by",
             html! { a href=(format!("/?connection={}", of.id)) { (count(of.triggers, "trigger", "triggers")) } },
@@ -205,7 +204,7 @@ fn look(detail: &Detail) -> Markup {
             "Together with",
             html! { (count(usize::try_from(look.together.saturating_sub(1)).unwrap_or(0), "other trigger", "other triggers")) " of the connection" },
         ),
-        ("Looks so far", html! { (row.reads) ", since " (ago(detail.observed_at)) }),
+        ("Looks so far", html! { (number(row.reads as f64)) ", observed " (lasting(detail.observed_at)) }),
         ("Next", html! { (wake(row.wake)) }),
     ])
 }

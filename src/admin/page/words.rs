@@ -58,6 +58,11 @@ pub(super) fn ago(at: Option<f64>) -> Markup {
     html! { time data-at=(at) { (span_of_age(now() - at)) } " ago" }
 }
 
+/// For how long something has been so that began at `at`.
+pub(super) fn lasting(at: Option<f64>) -> Markup {
+    html! { @if at.is_some() { "for " (age(at)) } }
+}
+
 /// How old something of `at` is.
 pub(super) fn age(at: Option<f64>) -> Markup {
     let Some(at) = at else { return html! { span.none { "–" } } };

@@ -97,13 +97,6 @@ impl Record {
         let Pair { at, keda, ours } = pair;
         let began = *self.began.get_or_insert(at);
         self.looks += 1;
-        while self.recent.front().is_some_and(|(of, _)| at.saturating_duration_since(*of) > self.window) {
-            // The last one before the window still held when it began.
-            if self.recent.get(1).is_some_and(|(next, _)| at.saturating_duration_since(*next) < self.window) {
-                break;
-            }
-            self.recent.pop_front();
-        }
         (self.ours, self.ours_error) = split(ours);
         (self.keda, self.keda_error) = split(keda);
         self.ours_failed += u64::from(self.ours.is_none());
@@ -118,6 +111,14 @@ impl Record {
         }
         if let Some((of, keda, ours)) = self.open.take() {
             self.judge(of.saturating_duration_since(began), keda, ours);
+        }
+        // Only now: the look that was judged is older, and so is what KEDA may have seen at it.
+        while self.recent.front().is_some_and(|(of, _)| at.saturating_duration_since(*of) > self.window) {
+            // The last one before the window still held when it began.
+            if self.recent.get(1).is_some_and(|(next, _)| at.saturating_duration_since(*next) < self.window) {
+                break;
+            }
+            self.recent.pop_front();
         }
         let (Some(keda), Some(ours)) = (self.keda, self.ours) else { return };
         if is_same(keda, ours) {

@@ -304,6 +304,7 @@ impl Board {
 
     /// Keeps the marked row among those there are, and on the screen.
     fn hold(&mut self) {
+        self.first = self.first.min(self.page.total.saturating_sub(self.room));
         self.to(self.marked.min(self.page.total.saturating_sub(1)));
     }
 }

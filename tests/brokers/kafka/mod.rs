@@ -1,5 +1,6 @@
 //! Kafka: the wire client against Apache Kafka, old and new, and others that speak its protocol.
 
+mod checked;
 mod costs;
 mod faults;
 pub mod fixtures;

@@ -10,10 +10,11 @@ use yaml_rust2::{Yaml, YamlLoader};
 use super::{files, pages};
 
 /// Options of other programs that the pages name by themselves.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "--add",
     "--operation",
     "--kube-api-qps",
+    "--kube-api-burst",
     "--service-account-token-mode",
     "--vault-kubernetes-auth-token-file",
     "--web.config.file",

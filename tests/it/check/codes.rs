@@ -216,6 +216,12 @@ fn no_secret_is_shown() {
 }
 
 #[test]
+fn what_keda_1_called_otherwise_is_said_once() {
+    let text = object("", REDIS).replace("scaleTargetRef: {name: a}", "scaleTargetRef: {deploymentName: a}");
+    assert_eq!(codes(&text), ["PL006", "PL008"]);
+}
+
+#[test]
 fn inputs_are_looked_at_together() {
     let login = AUTHENTICATION.replace("PARAMETER", "password");
     let report = report(&[&with_reference("{name: login}"), login.trim_start_matches("---\n")]);
