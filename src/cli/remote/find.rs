@@ -7,7 +7,7 @@ use std::{io, process::Stdio, time::Duration};
 
 use serde::Deserialize;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
     process::{Child, Command},
     time::timeout,
 };
@@ -188,13 +188,12 @@ async fn forward(context: Option<&str>, pod: &Pod) -> Result<(String, Forward), 
     let mut line = String::new();
     if let Some(mut said) = said {
         timeout(PATIENCE, said.read_line(&mut line)).await.ok();
-        // It says a line for each connection, and would stop if nobody took them.
-        crate::task::detach(async move {
-            let mut rest = said.into_inner().into_inner();
-            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.ok();
-        });
+        taken(said.into_inner().into_inner());
     }
     if let Some(address) = listening(&line) {
+        if let Some(errors) = child.stderr.take() {
+            taken(errors);
+        }
         return Ok((format!("http://{address}"), Forward { _kubectl: child }));
     }
     child.start_kill().ok();
@@ -204,6 +203,13 @@ async fn forward(context: Option<&str>, pod: &Pod) -> Result<(String, Forward), 
     }
     let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word").to_owned();
     Err(unusable(&format!("`kubectl port-forward` to pod `{}`: {}", quoted(&pod.metadata.name), quoted(&said))))
+}
+
+/// Takes what it says from now on: a line for each connection, and it would stop if nobody did.
+fn taken(mut said: impl AsyncRead + Send + Unpin + 'static) {
+    crate::task::detach(async move {
+        tokio::io::copy(&mut said, &mut tokio::io::sink()).await.ok();
+    });
 }
 
 /// Where it listens: `Forwarding from 127.0.0.1:40123 -> 8080`.

@@ -5,6 +5,7 @@
 
 mod board;
 mod draw;
+mod order;
 mod plain;
 mod screen;
 

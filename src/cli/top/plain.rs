@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{board::Board, draw};
 use crate::cli::{
     output::{self, Format},
-    remote::{Page, Row, Seen, Server},
+    remote::{Row, Seen, Server},
 };
 
 /// Rows of one question.
@@ -19,23 +19,23 @@ const ROWS: usize = 500;
 /// Prints all that the board asks for.
 pub(super) async fn print(server: &Server, board: &Board, format: Format) -> anyhow::Result<()> {
     let seen: Seen = server.get("/api/v1/server", &[]).await?;
-    let mut documents: Vec<Value> = Vec::new();
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<(Value, Row)> = Vec::new();
     loop {
-        let mut query = board.query();
-        query.push(("offset", documents.len().to_string()));
+        // In the order in which they came, which does not change from page to page; ours is made of it when all are here.
+        let mut query: Vec<(&str, String)> = board.query().into_iter().filter(|(name, _)| *name != "sort").collect();
+        query.push(("offset", rows.len().to_string()));
         query.push(("limit", ROWS.to_string()));
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut value = server.value("/api/v1/triggers", &query).await?;
-        let page: Page = serde_json::from_value(value.clone()).unwrap_or_default();
         let more = value.get_mut("triggers").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
         let last = more.len() < ROWS;
-        documents.extend(more);
-        rows.extend(page.triggers);
+        rows.extend(more.into_iter().map(|row| (row.clone(), serde_json::from_value(row).unwrap_or_default())));
         if last {
             break;
         }
     }
+    board.order(&mut rows, |(_, row)| row);
+    let (documents, rows): (Vec<Value>, Vec<Row>) = rows.into_iter().unzip();
     let mut out = io::BufWriter::new(io::stdout().lock());
     match format {
         Format::Json => {
