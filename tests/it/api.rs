@@ -199,7 +199,7 @@ async fn who_watches_is_told_what_changes_and_of_the_list() {
             tokio::time::advance(Duration::from_secs(6)).await;
             admin.bench.value(&metadata).await.unwrap();
         },
-        12,
+        20,
     )
     .await;
     let changes: Vec<Value> = told

@@ -30,7 +30,7 @@ use crate::{
 /// How often rows are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 /// How often it is seen whether other rows belong in their place; each is a look at all triggers.
-const LIST_EVERY: u64 = 10;
+const LIST_EVERY: u64 = 15;
 /// After so many seconds without a word there is one, so that a proxy does not take us for dead.
 const SILENCE: u64 = 15;
 
