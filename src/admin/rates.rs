@@ -38,7 +38,7 @@ impl Rates {
                 loop {
                     ticks.tick().await;
                     let (now, mut counts) = (Instant::now(), kept.lock());
-                    counts.push_back((now, sampler.observed().broker_requests));
+                    counts.push_back((now, sampler.broker_requests()));
                     while counts.front().is_some_and(|(at, _)| *at + KEPT + EVERY < now) {
                         counts.pop_front();
                     }

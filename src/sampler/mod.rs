@@ -260,7 +260,7 @@ impl Sampler {
         let survey = self.0.survey();
         let (allowance, table) = (&self.0.settings.allowance, self.0.table.read());
         Observed {
-            broker_requests: self.0.registry.requests().collect(),
+            broker_requests: self.broker_requests(),
             connections: self.0.gates.len(),
             failing_connections: self.0.gates.failing(),
             limits: vec![
@@ -272,6 +272,12 @@ impl Sampler {
             survey,
             credentials: credentials::held(),
         }
+    }
+
+    /// Each backend's name, and how many requests it has sent.
+    #[must_use]
+    pub fn broker_requests(&self) -> Vec<(&'static str, u64)> {
+        self.0.registry.requests().collect()
     }
 
     /// How many looks a minute the triggers of each backend want.
