@@ -72,6 +72,17 @@ pub struct AskerView {
     pub peer: Option<String>,
 }
 
+/// Who asks now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    /// On whose behalf.
+    pub(super) object: ObjectRef<&'a str>,
+    /// From where.
+    pub(super) peer: Option<IpAddr>,
+    /// For the value.
+    pub(super) measures: bool,
+}
+
 /// How much of a rise an object has been told by push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
@@ -84,31 +95,23 @@ pub struct Told {
 }
 
 impl Askers {
-    /// Notes that `object` asks now. Names are kept for the most recent ones only.
-    pub(super) fn asked(&self, object: ObjectRef<&str>, peer: Option<IpAddr>, now: Instant) {
+    /// Notes who asks now. Names are kept for the most recent ones only.
+    pub(super) fn asked(&self, ask: Ask<'_>, now: Instant) {
         let mut askers = self.0.lock();
-        match position(&askers, object) {
+        match position(&askers, ask.object) {
             Ok(at) => {
                 if let Some(asker) = askers.get_mut(at) {
-                    asker.last_asked = now;
-                    asker.peer = peer.or(asker.peer);
+                    asker.asks(ask, now);
                 }
             }
-            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(object, peer, now)),
+            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(ask, now)),
             Err(_) => {
                 sweep(&mut askers, now);
                 if askers.len() < limits::OBJECTS_OF_TRIGGER {
-                    let (Ok(at) | Err(at)) = position(&askers, object);
-                    askers.insert(at, Asker::new(object, peer, now));
+                    let (Ok(at) | Err(at)) = position(&askers, ask.object);
+                    askers.insert(at, Asker::new(ask, now));
                 }
             }
-        }
-    }
-
-    /// Notes that the value is asked for on behalf of `object`.
-    pub(super) fn measured(&self, object: ObjectRef<&str>, now: Instant) {
-        if let Some(asker) = find(&mut self.0.lock(), object) {
-            asker.last_measured = Some(now);
         }
     }
 
@@ -142,7 +145,7 @@ impl Askers {
                     sweep(&mut askers, now);
                 }
                 let (Ok(at) | Err(at)) = position(&askers, object);
-                askers.insert(at, Asker::new(object, None, now));
+                askers.insert(at, Asker::new(Ask::of(object), now));
                 at
             }
         };
@@ -219,12 +222,20 @@ impl Askers {
     }
 }
 
+impl<'a> Ask<'a> {
+    /// On behalf of `object`, and nothing else is known.
+    pub(super) fn of(object: ObjectRef<&'a str>) -> Self {
+        Self { object, peer: None, measures: false }
+    }
+}
+
 impl Asker {
-    fn new(object: ObjectRef<&str>, peer: Option<IpAddr>, now: Instant) -> Self {
-        Self {
+    fn new(ask: Ask<'_>, now: Instant) -> Self {
+        let Ask { object, .. } = ask;
+        let mut asker = Self {
             object: ObjectRef { namespace: object.namespace.to_owned(), name: object.name.to_owned() },
             last_asked: now,
-            peer,
+            peer: None,
             streams: 0,
             stream_at: None,
             last_poll: None,
@@ -232,6 +243,16 @@ impl Asker {
             pace: USUAL_PACE,
             heard: 0,
             left: None,
+        };
+        asker.asks(ask, now);
+        asker
+    }
+
+    fn asks(&mut self, ask: Ask<'_>, now: Instant) {
+        self.last_asked = now;
+        self.peer = ask.peer.or(self.peer);
+        if ask.measures {
+            self.last_measured = Some(now);
         }
     }
 }
@@ -265,7 +286,7 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|n| format!("o{n}")).collect();
         let object = |name| ObjectRef { namespace: "shop", name };
         for name in &names {
-            askers.asked(object(name), None, Instant::now());
+            askers.asked(Ask::of(object(name)), Instant::now());
         }
         assert_eq!(count(), limits::OBJECTS_OF_TRIGGER);
         for name in &names {
@@ -277,7 +298,7 @@ mod tests {
         }
         assert_eq!(count(), 1000, "a stream that has aged is opened again in a moment");
         tokio::time::advance(KEPT * 2).await;
-        askers.asked(object("another"), None, Instant::now());
+        askers.asked(Ask::of(object("another")), Instant::now());
         assert_eq!(askers.names(), ["shop/another"]);
     }
 }

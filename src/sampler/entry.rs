@@ -4,7 +4,6 @@
 //! like, the look goes on.
 
 use std::{
-    net::IpAddr,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc, Weak,
@@ -23,7 +22,7 @@ use tracing::{Instrument, debug, error, info, warn};
 
 use super::{
     Core,
-    askers::{Askers, Told},
+    askers::{Ask, Askers, Told},
     gate::{Fault, Gates, Member},
     history::Ring,
     plan::{Next, Plan},
@@ -118,11 +117,11 @@ impl Entry {
         self.record.lock().ring.pushed(self.age(Instant::now()));
     }
 
-    /// Notes that `object` asks now; for how long nobody had asked before.
-    pub(super) fn asked(&self, (object, peer): (ObjectRef<&str>, Option<IpAddr>), now: Instant) -> Duration {
+    /// Notes who asks now; for how long nobody had asked before.
+    pub(super) fn asked(&self, ask: Ask<'_>, now: Instant) -> Duration {
         let now_ns = u64::try_from((now - self.created).as_nanos()).unwrap_or(u64::MAX);
         let before = self.last_asked.swap(now_ns, Ordering::Relaxed);
-        self.askers.asked(object, peer, now);
+        self.askers.asked(ask, now);
         Duration::from_nanos(now_ns.saturating_sub(before))
     }
 

@@ -40,7 +40,7 @@ pub use subscription::Subscription;
 pub use table::{Allowance, Full, Room};
 pub use view::{Change, ErrorView, ObjectView, Standing, View, Wake};
 
-use self::{gate::Gates, refused::Refused, table::Table};
+use self::{askers::Ask, gate::Gates, refused::Refused, table::Table};
 use crate::{
     backend::Registry,
     clock::Clock,
@@ -159,6 +159,10 @@ impl Sampler {
         Self(Arc::clone(&self.0), address)
     }
 
+    fn ask<'a>(&self, object: ObjectRef<&'a str>) -> Ask<'a> {
+        Ask { peer: self.1, ..Ask::of(object) }
+    }
+
     /// The metric of a trigger, whatever else is wrong with it: KEDA shows why there is no value only where there is a
     /// metric. Pure: no I/O, and the trigger is not put under observation. An error only where no object asks.
     pub fn metric(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<Metric, SpecError> {
@@ -196,8 +200,8 @@ impl Sampler {
         metadata: &Metadata,
     ) -> Result<(Arc<Trigger>, Sample), AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
-        entry.askers.measured(object, Instant::now());
+        let ask = Ask { measures: true, ..self.ask(object) };
+        let (entry, unasked_for) = self.0.observe(ask, metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await?;
         Ok((Arc::clone(&entry.trigger), sample))
     }
@@ -205,7 +209,7 @@ impl Sampler {
     /// Whether a trigger is active, for a poll of KEDA's scale loop: what a poll has heard need not be pushed again.
     pub async fn poll(&self, object: ObjectRef<&str>, metadata: &Metadata) -> Result<bool, AskError> {
         let binding = self.binding(object, metadata).await?;
-        let (entry, unasked_for) = self.0.observe((object, self.1), metadata, &binding)?;
+        let (entry, unasked_for) = self.0.observe(self.ask(object), metadata, &binding)?;
         let sample = entry.sample(&self.0, unasked_for).await;
         // A poll that hears an error shows the pace all the same.
         entry.polled(object);
@@ -235,7 +239,7 @@ impl Sampler {
         metadata: &Metadata,
         binding: &Binding,
     ) -> Result<Subscription, AskError> {
-        let (entry, _) = self.0.observe((object, self.1), metadata, binding)?;
+        let (entry, _) = self.0.observe(self.ask(object), metadata, binding)?;
         Ok(Subscription::new(object, entry, Arc::clone(&self.0)))
     }
 

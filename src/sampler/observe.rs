@@ -3,7 +3,6 @@
 
 use std::{
     hash::BuildHasher,
-    net::IpAddr,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{AskError, Core, entry::Entry, table::Slot};
+use super::{AskError, Core, askers::Ask, entry::Entry, table::Slot};
 use crate::{
     credentials::{Binding, Unbound},
     error::{Problem, ReadError, ReadErrorKind, SpecError, clean, quoted},
@@ -49,23 +48,23 @@ impl Core {
     /// The entry of a trigger, made if it is new, and for how long nobody had asked for it.
     pub(super) fn observe(
         self: &Arc<Self>,
-        (object, peer): (ObjectRef<&str>, Option<IpAddr>),
+        ask: Ask<'_>,
         metadata: &Metadata,
         binding: &Binding,
     ) -> Result<(Arc<Entry>, Duration), AskError> {
+        let object = ask.object;
         check(object)?;
         let now = Instant::now();
         let reach = self.settings.policy.reach(object.namespace);
         let room = {
             let table = self.table.read();
             if let Some(entry) = table.find(metadata, &reach, binding) {
-                return Ok((Arc::clone(entry), entry.asked((object, peer), now)));
+                return Ok((Arc::clone(entry), entry.asked(ask, now)));
             }
             // Asked before the metadata is read, which costs much more.
             table.room_for_trigger(object.namespace, &self.settings.allowance)
         };
-        let made =
-            room.map_err(AskError::from).and_then(|()| self.make((object, peer), &reach, metadata, binding, now));
+        let made = room.map_err(AskError::from).and_then(|()| self.make(ask, &reach, metadata, binding, now));
         if let Err(error) = &made {
             self.refuse(object, &reach, metadata, &error.to_string());
         }
@@ -75,23 +74,23 @@ impl Core {
     /// Puts a trigger under observation, unless somebody else just has.
     fn make(
         self: &Arc<Self>,
-        (object, peer): (ObjectRef<&str>, Option<IpAddr>),
+        ask: Ask<'_>,
         reach: &Reach,
         metadata: &Metadata,
         binding: &Binding,
         now: Instant,
     ) -> Result<Arc<Entry>, AskError> {
-        let trigger = self.parse(reach, metadata, binding)?;
+        let (trigger, object) = (self.parse(reach, metadata, binding)?, ask.object);
         let connection = trigger.source.connection();
         let mut table = self.table.write();
         if let Some(entry) = table.find(metadata, reach, binding) {
-            entry.asked((object, peer), now);
+            entry.asked(ask, now);
             return Ok(Arc::clone(entry));
         }
         table.room_for_trigger(object.namespace, &self.settings.allowance)?;
         table.room_for_connection(&connection, object.namespace, &self.settings.allowance)?;
         let entry = Arc::new(Entry::new(self.next_number(), trigger, &self.gates));
-        entry.asked((object, peer), now);
+        entry.asked(ask, now);
         if self.settings.policy.reach(object.namespace) != *reach {
             // Replaced meanwhile: whoever follows the policy may have been here already.
             entry.retire();

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::askers::Askers;
+use super::askers::{Ask, Askers};
 use crate::{error::clean, limits, object::ObjectRef, reading::Metric};
 
 /// The refused triggers of late, by a digest of what identifies them.
@@ -51,7 +51,7 @@ impl Refused {
         if let Some(row) = remembered {
             row.last_asked = now;
             row.count += 1;
-            row.askers.asked(object, None, now);
+            row.askers.asked(Ask::of(object), now);
             let news = row.text != text;
             if news {
                 text.clone_into(&mut row.text);
@@ -66,7 +66,7 @@ impl Refused {
         }
         let (number, scaler_type, metric) = describe();
         let askers = Askers::default();
-        askers.asked(object, None, now);
+        askers.asked(Ask::of(object), now);
         let (text, metric) = (text.to_owned(), Metric { name: clean(&metric.name).into_owned(), ..metric });
         rows.insert(digest, Row { number, scaler_type, metric, text, askers, since: now, count: 1, last_asked: now });
         true
