@@ -123,11 +123,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batcher<Q, A> {
 /// Has a batch answered, whoever goes away. Its work starts inside: a panic before the first await is a batch's too.
 fn start<Q: Send + 'static, A: Send + 'static>(run: &Run<Q, A>, batch: Vec<Ask<Q, A>>) {
     let run = Arc::clone(run);
-    let span = if spans::wanted() {
-        spans::batch(&batch.iter().map(|ask| ask.span.clone()).collect::<Vec<_>>())
-    } else {
-        Span::none()
-    };
+    let span = spans::batch(batch.iter().map(|ask| &ask.span));
     task::detach(async move { run(batch).await }.instrument(span));
 }
 

@@ -109,16 +109,16 @@ pub fn look(scaler_type: &'static str, cause: &'static str) -> Span {
 
 /// The questions of these spans become one. It is a part of the first that is sampled, and the others link to it.
 #[must_use]
-pub fn batch(questions: &[Span]) -> Span {
+pub fn batch<'s>(questions: impl Iterator<Item = &'s Span> + Clone) -> Span {
     if !wanted() {
         return Span::none();
     }
     let sampled = |span: &&Span| Seen::of(span).exemplar().is_some();
-    let parent = questions.iter().find(sampled).or(questions.first());
+    let parent = questions.clone().find(sampled).or(questions.clone().next());
     let span = trace_span!(
-        target: TARGET, parent: parent.and_then(Span::id), "batch", plimsoll.questions = questions.len()
+        target: TARGET, parent: parent.and_then(Span::id), "batch", plimsoll.questions = questions.clone().count()
     );
-    for question in questions.iter().filter(|question| question.id() != parent.and_then(Span::id)) {
+    for question in questions.filter(|question| question.id() != parent.and_then(Span::id)) {
         question.follows_from(&span);
     }
     span
