@@ -198,10 +198,7 @@ impl Sampler {
             }
         }
         let mut views: Vec<ConnectionView> = views.into_values().collect();
-        views.sort_by(|one, other| {
-            let rank = |view: &ConnectionView| (view.state != FAILING, view.place.clone(), view.id);
-            rank(one).cmp(&rank(other))
-        });
+        views.sort_by_cached_key(|view| (view.state != FAILING, view.place.clone(), view.id));
         views
     }
 }
@@ -276,13 +273,8 @@ const FAILING: &str = "failing";
 impl ConnectionView {
     fn of(report: Report, clock: Clock) -> Self {
         let Report { number, label, triggers, looks_per_minute, since, trouble } = report;
-        let now = Instant::now();
-        let error = trouble.as_ref().map(|(error, tries, _)| ErrorView {
-            kind: error.kind.as_str(),
-            message: error.to_string(),
-            lasts: since.map_or(0.0, |since| seconds(now.saturating_duration_since(since))),
-            since_at: since.map_or(0.0, |since| unix(clock, since)),
-            count: u64::from(*tries),
+        let error = trouble.as_ref().zip(since).map(|((error, tries, _), since)| {
+            ErrorView::new(error.kind.as_str(), error.to_string(), (since, u64::from(*tries)), clock)
         });
         Self {
             id: number,

@@ -234,6 +234,14 @@ pub struct ErrorView {
     pub count: u64,
 }
 
+impl ErrorView {
+    /// What has failed since then, so many times.
+    pub(super) fn new(kind: &'static str, message: String, (since, count): (Instant, u64), clock: Clock) -> Self {
+        let lasts = seconds(Instant::now().saturating_duration_since(since));
+        Self { kind, message, lasts, since_at: unix(clock, since), count }
+    }
+}
+
 impl View {
     /// A row of `core`'s; `recent` values too, if they are wanted.
     pub(super) fn of(core: &Core, entry: &Entry, recent: bool) -> Self {
@@ -272,12 +280,9 @@ impl View {
             reads: state.looks,
             streams,
             wake,
-            error: state.failure.as_ref().map(|failure| ErrorView {
-                kind: failure.error.kind.as_str(),
-                message: failure.error.to_string(),
-                lasts: seconds(now.saturating_duration_since(failure.since)),
-                since_at: unix(core.clock, failure.since),
-                count: failure.count,
+            error: state.failure.as_ref().map(|failure| {
+                let (kind, message) = (failure.error.kind.as_str(), failure.error.to_string());
+                ErrorView::new(kind, message, (failure.since, failure.count), core.clock)
             }),
             warnings,
             recent,
@@ -286,13 +291,7 @@ impl View {
 
     /// Of a trigger that is not observed: nothing but why.
     pub(super) fn of_refused(row: &Row, clock: Clock) -> Self {
-        let error = ErrorView {
-            kind: Standing::Refused.as_str(),
-            message: row.text.clone(),
-            lasts: seconds(Instant::now().saturating_duration_since(row.since)),
-            since_at: unix(clock, row.since),
-            count: row.count,
-        };
+        let error = ErrorView::new(Standing::Refused.as_str(), row.text.clone(), (row.since, row.count), clock);
         Self {
             state: Standing::Refused,
             scaled_objects: row.askers.names(),

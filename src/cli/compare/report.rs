@@ -51,10 +51,7 @@ struct Document<'l> {
 
 /// Writes it, the worst first.
 pub(super) fn write(out: &mut impl Write, format: Format, paint: Paint, lines: &mut [Line]) -> io::Result<()> {
-    lines.sort_by(|one, other| {
-        let key = |line: &Line| (line.verdict, line.namespace.clone(), line.name.clone(), line.trigger_index);
-        key(one).cmp(&key(other))
-    });
+    lines.sort_by_cached_key(|line| (line.verdict, line.namespace.clone(), line.name.clone(), line.trigger_index));
     let count = |verdict: Verdict| lines.iter().filter(|line| line.verdict == verdict).count();
     let (agree, differ) = (count(Verdict::Agree), count(Verdict::Differ));
     let (failed, unknown) = (count(Verdict::Failed), count(Verdict::Unknown));
