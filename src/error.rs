@@ -5,10 +5,12 @@
 //! constant cause: KEDA turns each one into an event. What came from outside is cleaned ([`clean`], [`quoted`]).
 
 mod clean;
+mod near;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 pub use clean::{clean, clean_within, quoted};
+pub use near::{did_you_mean, similar};
 
 /// One thing wrong with a trigger's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]

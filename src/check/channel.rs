@@ -9,7 +9,10 @@ use super::{
     rules,
     world::World,
 };
-use crate::manifest::{Node, Object, Scaled, Trigger};
+use crate::{
+    manifest::{Node, Object, Scaled, Trigger},
+    metadata::parse_boolean,
+};
 
 /// What a trigger of type `external` or `external-push` says to KEDA itself.
 pub fn check(
@@ -99,11 +102,10 @@ fn service<'m, 't>(world: &World<'m, 't>, scaled: &Scaled<'_, '_>, address: &str
 fn flag<'m, 't>(trigger: &Trigger<'m, 't>, key: &str, pen: &mut Pen<'_>) -> Option<(Node<'m, 't>, bool)> {
     let (name, value) = trigger.metadata?.entry(key)?;
     let text = value.written()?.trim();
-    match text {
-        "" => None,
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some((name, true)),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some((name, false)),
-        _ => {
+    match parse_boolean(text) {
+        _ if text.is_empty() => None,
+        Some(on) => Some((name, on)),
+        None => {
             pen.say(
                 &rules::CHANNEL_KEY,
                 value,

@@ -6,7 +6,10 @@ use super::{
     finding::{Pen, list, named},
     rules,
 };
-use crate::manifest::{Node, Object, Seen, similar};
+use crate::{
+    error::{did_you_mean, similar},
+    manifest::{Node, Object, Seen},
+};
 
 /// What a field holds.
 enum Shape {
@@ -215,9 +218,8 @@ fn shape(key: Node<'_, '_>, value: Node<'_, '_>, wanted: &Shape, path: &str, pen
         Shape::Word(words) => {
             let text = value.text().unwrap_or_default();
             if !words.contains(&text) {
-                let near = similar(text, words.iter().copied()).map(|near| format!(", did you mean `{near}`?"));
-                let what =
-                    format!("`{path}` cannot be {}{}: Kubernetes refuses it", named(text), near.unwrap_or_default());
+                let near = did_you_mean(similar(text, words.iter().copied()));
+                let what = format!("`{path}` cannot be {}{near}: Kubernetes refuses it", named(text));
                 pen.say(&rules::BAD_VALUE, value, what, format!("use one of {}", list(words.iter().copied())));
             }
         }
@@ -297,7 +299,7 @@ fn unknown(key: Node<'_, '_>, path: &str, known: impl Iterator<Item = &'static s
         return;
     }
     let near = similar(name, known);
-    let question = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+    let question = did_you_mean(near);
     let what =
         format!("`{path}` has no field {}{question} Kubernetes refuses it or drops it without a word", named(name));
     let what = if near.is_some() { what } else { what.replacen("` Kub", "`: Kub", 1) };

@@ -16,6 +16,7 @@ use crate::{
     error::{ReadError, ReadErrorKind},
     limits,
     manifest::{Node, Scaled},
+    metadata::parse_boolean,
     reading::{Cell, Parts, Reading},
 };
 
@@ -166,10 +167,8 @@ fn partitions(scaled: &Scaled<'_, '_>, readable: &Readable<'_, '_>, parts: &Part
     };
     let Readable { trigger, followed, .. } = readable;
     let count = parts.rows.len() + parts.omitted;
-    let idle_allowed = matches!(
-        followed.metadata.get("allowIdleConsumers").map(|text| text.trim()),
-        Some("true" | "True" | "TRUE" | "1" | "t" | "T")
-    );
+    let idle_allowed =
+        followed.metadata.get("allowIdleConsumers").and_then(|text| parse_boolean(text.trim())) == Some(true);
     let most = bounds(scaled).1;
     let mut pen = Pen::of(findings, &scaled.object);
     if usize::try_from(most).is_ok_and(|most| most > count) && count > 0 && !idle_allowed {

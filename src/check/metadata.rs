@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     credentials::CONNECTION,
-    error::{Problem, give_login},
+    error::{Problem, did_you_mean, give_login, similar},
     keda::{self, Change, Key},
-    manifest::{Node, Scaled, Trigger, similar},
+    manifest::{Node, Scaled, Trigger},
     trigger::Examined,
 };
 
@@ -294,7 +294,7 @@ fn unknown_scaler(options: &Options, trigger: &Trigger<'_, '_>, wanted: Option<&
         Some(wanted) => {
             let node = trigger.metadata.and_then(|metadata| metadata.get("scalerType")).unwrap_or(trigger.node);
             let near = keda::near_type(wanted).filter(|near| known.contains(near));
-            let near = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            let near = did_you_mean(near);
             let what = format!("this server has no `scalerType` {}{near}", named(wanted));
             pen.say(&rules::UNKNOWN_SCALER, node, what, format!("use one of {}", known.join(", ")));
         }
@@ -315,7 +315,7 @@ fn other_scaler(trigger: &Trigger<'_, '_>, pen: &mut Pen<'_>) {
     let Some(keys) = keda::keys(trigger.kind) else {
         if !trigger.kind.is_empty() {
             let near = keda::near_type(trigger.kind);
-            let question = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            let question = did_you_mean(near);
             let what = format!("KEDA has no trigger type {}{question}", named(trigger.kind));
             let cure =
                 near.map_or_else(|| "use a type that KEDA has".to_owned(), |near| format!("write `type: {near}`"));

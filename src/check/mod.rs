@@ -30,8 +30,9 @@ use std::collections::HashMap;
 use crate::{
     backend::Registry,
     credentials::Connections,
+    error::similar,
     limits,
-    manifest::{Manifest, Object, Scaled, Source, Trigger, similar},
+    manifest::{Manifest, Object, Scaled, Source, Trigger},
     metadata::{Login, Metadata},
     net::Reach,
     trigger::examine,

@@ -10,7 +10,8 @@ use super::{
     rules,
 };
 use crate::{
-    manifest::{Node, Scaled, Seen, Trigger, similar},
+    error::{did_you_mean, similar},
+    manifest::{Node, Scaled, Seen, Trigger},
     trigger::Push,
 };
 
@@ -65,8 +66,7 @@ fn metric_type(trigger: &Trigger<'_, '_>, pen: &mut Pen<'_>) {
         _ => &["AverageValue", "Value"],
     };
     if !legal.contains(&text) && !text.is_empty() {
-        let near =
-            similar(text, legal.iter().copied()).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+        let near = did_you_mean(similar(text, legal.iter().copied()));
         let what = format!("`{}` cannot have `metricType` {}{near}", trigger.kind, named(text));
         pen.say(&rules::BAD_METRIC_TYPE, node, what, format!("use one of {}", list(legal.iter().copied())));
     }
@@ -140,8 +140,7 @@ fn formula(key: Node<'_, '_>, modifiers: Node<'_, '_>, triggers: Followings<'_, 
         if known.contains(&name) {
             continue;
         }
-        let near =
-            similar(name, known.iter().copied()).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+        let near = did_you_mean(similar(name, known.iter().copied()));
         let what = format!("the formula names {}, and no trigger has that `name`{near} KEDA refuses it", named(name));
         let what = if near.is_empty() { what.replacen("`name` KEDA", "`name`: KEDA", 1) } else { what };
         pen.say(

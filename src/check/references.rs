@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     backend::Registry,
+    error::{did_you_mean, similar},
     keda,
-    manifest::{Node, Object, Scaled, Trigger, similar},
+    manifest::{Node, Object, Scaled, Trigger},
     metadata::{Metadata, Order},
 };
 
@@ -156,7 +157,7 @@ pub fn authentication(readers: &Readers, world: &World<'_, '_>, authentication: 
         if !readers.is_empty() && !known {
             let all = readers.iter().flatten().flatten().copied();
             let near = similar(given.parameter, all);
-            let question = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            let question = did_you_mean(near);
             let what = format!("no trigger that names this reads a parameter {}{question}", named(given.parameter));
             let cure = near.map_or_else(|| "take it away".to_owned(), |near| format!("write `{near}`"));
             pen.say(&rules::UNKNOWN_PARAMETER, given.node, what, cure);
@@ -273,9 +274,7 @@ fn identity(spec: Node<'_, '_>, pen: &mut Pen<'_>) {
         }
         "aws" | "azure-workload" | "gcp" | "none" | "" => {}
         other => {
-            let near = similar(other, ["aws", "azure-workload", "gcp", "none"])
-                .map(|near| format!(", did you mean `{near}`?"))
-                .unwrap_or_default();
+            let near = did_you_mean(similar(other, ["aws", "azure-workload", "gcp", "none"]));
             let what = format!("KEDA has no pod identity {}{near}", named(other));
             pen.say(&rules::BAD_AUTHENTICATION, node, what, "use one of `aws`, `azure-workload`, `gcp`, `none`");
         }

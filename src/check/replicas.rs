@@ -7,7 +7,10 @@ use super::{
     rules,
     world::World,
 };
-use crate::manifest::{Node, Object, Scaled, Seen, Trigger};
+use crate::{
+    manifest::{Node, Object, Scaled, Seen, Trigger},
+    metadata::parse_boolean,
+};
 
 /// What KEDA takes where there is no `maxReplicaCount`.
 pub const DEFAULT_MAXIMUM: i64 = 100;
@@ -193,7 +196,7 @@ fn paused(scaled: &Scaled<'_, '_>, pen: &mut Pen<'_>) {
     for (key, value) in annotations.filter(|node| node.seen() == Seen::Mapping).into_iter().flat_map(Node::entries) {
         let name = key.written().unwrap_or_default();
         let known = name.strip_prefix("autoscaling.keda.sh/").is_some_and(|name| name.starts_with("paused"));
-        let off = value.written().is_some_and(|text| matches!(text, "false" | "False" | "FALSE" | "f" | "F" | "0"));
+        let off = value.written().and_then(parse_boolean) == Some(false);
         if known && (!off || name.ends_with("replicas")) {
             pen.say(
                 &rules::PAUSED,

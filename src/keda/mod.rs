@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 pub use moved::{Change, Key, moved};
 
-use crate::manifest::similar;
+use crate::error::similar;
 
 /// From where KEDA reads a key of a built-in trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

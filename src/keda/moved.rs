@@ -4,6 +4,7 @@
 //! or go where KEDA never read them.
 
 use super::keys;
+use crate::metadata::parse_boolean;
 
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub fn moved(kind: &str, key: Key<'_>) -> Change {
     let from = known.and_then(|keys| keys.get(key.name));
     let read = from.is_some_and(|from| from.metadata);
     match key.name {
-        "enableTLS" if read => match go_boolean(key.value) {
+        "enableTLS" if read => match parse_boolean(key.value.trim()) {
             Some(on) => Change::Rename { to: "tls", value: Some(if on { "enable" } else { "disable" }), why: CHANNEL },
             // KEDA refuses it too; the parser says so.
             None => Change::Rename { to: "tls", value: None, why: CHANNEL },
@@ -58,15 +59,6 @@ pub fn moved(kind: &str, key: Key<'_>) -> Change {
             let from = known.and_then(|keys| keys.get(base));
             if from_environment && from.is_some_and(|from| from.environment) { Change::Keep } else { Change::Awakened }
         }
-    }
-}
-
-/// Go's `strconv.ParseBool`.
-fn go_boolean(text: &str) -> Option<bool> {
-    match text.trim() {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ mod scalar;
 mod tree;
 
 pub use node::Node;
-pub use objects::{Object, Scaled, Trigger, is_list, similar};
+pub use objects::{Object, Scaled, Trigger, is_list};
 pub use scalar::Seen;
 pub use tree::{Comment, Manifest, Trouble};
 

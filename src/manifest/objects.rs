@@ -175,12 +175,3 @@ impl<'m, 't> Trigger<'m, 't> {
         format!("trigger {}{name} ({kind})", self.index + 1)
     }
 }
-
-/// The one among `known` that `word` was probably meant to be.
-#[must_use]
-pub fn similar<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let (most, word) = (word.chars().count().div_ceil(4), word.to_lowercase());
-    let possible = known.into_iter().filter(|name| name.len().abs_diff(word.len()) <= most);
-    let distances = possible.map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &word), name));
-    distances.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
-}

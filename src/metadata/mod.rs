@@ -26,7 +26,7 @@ pub use parameters::{Login, Order, Orders, Parameter, Parameters};
 pub use reader::Reader;
 pub use understood::Understood;
 pub use unknown::Unknown;
-pub use values::{Secret, duration as parse_duration};
+pub use values::{Secret, boolean as parse_boolean, duration as parse_duration};
 
 /// The metadata of one trigger as KEDA sends it.
 ///

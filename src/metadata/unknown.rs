@@ -4,7 +4,10 @@
 //! Not for: the problems for which a trigger is refused (`reader.rs`).
 
 use super::Reader;
-use crate::{error::quoted, limits};
+use crate::{
+    error::{quoted, similar},
+    limits,
+};
 
 /// A key that a scaler does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +54,6 @@ impl Reader<'_> {
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {
-        let (most, key) = (key.len().div_ceil(4), key.to_lowercase());
-        // Names of another length are no nearer than the difference: not worth the comparison.
-        let possible = self.asked.iter().filter(|name| name.len().abs_diff(key.len()) <= most);
-        let distances = possible.map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key), *name));
-        distances.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+        similar(key, self.asked.iter().copied())
     }
 }

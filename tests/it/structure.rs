@@ -8,7 +8,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("error", &["limits"]),
     ("limits", &[]),
     ("manifest", &["error", "limits"]),
-    ("keda", &["manifest"]),
+    ("keda", &["error", "metadata"]),
     ("metadata", &["error", "limits"]),
     ("object", &[]),
     ("reading", &[]),

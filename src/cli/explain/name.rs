@@ -9,7 +9,7 @@ use crate::{
         exit::Unusable,
         remote::{Page, Row, Server},
     },
-    error::quoted,
+    error::{did_you_mean, quoted},
 };
 
 /// Rows of one question.
@@ -130,7 +130,7 @@ fn one_of(whole: &str, found: Vec<Found>, trigger: &str) -> Result<Vec<Found>, U
         }
     }
     let near = near(trigger, labels.iter().filter_map(|label| label.rsplit('/').next()).collect());
-    let question = near.first().map(|near| format!(", did you mean `{whole}/{near}`?")).unwrap_or_default();
+    let question = did_you_mean(near.first().map(|near| format!("{whole}/{near}")).as_deref());
     Err(Unusable(format!("`{whole}` has no trigger `{}`{question}: there is {}", quoted(trigger), told())))
 }
 
