@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, time::timeout};
 use zeroize::Zeroizing;
 
+use super::{path::escape, wire};
 use crate::{
     error::quoted,
     limits::{self, Limit},
@@ -67,9 +68,19 @@ impl Api {
         understood(&self.ask(Method::GET, path, Vec::new(), ANSWER, limits::KUBERNETES_OBJECT).await?)
     }
 
-    /// One page of a list.
-    pub async fn page<T: for<'b> Deserialize<'b>>(&self, path: &str) -> Result<T, ApiError> {
-        understood(&self.ask(Method::GET, path, Vec::new(), PAGE, limits::KUBERNETES_LIST).await?)
+    /// Each object of a `selection`, read page by page; the answer is the version from where to watch it.
+    pub async fn list(&self, selection: &str, mut each: impl FnMut(&str)) -> Result<String, ApiError> {
+        let mut next = String::new();
+        loop {
+            let path = format!("{selection}limit={}{next}", limits::KUBERNETES_PAGE_OF);
+            let page = self.ask(Method::GET, &path, Vec::new(), PAGE, limits::KUBERNETES_LIST).await?;
+            let wire::List { metadata, items } = understood(&page)?;
+            items.iter().for_each(|item| each(item.get()));
+            match metadata.next.filter(|next| !next.is_empty()) {
+                Some(token) => next = format!("&continue={}", escape(&token)),
+                None => return Ok(metadata.resource_version),
+            }
+        }
     }
 
     /// What the API server makes of `body`: a token, a review.

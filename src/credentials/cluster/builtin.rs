@@ -18,7 +18,7 @@ use super::{
     path::{Kind, escape, is_name},
     reference::{Id, Reference},
     resolve::{Case, Pod},
-    scaled::{Scaled, Target},
+    scaled::{AuthName, Scaled, Target},
     visit::Visit,
     wire,
 };
@@ -91,33 +91,24 @@ impl Cluster {
     }
 
     async fn all(&self, kind: Kind, place: Option<&str>) -> Result<Vec<(wire::Meta, wire::Scaled)>, Silent> {
+        let labels = self.0.references.options.labels.as_deref();
         let mut all = Vec::new();
-        let mut next = String::new();
-        loop {
-            let labels = self.0.references.options.labels.as_deref();
-            let labels = labels.map(|labels| format!("&labelSelector={}", escape(labels))).unwrap_or_default();
-            let path = format!("{}?limit={}{labels}{next}", kind.collection(place), limits::KUBERNETES_PAGE_OF);
-            let page: wire::List = match self.0.api.page(&path).await {
-                Ok(page) => page,
-                Err(ApiError::Missing) => {
-                    let plural = kind.plural();
-                    return Err(Silent(format!("the cluster has no {plural}: KEDA is not installed there")));
-                }
-                Err(error) => {
-                    let place = place.map(|place| format!(" of namespace `{place}`")).unwrap_or_default();
-                    return Err(Silent(format!("the {}{place} cannot be listed: {error}", kind.plural())));
-                }
-            };
-            for item in &page.items {
-                let meta = serde_json::from_str::<wire::Headed>(item.get()).map(|headed| headed.metadata);
-                // One that is not of the form we know is KEDA's to complain about.
-                if let (Ok(meta), Ok(object)) = (meta, serde_json::from_str(item.get())) {
-                    all.push((meta, object));
-                }
+        let selection = kind.selection(place, labels);
+        let listed = self.0.api.list(&selection, |item| {
+            let meta = serde_json::from_str::<wire::Headed>(item).map(|headed| headed.metadata);
+            // One that is not of the form we know is KEDA's to complain about.
+            if let (Ok(meta), Ok(object)) = (meta, serde_json::from_str(item)) {
+                all.push((meta, object));
             }
-            match page.metadata.next.filter(|next| !next.is_empty()) {
-                Some(token) => next = format!("&continue={}", escape(&token)),
-                None => return Ok(all),
+        });
+        match listed.await {
+            Ok(_) => Ok(all),
+            Err(ApiError::Missing) => {
+                Err(Silent(format!("the cluster has no {}: KEDA is not installed there", kind.plural())))
+            }
+            Err(error) => {
+                let place = place.map(|place| format!(" of namespace `{place}`")).unwrap_or_default();
+                Err(Silent(format!("the {}{place} cannot be listed: {error}", kind.plural())))
             }
         }
     }
@@ -136,13 +127,10 @@ impl Cluster {
             if !wanted(&trigger.kind) {
                 continue;
             }
-            let reference = trigger.authentication_ref.filter(|named| !named.name.is_empty()).map(|named| {
-                let kind = match named.kind.as_deref() {
-                    Some("ClusterTriggerAuthentication") => Kind::ClusterTriggerAuthentication,
-                    _ => Kind::TriggerAuthentication,
-                };
+            let auth = AuthName::of(trigger.authentication_ref);
+            let reference = auth.named().map(|(kind, name)| {
                 // What is scaled is told whether or not it matters: nothing is shared between two that is worth it.
-                let (namespace, name) = (meta.namespace.as_str().into(), named.name.into());
+                let (namespace, name) = (meta.namespace.as_str().into(), name.into());
                 let id = Id { kind, namespace, name, target: Some(Arc::clone(&scaled.target)) };
                 Reference::new(id, &self.0.references)
             });

@@ -16,7 +16,6 @@ use super::{
     path::{Kind, escape, is_name},
     view::View,
     watch::take_in,
-    wire::List,
 };
 use crate::{
     limits::{self, Limit},
@@ -101,11 +100,8 @@ async fn one(api: &Api, view: &View, kind: Kind, object: &ObjectRef, labels: Opt
         }
         Some(labels) => {
             let field = escape(&format!("metadata.name={}", object.name));
-            let all = kind.collection(Some(&object.namespace));
-            let path = format!("{all}?fieldSelector={field}&labelSelector={}", escape(labels));
-            if let Ok(List { items, .. }) = api.page(&path).await {
-                items.iter().for_each(|found| drop(take_in(view, kind, found.get())));
-            }
+            let selection = format!("{}fieldSelector={field}&", kind.selection(Some(&object.namespace), Some(labels)));
+            api.list(&selection, |found| drop(take_in(view, kind, found))).await.ok();
         }
     }
 }

@@ -42,7 +42,6 @@ use self::{
     look::Looks,
     path::Kind,
     reference::{Id, References},
-    scaled::AuthName,
     view::{Scope, Standing, View},
     visit::Reads,
 };
@@ -138,16 +137,12 @@ impl Cluster {
     }
 
     fn reference(&self, object: ObjectRef<&str>, found: &matching::Found) -> Option<Reference> {
-        let (kind, name) = match found.entry().map(|entry| &entry.auth) {
-            None | Some(AuthName::None | AuthName::Both) => return None,
-            Some(AuthName::Namespaced(name)) => (Kind::TriggerAuthentication, name),
-            Some(AuthName::Cluster(name)) => (Kind::ClusterTriggerAuthentication, name),
-        };
+        let (kind, name) = found.entry()?.auth.named()?;
         let needs = self.needs(kind, object.namespace, name);
         let own = kind == Kind::TriggerAuthentication || needs >= Needs::Namespace;
         let namespace = if own { object.namespace } else { "" };
         let target = (needs == Needs::Workload).then(|| Arc::clone(&found.object.target));
-        Some(Reference::new(Id { kind, namespace: namespace.into(), name: name.clone(), target }, &self.0.references))
+        Some(Reference::new(Id { kind, namespace: namespace.into(), name: name.into(), target }, &self.0.references))
     }
 
     /// Asks the API server about the objects of this name, once for all who ask at the same time.

@@ -47,6 +47,12 @@ impl Kind {
         }
     }
 
+    /// Those with these labels alone: a path with the beginning of its query, to which other parameters are added.
+    pub fn selection(self, namespace: Option<&str>, labels: Option<&str>) -> String {
+        let labels = labels.map(|labels| format!("labelSelector={}&", escape(labels))).unwrap_or_default();
+        format!("{}?{labels}", self.collection(namespace))
+    }
+
     /// One of them; `None` where a name is none.
     pub fn one(self, namespace: &str, name: &str) -> Option<String> {
         let namespaced = self != Self::ClusterTriggerAuthentication;

@@ -20,7 +20,6 @@ use super::{
     options::Restricted,
     path::Kind,
     reference::References,
-    scaled::AuthName,
     view::Standing,
 };
 use crate::{
@@ -116,11 +115,8 @@ fn wanted(references: &References) -> BTreeMap<Right, BTreeSet<String>> {
     references.view.each_scaled(|namespace, name, pair| {
         for (_, object) in pair.both() {
             for entry in &object.entries {
-                let (kind, place, auth) = match &entry.auth {
-                    AuthName::None | AuthName::Both => continue,
-                    AuthName::Namespaced(auth) => (Kind::TriggerAuthentication, namespace, auth),
-                    AuthName::Cluster(auth) => (Kind::ClusterTriggerAuthentication, "", auth),
-                };
+                let Some((kind, auth)) = entry.auth.named() else { continue };
+                let place = if kind == Kind::TriggerAuthentication { namespace } else { "" };
                 let who = format!("`{namespace}/{name}`");
                 let mut want = |right| {
                     wanted.entry(right).or_default().insert(who.clone());

@@ -221,7 +221,17 @@ impl Entry {
 }
 
 impl AuthName {
-    fn of(named: Option<wire::AuthRef>) -> Self {
+    /// The kind of what it names, and the name.
+    pub fn named(&self) -> Option<(Kind, &str)> {
+        match self {
+            Self::None | Self::Both => None,
+            Self::Namespaced(name) => Some((Kind::TriggerAuthentication, name)),
+            Self::Cluster(name) => Some((Kind::ClusterTriggerAuthentication, name)),
+        }
+    }
+
+    /// What an `authenticationRef` names.
+    pub fn of(named: Option<wire::AuthRef>) -> Self {
         match named {
             Some(named) if !named.name.is_empty() => match named.kind.as_deref() {
                 Some("ClusterTriggerAuthentication") => Self::Cluster(named.name.into()),

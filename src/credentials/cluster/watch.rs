@@ -3,7 +3,7 @@
 //!
 //! Not for: what is kept (`view.rs`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -74,31 +74,25 @@ struct Follower {
 type Ended = Result<String, (ApiError, Option<String>)>;
 
 impl Follower {
-    fn path(&self, parameters: &str) -> String {
-        let labels = self.labels.as_deref().map(|labels| format!("&labelSelector={}", escape(labels)));
-        format!("{}?{parameters}{}", self.scope.0.collection(self.scope.1.as_deref()), labels.unwrap_or_default())
+    fn selection(&self) -> String {
+        self.scope.0.selection(self.scope.1.as_deref(), self.labels.as_deref())
     }
 
-    /// Reads everything, page by page; the answer is from where to watch.
+    /// Reads everything; the answer is from where to watch.
     async fn list(&self) -> Ended {
-        let mut unseen = self.view.names(&self.scope);
-        let mut next = String::new();
-        loop {
-            let parameters = format!("limit={}{next}", limits::KUBERNETES_PAGE_OF);
-            let page: wire::List = self.api.page(&self.path(&parameters)).await.map_err(|error| (error, None))?;
-            let seen: std::collections::HashSet<_> =
-                page.items.iter().filter_map(|item| self.take_in(item.get())).collect();
-            unseen.retain(|known| !seen.contains(&(known.namespace.clone(), known.name.clone())));
-            match page.metadata.next.filter(|next| !next.is_empty()) {
-                Some(token) => next = format!("&continue={}", escape(&token)),
-                None => {
-                    for gone in unseen {
-                        self.view.remove(self.scope.0, &gone.namespace, &gone.name);
-                    }
-                    return Ok(page.metadata.resource_version);
-                }
+        let known = self.view.names(&self.scope).into_iter();
+        let mut unseen: HashSet<(String, String)> = known.map(|known| (known.namespace, known.name)).collect();
+        let selection = self.selection();
+        let listed = self.api.list(&selection, |item| {
+            if let Some(seen) = self.take_in(item) {
+                unseen.remove(&seen);
             }
+        });
+        let version = listed.await.map_err(|error| (error, None))?;
+        for (namespace, name) in unseen {
+            self.view.remove(self.scope.0, &namespace, &name);
         }
+        Ok(version)
     }
 
     /// Takes in what changes after `version`, until the watch ends; the answer is from where to go on.
@@ -107,7 +101,7 @@ impl Follower {
         let until = Instant::now() + Duration::from_secs(seconds) + LATE;
         let from = escape(&version);
         let parameters = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={from}");
-        let lines = self.api.watch(&self.path(&parameters)).await;
+        let lines = self.api.watch(&format!("{}{parameters}", self.selection())).await;
         let mut lines: Lines = lines.map_err(|error| (error, Some(version.clone())))?;
         // It stands again, from here on.
         self.stands(Standing::Live);
