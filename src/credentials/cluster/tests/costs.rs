@@ -6,22 +6,23 @@ use serde_json::json;
 
 use crate::credentials::cluster::{path::Kind, view::View, watch::take_in};
 
-/// Resident bytes of this process.
+/// Resident bytes of this process that are its own: pages of the program itself come in as it runs, and cost what it costs.
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
-    let pages: usize = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
-    pages * 4096
+    let mut fields = text.split(' ').map(|pages| pages.parse::<usize>().expect("pages"));
+    let (resident, of_files) = (fields.nth(1).expect("resident"), fields.next().expect("of files"));
+    (resident - of_files) * 4096
 }
 
 /// Set in the process that measures: it runs nothing else.
 const ALONE: &str = "PLIMSOLL_MEASURES_ALONE";
 
 #[test]
-fn ten_thousand_objects_fit_into_twenty_megabytes() {
+fn ten_thousand_objects_fit_into_fifteen_megabytes() {
     if env::var_os(ALONE).is_some() {
         return measure();
     }
-    let this = concat!(module_path!(), "::ten_thousand_objects_fit_into_twenty_megabytes");
+    let this = concat!(module_path!(), "::ten_thousand_objects_fit_into_fifteen_megabytes");
     let this = this.split_once("::").expect("a path").1;
     let alone =
         Command::new(env::current_exe().unwrap()).args([this, "--exact", "--nocapture"]).env(ALONE, "1").output();
@@ -56,6 +57,6 @@ fn measure() {
     }
     let grown = resident().saturating_sub(before);
     assert_eq!(view.len(), 10_000);
-    assert!(grown < 20 << 20, "{} KiB", grown >> 10);
+    assert!(grown < 15 << 20, "{} KiB", grown >> 10);
     eprintln!("10,000 ScaledObjects: {} KiB", grown >> 10);
 }
