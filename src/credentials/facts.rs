@@ -4,7 +4,17 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::{metadata::Metadata, object::ObjectRef};
+use crate::{limits, metadata::Metadata, object::ObjectRef};
+
+/// KEDA's default for `pollingInterval`.
+const POLLING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often KEDA asks, where an object's `pollingInterval` says so many seconds or nothing.
+#[must_use]
+pub fn polling_interval(seconds: Option<i64>) -> Duration {
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(POLLING_INTERVAL, Duration::from_secs).min(limits::DURATION)
+}
 
 /// A trigger, and the object that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]

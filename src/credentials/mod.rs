@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use cluster::{Cluster, Reference};
 pub use connections::{Connection, Connections, Named};
-pub use facts::{Asked, Facts, Unasked};
+pub use facts::{Asked, Facts, Unasked, polling_interval};
 
 use crate::{
     error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},

@@ -12,7 +12,10 @@ use crate::{
     backend::{Registry, Source},
     check::{self, Options, Readable},
     cli::{exit::Unusable, inputs},
-    credentials::cluster::{Builtin, Cluster},
+    credentials::{
+        cluster::{Builtin, Cluster},
+        polling_interval,
+    },
     error::clean,
     keda::{self, Change, Key},
     limits,
@@ -21,9 +24,6 @@ use crate::{
     net::Reach,
     trigger::Trigger,
 };
-
-/// KEDA's default for `pollingInterval`.
-const POLLING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A built-in trigger, and how we read it.
 #[derive(Debug)]
@@ -170,12 +170,11 @@ fn of_readable(readable: &Readable<'_, '_>, applied_to: &str) -> Ours {
             Reading::Not(format!("refused: {}", problems.join("; ")))
         }
     };
-    let seconds = scaled.field(&["pollingInterval"]).and_then(Node::integer).and_then(|of| u64::try_from(of).ok());
     Ours {
         of: (kind, namespace.to_owned(), object.name.to_owned(), trigger.index),
         name: trigger.name.map(str::to_owned),
         scaler_type: trigger.kind.to_owned(),
-        polling_interval: seconds.map_or(POLLING_INTERVAL, Duration::from_secs).min(limits::DURATION),
+        polling_interval: polling_interval(scaled.field(&["pollingInterval"]).and_then(Node::integer)),
         paused: false,
         reading,
     }

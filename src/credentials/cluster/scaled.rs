@@ -5,10 +5,8 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{path::Kind, wire};
-use crate::{limits, metadata::Metadata};
+use crate::{credentials::polling_interval, limits, metadata::Metadata};
 
-/// KEDA's default for `pollingInterval`.
-const POLLING_INTERVAL: Duration = Duration::from_secs(30);
 /// What reaches us already resolved: its value is not the object's.
 const FROM_ENV: &str = "FromEnv";
 
@@ -99,10 +97,9 @@ impl Scaled {
             of.paused_replicas.is_some()
                 || of.paused.as_ref().is_some_and(|paused| !paused.eq_ignore_ascii_case("false"))
         });
-        let seconds = spec.polling_interval.and_then(|seconds| u64::try_from(seconds).ok());
         let modifiers = spec.advanced.and_then(|advanced| advanced.scaling_modifiers);
         let settings = Settings {
-            polling_interval: seconds.map_or(POLLING_INTERVAL, Duration::from_secs).min(limits::DURATION),
+            polling_interval: polling_interval(spec.polling_interval),
             min: spec.min_replica_count,
             max: spec.max_replica_count,
             fallback: spec.fallback.is_some(),
