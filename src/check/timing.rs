@@ -12,7 +12,10 @@ use super::{
     rules,
     world::World,
 };
-use crate::manifest::{Node, Scaled, Seen, Trigger};
+use crate::{
+    credentials::polling_interval,
+    manifest::{Node, Scaled, Seen, Trigger},
+};
 
 /// Below it, KEDA's operator is busy with asking.
 const SHORT_POLLING: i64 = 5;
@@ -21,8 +24,6 @@ const SHORT_SAMPLE: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a sample of this server lives where nobody says.
 const SAMPLE: i64 = 5;
-/// What KEDA takes where nobody says.
-const POLLING: i64 = 30;
 /// From where on work is long: the HPA's own default window is five minutes, a pod's time to end half a minute.
 const LONG_GRACE: i64 = 60;
 const LONG_COOLDOWN: i64 = 600;
@@ -104,7 +105,7 @@ fn polling(scaled: &Scaled<'_, '_>, triggers: Followings<'_, '_, '_>, pen: &mut 
     for (trigger, followed) in triggers.iter().filter(|(trigger, _)| trigger.is_external()) {
         let Some(followed) = followed else { continue };
         let says_itself = followed.examined.interval.is_some() || followed.metadata.contains_key("pollingInterval");
-        if says_itself || (seconds == POLLING) {
+        if says_itself || u64::try_from(seconds) == Ok(polling_interval(None).as_secs()) {
             continue;
         }
         let (what, cure) = if seconds > SAMPLE {

@@ -61,6 +61,23 @@ pub fn time_of_day(unix: f64) -> String {
     format!("{:02}:{:02}:{:02}Z", part(3600.0), part(60.0) % 60.0, seconds % 60.0)
 }
 
+/// Rows of a table as lines, each cell as wide as its column; those of a column that is `right` end below each other.
+#[must_use]
+pub fn table(rows: &[Vec<String>], widest: usize, right: impl Fn(usize) -> bool) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max();
+    let shapes: Vec<(usize, bool)> =
+        (0..columns).map(|at| (width(at).unwrap_or_default().min(widest), right(at))).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&shapes).map(|(cell, (width, right))| {
+            let pad = " ".repeat(width.saturating_sub(cell.width()));
+            if *right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
 /// `text` in lines of so many columns, broken between words where that can be.
 #[must_use]
 pub fn lines(text: &str, columns: usize) -> Vec<String> {

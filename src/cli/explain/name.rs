@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     cli::{
         exit::Unusable,
-        remote::{Page, Row, Server},
+        remote::{Row, Server},
     },
     error::{did_you_mean, quoted},
 };
 
-/// Rows of one question.
-const ROWS: usize = 500;
 /// Names that are told where none or too many are meant.
 const TOLD: usize = 10;
 
@@ -62,7 +60,7 @@ pub(super) async fn find(servers: &[Server], name: &Name) -> Result<Vec<Found>, 
         }
         let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
         for (at, server) in servers.iter().enumerate() {
-            for row in rows(server, &query).await? {
+            for (_, row) in server.triggers(&query).await? {
                 let meant = |whole: &&String| {
                     let (of, called) = whole.split_once('/').unwrap_or(("", whole));
                     called == object && namespace.as_deref().is_none_or(|namespace| namespace == of)
@@ -150,7 +148,7 @@ pub(super) fn label(whole: &str, row: &Row) -> String {
 async fn none(servers: &[Server], name: &Name) -> Result<Unusable, Unusable> {
     let mut names = BTreeSet::new();
     for server in servers {
-        for row in rows(server, &[]).await? {
+        for (_, row) in server.triggers(&[]).await? {
             names.extend(row.names().iter().cloned());
         }
     }
@@ -200,22 +198,6 @@ fn list<'n>(names: impl Iterator<Item = &'n str>, count: usize) -> String {
         text.push_str(&format!(" and {} more", count - TOLD));
     }
     text
-}
-
-/// All rows that are asked for, page by page.
-async fn rows(server: &Server, query: &[(&str, &str)]) -> Result<Vec<Row>, Unusable> {
-    let mut rows = Vec::new();
-    loop {
-        let (offset, limit) = (rows.len().to_string(), ROWS.to_string());
-        let query: Vec<(&str, &str)> =
-            query.iter().copied().chain([("offset", &*offset), ("limit", &*limit)]).collect();
-        let page: Page = server.get("/api/v1/triggers", &query).await?;
-        let last = page.triggers.len() < ROWS;
-        rows.extend(page.triggers);
-        if last {
-            return Ok(rows);
-        }
-    }
 }
 
 #[cfg(test)]

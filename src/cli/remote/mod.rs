@@ -30,6 +30,9 @@ use crate::{
 /// How long an answer may take: a page of triggers of a busy server on a slow line.
 const ANSWER: Duration = Duration::from_secs(15);
 
+/// Triggers of one question.
+const ROWS: usize = 500;
+
 /// Which server is asked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The server that is asked")]
@@ -136,6 +139,27 @@ impl Server {
     /// The same, understood.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Unusable> {
         serde_json::from_value(self.value(path, query).await?).map_err(|_| self.stranger())
+    }
+
+    /// Every trigger that `query` asks for, page by page: as it is said, and as it is understood.
+    pub(super) async fn triggers(&self, query: &[(&str, &str)]) -> Result<Vec<(Value, Row)>, Unusable> {
+        let mut all = Vec::new();
+        loop {
+            let (offset, limit) = (all.len().to_string(), ROWS.to_string());
+            let page = [("offset", offset.as_str()), ("limit", limit.as_str())];
+            let query: Vec<(&str, &str)> = query.iter().copied().chain(page).collect();
+            let mut page = self.value("/api/v1/triggers", &query).await?;
+            let rows = page.get_mut("triggers").and_then(Value::as_array_mut).map(std::mem::take);
+            let rows = rows.ok_or_else(|| self.stranger())?;
+            let last = rows.len() < ROWS;
+            for row in rows {
+                let understood = serde_json::from_value(row.clone()).map_err(|_| self.stranger())?;
+                all.push((row, understood));
+            }
+            if last {
+                return Ok(all);
+            }
+        }
     }
 
     /// What changes, as it does.

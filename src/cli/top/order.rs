@@ -5,10 +5,7 @@
 use std::cmp::Ordering;
 
 use super::board::{Board, Sort};
-use crate::cli::remote::Row;
-
-/// The worst first.
-const STATES: [&str; 7] = ["refused", "failing", "stale", "unasked", "unknown", "active", "idle"];
+use crate::{cli::remote::Row, sampler::Standing};
 
 impl Board {
     /// Puts `rows`, which stand as they came, in the order that is asked for.
@@ -20,8 +17,10 @@ impl Board {
     }
 
     fn compared(&self, one: &Row, other: &Row) -> Ordering {
-        let name = |row: &Row| row.scaled_objects.first().cloned().unwrap_or_default();
-        let rank = |row: &Row| STATES.iter().position(|state| *state == row.state);
+        fn name(row: &Row) -> &str {
+            row.scaled_objects.first().map_or("", String::as_str)
+        }
+        let rank = |row: &Row| Standing::ALL.iter().position(|standing| standing.as_str() == row.state);
         let directed = |ordering: Ordering| if self.reverse { ordering.reverse() } else { ordering };
         let by_number = |one: Option<f64>, other: Option<f64>, up: bool| match (one, other) {
             (Some(one), Some(other)) if up => directed(one.total_cmp(&other)),
@@ -32,12 +31,12 @@ impl Board {
         let ordering = match self.sort {
             Sort::Came => return Ordering::Equal,
             Sort::State => directed(rank(one).cmp(&rank(other))),
-            Sort::Name => directed(name(one).cmp(&name(other))),
+            Sort::Name => directed(name(one).cmp(name(other))),
             Sort::Value => by_number(one.value, other.value, false),
             Sort::Replicas => by_number(one.replicas, other.replicas, false),
             Sort::Age => by_number(one.sampled_at, other.sampled_at, true),
         };
-        ordering.then_with(|| name(one).cmp(&name(other)))
+        ordering.then_with(|| name(one).cmp(name(other)))
     }
 }
 

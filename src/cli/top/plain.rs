@@ -4,36 +4,24 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
-
 use super::{board::Board, draw};
 use crate::cli::{
     output::{self, Format},
     remote::{Row, Seen, Server},
+    words::table,
 };
+use serde_json::{Value, json};
 
-/// Rows of one question.
-const ROWS: usize = 500;
+/// One long name must not push all others out of sight.
+const WIDEST: usize = 60;
 
 /// Prints all that the board asks for.
 pub(super) async fn print(server: &Server, board: &Board, format: Format) -> anyhow::Result<()> {
     let seen: Seen = server.get("/api/v1/server", &[]).await?;
-    let mut rows: Vec<(Value, Row)> = Vec::new();
-    loop {
-        // In the order in which they came, which does not change from page to page; ours is made of it when all are here.
-        let mut query: Vec<(&str, String)> = board.query().into_iter().filter(|(name, _)| *name != "sort").collect();
-        query.push(("offset", rows.len().to_string()));
-        query.push(("limit", ROWS.to_string()));
-        let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut value = server.value("/api/v1/triggers", &query).await?;
-        let more = value.get_mut("triggers").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-        let last = more.len() < ROWS;
-        rows.extend(more.into_iter().map(|row| (row.clone(), serde_json::from_value(row).unwrap_or_default())));
-        if last {
-            break;
-        }
-    }
+    // In the order in which they came, which does not change from page to page; ours is made of it when all are here.
+    let query: Vec<(&str, String)> = board.query().into_iter().filter(|(name, _)| *name != "sort").collect();
+    let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut rows = server.triggers(&query).await?;
     board.order(&mut rows, |(_, row)| row);
     let (documents, rows): (Vec<Value>, Vec<Row>) = rows.into_iter().unzip();
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -49,27 +37,16 @@ pub(super) async fn print(server: &Server, board: &Board, format: Format) -> any
 
 fn lines(out: &mut impl Write, rows: &[Row], now: f64) -> io::Result<()> {
     let columns: Vec<draw::Column> = draw::Column::ALL.into_iter().filter(|column| !column.is_picture()).collect();
-    let head: Vec<String> = columns.iter().map(|column| column.title().to_owned()).collect();
-    let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| columns.iter().map(|column| column.cell(row, now)).collect()).collect();
-    let width = |at: usize| {
-        let cells = cells.iter().chain([&head]).filter_map(|row| row.get(at));
-        // One long name must not push all others out of sight.
-        cells.map(|cell| cell.width()).max().unwrap_or_default().min(60)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    for row in std::iter::once(&head).chain(&cells) {
-        let cells = row.iter().zip(&widths).zip(&columns).map(|((cell, width), column)| {
-            let pad = " ".repeat(width.saturating_sub(cell.width()));
-            if column.is_number() { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
-        });
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    let mut cells: Vec<Vec<String>> = vec![columns.iter().map(|column| column.title().to_owned()).collect()];
+    cells.extend(rows.iter().map(|row| columns.iter().map(|column| column.cell(row, now)).collect()));
+    let is_number = |at: usize| columns.get(at).is_some_and(|column| column.is_number());
+    table(&cells, WIDEST, is_number).into_iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     #[test]
