@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::{api::Api, events::Events};
+use crate::{api::Api, events::Events, stage::deployment};
 
 pub const NAMESPACE: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -79,13 +79,7 @@ impl Many {
 
 async fn make(api: &Api, name: &str, spec: &Value) {
     let meta = json!({"name": name, "namespace": NAMESPACE});
-    let labels = json!({"app": name});
-    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "image"}]}});
-    let workload = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta,
-        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
-    });
-    api.apply(&workload).await.ok();
+    api.apply(&deployment(NAMESPACE, name)).await.ok();
     let mut object = json!({
         "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta,
         "spec": {"scaleTargetRef": {"name": name}, "minReplicaCount": 0, "maxReplicaCount": 10},

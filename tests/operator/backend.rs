@@ -7,23 +7,26 @@ use std::{
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        AlterUserScramCredentialsRequest, ApiKey, RequestHeader,
-        alter_user_scram_credentials_request::ScramCredentialUpsertion,
+        AlterUserScramCredentialsRequest, ApiKey, alter_user_scram_credentials_request::ScramCredentialUpsertion,
     },
-    protocol::{Encodable, StrBytes},
+    protocol::StrBytes,
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::{Mutex, MutexGuard},
-};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    brokers::{Broker, Trigger, kafka::Kafka, prometheus::Prometheus, rabbitmq, redis::Redis, sqs::Sqs, variable},
+    brokers::{
+        Broker, Trigger,
+        kafka::{self, Kafka},
+        prometheus::Prometheus,
+        rabbitmq,
+        redis::Redis,
+        sqs::Sqs,
+        variable,
+    },
     node::Node,
 };
 
@@ -223,18 +226,7 @@ async fn kafka_user(user: &str, password: &str) {
         .with_salt(Bytes::from_static(b"plimsoll"))
         .with_salted_password(salted.into());
     let request = AlterUserScramCredentialsRequest::default().with_upsertions(vec![change]);
-    let key = ApiKey::AlterUserScramCredentials;
-    let mut frame = BytesMut::new();
-    let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(VERSION);
-    header.encode(&mut frame, key.request_header_version(VERSION)).unwrap();
-    request.encode(&mut frame, VERSION).unwrap();
-    let mut stream = TcpStream::connect(variable("KAFKA")).await.unwrap();
-    let mut sized = BytesMut::new();
-    sized.put_u32(frame.len().try_into().unwrap());
-    sized.unsplit(frame);
-    stream.write_all(&sized).await.unwrap();
-    let length = stream.read_u32().await.unwrap();
-    stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
+    kafka::ask(ApiKey::AlterUserScramCredentials, VERSION, &request).await;
 }
 
 async fn rabbitmq_user(user: &str, password: &str) {

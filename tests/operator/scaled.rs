@@ -3,7 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{api::Api, events::Events, stage::eventually};
+use crate::{
+    api::Api,
+    events::Events,
+    stage::{deployment, eventually},
+};
 
 /// A Deployment and the ScaledObject over it, of one name.
 pub struct Scaled {
@@ -17,13 +21,7 @@ impl Scaled {
     pub async fn new(api: &Api, namespace: &str, name: &str, spec: &Value) -> Self {
         api.namespace(namespace).await;
         let meta = json!({"name": name, "namespace": namespace});
-        let labels = json!({"app": name});
-        let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "image"}]}});
-        let workload = json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta,
-            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
-        });
-        api.apply(&workload).await.ok();
+        api.apply(&deployment(namespace, name)).await.ok();
         // Down as soon as there is nothing to do, so that a test need not wait for minutes.
         let down = json!({"stabilizationWindowSeconds": 0});
         let mut object = json!({

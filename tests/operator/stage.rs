@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{api::Api, process::Process};
@@ -68,4 +68,14 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl Fn
         assert!(Instant::now() < deadline, "after {} s still not: {what}", PATIENCE.as_secs());
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A workload of no pods, of one container.
+pub fn deployment(namespace: &str, name: &str) -> Value {
+    let labels = json!({"app": name});
+    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "image"}]}});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
+    })
 }

@@ -69,22 +69,21 @@ impl Kafka {
         tokio::task::spawn_blocking(commit).await.unwrap();
         self.committed.lock().insert(source.to_owned(), offset);
     }
+}
 
-    /// Asks by hand what librdkafka's binding cannot.
-    async fn ask(&self, key: ApiKey, request: &impl Encodable) {
-        let mut frame = BytesMut::new();
-        let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(ACLS_VERSION);
-        header.encode(&mut frame, key.request_header_version(ACLS_VERSION)).unwrap();
-        request.encode(&mut frame, ACLS_VERSION).unwrap();
-        let mut stream = TcpStream::connect(variable("KAFKA")).await.unwrap();
-        let mut sized = BytesMut::new();
-        sized.put_u32(frame.len().try_into().unwrap());
-        sized.unsplit(frame);
-        stream.write_all(&sized).await.unwrap();
-        let length = stream.read_u32().await.unwrap();
-        let mut answer = vec![0; length as usize];
-        stream.read_exact(&mut answer).await.unwrap();
-    }
+/// Asks by hand what librdkafka's binding cannot.
+pub async fn ask(key: ApiKey, version: i16, request: &impl Encodable) {
+    let mut frame = BytesMut::new();
+    let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(version);
+    header.encode(&mut frame, key.request_header_version(version)).unwrap();
+    request.encode(&mut frame, version).unwrap();
+    let mut stream = TcpStream::connect(variable("KAFKA")).await.unwrap();
+    let mut sized = BytesMut::new();
+    sized.put_u32(frame.len().try_into().unwrap());
+    sized.unsplit(frame);
+    stream.write_all(&sized).await.unwrap();
+    let length = stream.read_u32().await.unwrap();
+    stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
 }
 
 // Numbers of Kafka's protocol.
@@ -161,7 +160,7 @@ impl Broker for Kafka {
             .with_host(StrBytes::from_static_str("*"))
             .with_operation(ALL)
             .with_permission_type(DENY);
-        self.ask(ApiKey::CreateAcls, &CreateAclsRequest::default().with_creations(vec![deny])).await;
+        ask(ApiKey::CreateAcls, ACLS_VERSION, &CreateAclsRequest::default().with_creations(vec![deny])).await;
     }
 
     async fn allow(&self, _proxy: &Proxy) {
@@ -173,7 +172,7 @@ impl Broker for Kafka {
             .with_host_filter(None)
             .with_operation(ALL)
             .with_permission_type(DENY);
-        self.ask(ApiKey::DeleteAcls, &DeleteAclsRequest::default().with_filters(vec![filter])).await;
+        ask(ApiKey::DeleteAcls, ACLS_VERSION, &DeleteAclsRequest::default().with_filters(vec![filter])).await;
     }
 
     async fn forget(&self, sources: &[&str]) {
