@@ -1,6 +1,6 @@
-//! All brokers, each behind a proxy, and two servers that read them: one through the proxies and one directly.
+//! All brokers, each behind two proxies, and two servers that read them: one through the proxies that will break.
 //!
-//! The second knows no trouble, so how fast it answers says what the machine can do at this moment.
+//! The other one's know no trouble, so how fast it answers says what the machine can do at this moment.
 
 use std::time::Duration;
 
@@ -34,12 +34,14 @@ pub struct Source {
 pub struct Member {
     pub broker: Box<dyn Broker>,
     pub proxy: Proxy,
+    /// A hop like the other's: what a look takes then differs by the trouble alone.
+    _calm_proxy: Proxy,
     pub busy: Source,
     pub idle: Source,
 }
 
 pub struct World {
-    /// Reads through the proxies.
+    /// Reads through the proxies that will break.
     pub troubled: Process,
     _calm: Process,
     pub members: Vec<Member>,
@@ -100,6 +102,7 @@ async fn member(
     violations: &Violations,
 ) -> Member {
     let proxy = Proxy::start(&broker.proxy(), broker.behind_proxy()).await;
+    let calm_proxy = Proxy::start("127.0.0.1:0", broker.direct()).await;
     broker.admit().await;
     let source = async |kind: &str, work: usize| {
         let name = format!("{run}-{}-{kind}", broker.name());
@@ -113,11 +116,11 @@ async fn member(
             Watch::start(keda, format!("{name} ({how})"), truth.clone(), violations.clone()).await
         };
         let troubled = watch(troubled, "troubled", proxy.address()).await;
-        let calm = watch(calm, "calm", &broker.direct()).await;
+        let calm = watch(calm, "calm", calm_proxy.address()).await;
         Source { name: name.clone(), truth: truth.clone(), troubled, calm }
     };
     let (busy, idle) = (source("busy", BUSY).await, source("idle", 0).await);
-    Member { broker, proxy, busy, idle }
+    Member { broker, proxy, _calm_proxy: calm_proxy, busy, idle }
 }
 
 /// Fills a source up to `work`, and waits until its broker says so.

@@ -32,7 +32,7 @@ pub trait Broker: Send + Sync {
         "127.0.0.1:0".to_owned()
     }
 
-    /// Where others reach it who need no proxy.
+    /// The same for those whom no fault is to meet.
     fn direct(&self) -> String {
         self.behind_proxy()
     }
