@@ -25,6 +25,8 @@ const SETTLES: Duration = Duration::from_secs(45);
 /// Two polls of every object: as many patches in two of these, one after the other, are what the steady state costs.
 const WINDOW: Duration = Duration::from_secs(60);
 const STEADY: f64 = 0.05;
+/// KEDA's default budget of 20 requests a second is spent by these: there is a queue still.
+const SPENT: f64 = 1_150.0;
 const WINDOWS: usize = 12;
 const MEASURED: Duration = Duration::from_secs(180);
 const WAKES: usize = 40;
@@ -151,7 +153,7 @@ async fn steady(many: &mut Many) {
         }
         let now = patches(many).await - before;
         println!("{now} status patches in {WINDOW:?}");
-        if (now - last).abs() <= last * STEADY {
+        if now < SPENT && (now - last).abs() <= last * STEADY {
             return;
         }
         last = now;

@@ -24,6 +24,7 @@ keda=$(cd "$cluster/../keda" && folder_of keda oracle/*.go)
 operator=$(cd "$cluster/../keda" && folder_of operator)
 # shellcheck disable=SC2034 # with `keda` alone
 controllers=$(cd "$cluster/apiserver" && folder_of controllers)
+vault=$(cd "$cluster/vault" && folder_of vault ./*.go)
 others=$(cd "$cluster/definitions" && folder_of definitions ../build)
 
 # Why these tests cannot or must not run; empty when they can.
@@ -32,6 +33,6 @@ excuse() {
     for skip in ${SKIP_BROKERS//,/ }; do
         [ "$skip" != cluster ] || { printf 'SKIP_BROKERS says so' && return; }
     done
-    [[ -d $apiserver && -d $keda && -d $others ]] || command -v go >/dev/null || printf 'Go is not installed'
+    [[ -d $apiserver && -d $keda && -d $vault && -d $others ]] || command -v go >/dev/null || printf 'Go is not installed'
 }
 SKIP_BROKERS=${SKIP_BROKERS:-}

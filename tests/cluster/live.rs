@@ -49,7 +49,7 @@ fn shared_kubeconfig() -> String {
 }
 
 /// Waits until a poll of KEDA's finds this, and says how long that took.
-async fn seen(keda: &mut Keda, value: i64) -> Duration {
+pub async fn seen(keda: &mut Keda, value: i64) -> Duration {
     let begin = Instant::now();
     loop {
         let poll = keda.poll().await;
@@ -62,7 +62,7 @@ async fn seen(keda: &mut Keda, value: i64) -> Duration {
 }
 
 /// Waits until a poll of KEDA's fails with all these words.
-async fn refused(keda: &mut Keda, words: &[&str]) {
+pub async fn refused(keda: &mut Keda, words: &[&str]) {
     let begin = Instant::now();
     loop {
         let poll = keda.poll().await;

@@ -28,8 +28,7 @@ impl Login {
         let login = Self { api, name: name.to_owned(), redis, admin };
         let meta = json!({"name": "o", "namespace": name});
         let entry = |key: &str| json!({"parameter": key, "name": "login", "key": key});
-        let spec = json!({"secretTargetRef": [entry("username"), entry("password")]});
-        login.apply(&json!({"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": meta, "spec": spec})).await;
+        login.authentication(&json!({"secretTargetRef": [entry("username"), entry("password")]})).await;
         let metadata: serde_json::Map<_, _> =
             login.metadata().iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let trigger = json!({"type": "external-push", "metadata": metadata, "authenticationRef": {"name": "o"}});
@@ -42,6 +41,15 @@ impl Login {
 
     pub async fn apply(&self, object: &serde_json::Value) {
         self.api.apply(object).await.ok();
+    }
+
+    /// Where the trigger's login comes from.
+    pub async fn authentication(&self, spec: &serde_json::Value) {
+        let meta = json!({"name": "o", "namespace": self.name});
+        self.apply(
+            &json!({"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": meta, "spec": spec}),
+        )
+        .await;
     }
 
     pub fn metadata(&self) -> [(&str, &str); 5] {

@@ -24,6 +24,7 @@ mod outage;
 mod own;
 mod rights;
 mod store;
+mod vault;
 
 #[path = "../emulator/mod.rs"]
 #[allow(dead_code, reason = "shared with the brokers' tests")]

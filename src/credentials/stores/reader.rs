@@ -25,6 +25,8 @@ use crate::{
 /// What failed is tried again after so long; less often while an old answer serves.
 const AGAIN: Duration = Duration::from_secs(3);
 const AGAIN_WHILE_SERVED: Duration = Duration::from_secs(10);
+/// What is missing is looked for again after so long, whatever else of the answer holds longer.
+const AGAIN_WHILE_MISSING: Duration = Duration::from_secs(30);
 /// What has just gone is looked for again after so long, before that is believed.
 const DOUBT: Duration = Duration::from_secs(2);
 /// A refused login has a store asked again at once, and no more often than this.
@@ -123,7 +125,9 @@ impl State {
                 (self.doubted, self.due) = (true, now + DOUBT);
             }
             (Ok(answer), _) => {
-                self.due = now + jittered(answer.holds.min(limits::LONGEST_LIFE), SPREAD);
+                let misses = answer.values.iter().any(Result::is_err);
+                let most = if misses { AGAIN_WHILE_MISSING } else { limits::LONGEST_LIFE };
+                self.due = now + jittered(answer.holds.min(most), SPREAD);
                 self.held = Some(Arc::new(answer));
                 (self.failure, self.away) = (None, None);
                 self.mark.read(now);

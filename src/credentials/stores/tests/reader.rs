@@ -146,3 +146,15 @@ async fn what_was_never_read_is_an_error_and_is_tried_again_after_three_seconds(
     advance(secs(3)).await;
     assert_eq!(bench.reads().await.as_deref(), Ok("one"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_looked_for_every_half_minute_and_not_more_often() {
+    let bench = bench();
+    bench.say(Ok(""));
+    assert_eq!((bench.reads().await.as_deref(), bench.asked()), (Ok(""), 1));
+    bench.say(Ok("one"));
+    advance(secs(29)).await;
+    assert_eq!((bench.reads().await.as_deref(), bench.asked()), (Ok(""), 1));
+    advance(secs(4)).await;
+    assert_eq!((bench.reads().await.as_deref(), bench.asked()), (Ok("one"), 2));
+}

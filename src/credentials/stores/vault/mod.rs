@@ -272,10 +272,8 @@ impl super::Source for Source {
                 }
             }
         }
-        // What is leased to a token must not outlive it unseen: whoever reads then has it renewed.
-        if self.made.lock().iter().flatten().any(|made| made.token.is_some()) {
-            due = due.min(token.due);
-        }
+        // A token that nobody renews ends, and what is leased to it: whoever reads then has it renewed.
+        due = due.min(token.due);
         Ok(Answer { values, holds: due.saturating_duration_since(Instant::now()).max(Duration::from_secs(1)) })
     }
 }
