@@ -22,6 +22,7 @@ mod fleet;
 mod held;
 mod host;
 mod hostile;
+mod idle;
 mod isolation;
 mod kafka;
 mod memory;
@@ -91,6 +92,10 @@ async fn main() {
     }
     if wanted("wake") {
         fleet::wakes_and_idle_cost(&mut report).await;
+    }
+    if wanted("idle") {
+        idle::kafka_share(&mut report).await;
+        idle::redis_commands(&mut report).await;
     }
     if wanted("page") {
         page::of_many_triggers(&mut report).await;

@@ -38,6 +38,13 @@ pub async fn delete(connection: &mut MultiplexedConnection, lists: &[String]) {
     let _deleted: u64 = connection.del(lists).await.expect("deleted");
 }
 
+/// How many commands it has taken so far, from whomever.
+pub async fn commands(connection: &mut MultiplexedConnection) -> f64 {
+    let text: String = redis::cmd("INFO").arg("stats").query_async(connection).await.expect("answered");
+    let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    line.and_then(|number| number.trim().parse().ok()).expect("Redis counts them")
+}
+
 pub async fn round_trips(report: &mut Report) {
     println!("redis: {LISTS} lists over {INTERVALS} intervals of 5 s, through a counting proxy");
     let proxy = Proxy::start(broker("PLIMSOLL_TEST_REDIS")).await;

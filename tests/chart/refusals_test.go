@@ -25,6 +25,7 @@ func TestWrongValuesAreRefusedByAClearText(t *testing.T) {
 		{"image.digest=e3b0c442", []string{"/image/digest", "sha256:"}},
 		{"server.logFormat=xml", []string{"/server/logFormat", "'json', 'text'"}},
 		{"server.maxTriggers=0", []string{"/server/maxTriggers", "minimum"}},
+		{"minReadySeconds=600", []string{"/minReadySeconds", "599"}},
 		{"replicaCount=two", []string{"/replicaCount", "want integer"}},
 		{"kubernetes.enabled=yes", []string{"/kubernetes/enabled", "want boolean"}},
 		{"podLabels.a=true", []string{"/podLabels/a", "want string"}},

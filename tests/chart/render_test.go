@@ -109,6 +109,17 @@ func TestEverythingThatSelectsPodsSelectsOurs(t *testing.T) {
 	})
 }
 
+// grpc-go asks for addresses when a connection ends, and not within half a minute of the last time.
+func TestTwoOldPodsGoSoFarApartThatKedaKnowsANewOne(t *testing.T) {
+	each(t, func(t *testing.T, values string, all []object) {
+		spec := of[*appsv1.Deployment](all)[0].Spec
+		rolling := spec.Strategy.RollingUpdate
+		if spec.MinReadySeconds < 30 || rolling != nil && rolling.MaxUnavailable.IntValue() != 0 {
+			t.Errorf("pods are replaced by %+v, each new one serves for %d s before", rolling, spec.MinReadySeconds)
+		}
+	})
+}
+
 func TestPodsMayDoNothingButServe(t *testing.T) {
 	each(t, func(t *testing.T, values string, all []object) {
 		deployment := of[*appsv1.Deployment](all)[0]

@@ -116,8 +116,9 @@ impl Api {
         self.call(Method::PATCH, &path, Some(("application/merge-patch+json", fields))).await
     }
 
+    /// At once: of a pod nobody says that it has come to its end.
     pub async fn delete(&self, object: &Value) -> Answer {
-        let path = self.path(object).await;
+        let path = format!("{}?gracePeriodSeconds=0", self.path(object).await);
         self.call(Method::DELETE, &path, None).await
     }
 

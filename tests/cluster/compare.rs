@@ -1,7 +1,5 @@
 //! `plimsoll compare` on a real API server and a real Redis: built-in triggers read with the logins that KEDA would give them,
-//! beside KEDA's series as its operator writes them. And what the commands say of a cluster that has no server.
-
-use std::env;
+//! beside KEDA's series as its operator writes them.
 
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -158,31 +156,4 @@ async fn what_cannot_be_compared_is_said() {
     let stranger = StandIn::new(|_| Reply::new(200, "go_goroutines 12\n")).await;
     let (code, _, err) = plimsoll(&[&of[..], &["--keda-metrics", &stranger.url()]].concat()).await;
     assert!(code == Some(2) && err.contains("has no series of KEDA's"), "{err}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_has_no_server_of_ours_is_said_to_have_none() {
-    let api = Api::shared();
-    api.namespace("explain-nobody").await;
-    let asked = ["explain", "orders", "--server-namespace", "explain-nobody"];
-    let kubectl = env::split_paths(&env::var_os("PATH").unwrap()).any(|folder| folder.join("kubectl").is_file());
-    let (code, _, err) = plimsoll(&asked).await;
-    let words =
-        if kubectl { "namespace `explain-nobody` has no pod with the label" } else { "`kubectl` is not installed" };
-    assert!(code == Some(2) && err.contains(words), "{err}");
-    let labels = json!({"app.kubernetes.io/name": "plimsoll"});
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "explain-nobody", "labels": labels},
-        "spec": {"automountServiceAccountToken": false, "containers": [{"name": "c", "image": "image"}]},
-    });
-    api.apply(&pod).await.ok();
-    if kubectl {
-        let (code, _, err) = plimsoll(&asked).await;
-        assert!(code == Some(2) && err.contains("none of 1 pods"), "{err}");
-        api.merge_status(&pod, &json!({"status": {"phase": "Running"}})).await.ok();
-        // A pod without a node: nobody can forward to it.
-        let (code, _, err) = plimsoll(&asked).await;
-        assert!(code == Some(2) && err.contains("`kubectl port-forward` to pod `p`: "), "{err}");
-    }
-    api.delete(&pod).await.ok();
 }

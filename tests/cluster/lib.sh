@@ -19,6 +19,7 @@ programs=${PLIMSOLL_TESTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plimsoll-tests}
 folder_of() { printf '%s/%s-%s' "$programs" "$1" "$(cat go.mod go.sum "${@:2}" | sha256sum | cut -c1-16)"; }
 
 apiserver=$(cd "$cluster/apiserver" && folder_of apiserver ./*.go)
+kubectl=$(cd "$cluster/apiserver" && folder_of kubectl)
 keda=$(cd "$cluster/../keda" && folder_of keda oracle/*.go)
 # shellcheck disable=SC2034 # with `keda` alone
 operator=$(cd "$cluster/../keda" && folder_of operator)
@@ -33,6 +34,6 @@ excuse() {
     for skip in ${SKIP_BROKERS//,/ }; do
         [ "$skip" != cluster ] || { printf 'SKIP_BROKERS says so' && return; }
     done
-    [[ -d $apiserver && -d $keda && -d $vault && -d $others ]] || command -v go >/dev/null || printf 'Go is not installed'
+    [[ -d $apiserver && -d $kubectl && -d $keda && -d $vault && -d $others ]] || command -v go >/dev/null || printf 'Go is not installed'
 }
 SKIP_BROKERS=${SKIP_BROKERS:-}

@@ -16,6 +16,7 @@ mod compare;
 mod definitions;
 mod deploy;
 mod differential;
+mod forward;
 mod live;
 mod login;
 mod oracle;

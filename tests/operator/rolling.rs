@@ -1,9 +1,9 @@
-//! A rolling update of the server, as the chart does it: a new replica serves, then an old one is told to end.
+//! Replicas that are replaced: by a rolling update, as the chart does it, and by nodes that are drained at once.
 
 use std::{net::SocketAddrV4, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     api::Api,
@@ -20,10 +20,20 @@ const NEVER: u64 = 600;
 /// KEDA opens a stream again 2 s after a clean end; the rest is this machine's.
 const WOKEN: Duration = Duration::from_secs(5);
 
+/// How long a new pod serves before the controller of Deployments lets an old one go.
+fn min_ready() -> Duration {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kubernetes/plimsoll.yaml");
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let seconds = text.lines().find_map(|line| line.trim().strip_prefix("minReadySeconds: "));
+    Duration::from_secs(seconds.expect("the Deployment says it").parse().unwrap())
+}
+
 struct Service {
     namespace: String,
     names: Headless,
     replicas: Vec<Process>,
+    /// For so long one that ends serves on.
+    endpoint_delay: &'static str,
 }
 
 impl Service {
@@ -31,7 +41,7 @@ impl Service {
     fn start(&mut self) {
         let n = u8::try_from(self.replicas.len() + 1).unwrap();
         let port = self.replicas.first().map_or("0", |first| port(first)).to_owned();
-        let more = ["--endpoint-delay", "1s"];
+        let more = ["--endpoint-delay", self.endpoint_delay];
         self.replicas.push(serve_on(&format!("127.0.0.{n}:{port}"), &self.namespace, &more));
     }
 
@@ -69,74 +79,120 @@ async fn object(api: &Api, namespace: &str, name: &str, trigger: &Value, interva
     Scaled::new(api, namespace, name, &json!({"triggers": [trigger], "pollingInterval": interval})).await
 }
 
-/// Puts work before the next idle object. How long it took to its replicas.
-async fn wake(idle: &mut Vec<(String, Changes)>, redis: &mut redis::aio::MultiplexedConnection, when: &str) {
-    let (list, mut changes) = idle.pop().unwrap();
-    let begin = Instant::now();
-    let _: i64 = redis::cmd("LPUSH").arg(&list).arg("work").query_async(redis).await.unwrap();
-    timeout(PATIENCE, changes.until(1)).await.unwrap_or_else(|_| panic!("{when}: a wake is lost"));
-    let took = begin.elapsed();
-    println!("rolling update, {when}: woken after {took:.1?}");
-    assert!(took < WOKEN, "{when}: woken after {took:?}");
+/// A service with two replicas, an object that has work all the time, and idle ones.
+struct Scene {
+    api: Api,
+    backend: Backend,
+    redis: redis::aio::MultiplexedConnection,
+    service: Service,
+    busy: Scaled,
+    of_busy: Changes,
+    objects: Vec<Scaled>,
+    /// Those that have not been woken: their lists, and what becomes of their replicas.
+    idle: Vec<(String, Changes)>,
+}
+
+impl Scene {
+    async fn open(name: &str, endpoint_delay: &'static str) -> Self {
+        let backend = Backend::new(Kind::Redis, name).await;
+        let (api, namespace) = (stage::api().await, backend.name.clone());
+        api.namespace(&namespace).await;
+        for object in [backend.secret(&namespace, ONE), backend.authentication(&namespace)] {
+            api.apply(&object).await.ok();
+        }
+        let client = redis::Client::open(format!("redis://{}", crate::brokers::variable("REDIS"))).unwrap();
+        let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+
+        let names = Headless::new().await;
+        let mut service = Service { namespace: namespace.clone(), names, replicas: Vec::new(), endpoint_delay };
+        service.start();
+        service.start();
+        service.ready_from(0);
+        let trigger = backend.trigger("external-push", &service.names.scaler_address(port(&service.replicas[0])));
+        let busy = object(&api, &namespace, "busy", &trigger, 1).await;
+        let work = redis::cmd("LPUSH").arg(format!("{namespace}-busy")).arg(vec!["work"; 25]).to_owned();
+        let _: i64 = work.query_async(&mut redis).await.unwrap();
+        busy.reaches(5).await;
+        let mut of_busy = busy.changes().await;
+        assert_eq!(of_busy.next().await, 5);
+        let (mut idle, mut objects) = (Vec::new(), Vec::new());
+        for n in 0..IDLE {
+            let scaled = object(&api, &namespace, &format!("idle-{n}"), &trigger, NEVER).await;
+            idle.push((format!("{namespace}-idle-{n}"), scaled.changes().await));
+            objects.push(scaled);
+        }
+        let scene = Self { api, backend, redis, service, busy, of_busy, objects, idle };
+        scene.all_streams_are_open().await;
+        scene
+    }
+
+    async fn all_streams_are_open(&self) {
+        let all = IDLE as u64 + 1;
+        eventually("all streams are open", || async { self.service.streams() == all }).await;
+    }
+
+    /// Puts work before the next idle object, which has a replica soon.
+    async fn wake(&mut self, when: &str) {
+        let (list, mut changes) = self.idle.pop().unwrap();
+        let begin = Instant::now();
+        let _: i64 = redis::cmd("LPUSH").arg(&list).arg("work").query_async(&mut self.redis).await.unwrap();
+        timeout(PATIENCE, changes.until(1)).await.unwrap_or_else(|_| panic!("{when}: a wake is lost"));
+        let took = begin.elapsed();
+        println!("{}, {when}: woken after {took:.1?}", self.service.namespace);
+        assert!(took < WOKEN, "{when}: woken after {took:?}");
+    }
+
+    /// Nothing was scaled down, and KEDA has noticed nothing.
+    async fn close(mut self) {
+        let change = timeout(Duration::from_millis(200), self.of_busy.next()).await;
+        assert!(change.is_err(), "what was busy all the time has changed: {change:?}");
+        let events = format!("/apis/events.k8s.io/v1/namespaces/{}/events", self.service.namespace);
+        let events = self.api.get(&events).await.ok();
+        let failed = |event: &&Value| event["reason"].as_str().is_some_and(|reason| reason.contains("Failed"));
+        let failed: Vec<_> = events["items"].as_array().unwrap().iter().filter(failed).collect();
+        assert!(failed.is_empty(), "KEDA has noticed it: {failed:?}");
+        for scaled in self.objects.into_iter().chain([self.busy]) {
+            scaled.end().await;
+        }
+        self.backend.end().await;
+    }
 }
 
 #[tokio::test]
 async fn a_rolling_update_loses_no_wake_and_scales_nothing_down() {
-    let backend = Backend::new(Kind::Redis, "rolling").await;
-    let (api, namespace) = (stage::api().await, backend.name.clone());
-    api.namespace(&namespace).await;
-    for object in [backend.secret(&namespace, ONE), backend.authentication(&namespace)] {
-        api.apply(&object).await.ok();
-    }
-    let client = redis::Client::open(format!("redis://{}", crate::brokers::variable("REDIS"))).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-
-    let mut service = Service { namespace: namespace.clone(), names: Headless::new().await, replicas: Vec::new() };
-    service.start();
-    service.start();
-    service.ready_from(0);
-    let trigger = backend.trigger("external-push", &service.names.scaler_address(port(&service.replicas[0])));
-    let busy = object(&api, &namespace, "busy", &trigger, 1).await;
-    let work = redis::cmd("LPUSH").arg(format!("{namespace}-busy")).arg(vec!["work"; 25]).to_owned();
-    let _: i64 = work.query_async(&mut redis).await.unwrap();
-    busy.reaches(5).await;
-    let mut of_busy = busy.changes().await;
-    assert_eq!(of_busy.next().await, 5);
-    let (mut idle, mut objects) = (Vec::new(), Vec::new());
-    for n in 0..IDLE {
-        let scaled = object(&api, &namespace, &format!("idle-{n}"), &trigger, NEVER).await;
-        idle.push((format!("{namespace}-idle-{n}"), scaled.changes().await));
-        objects.push(scaled);
-    }
-    let all = IDLE as u64 + 1;
-    eventually("all streams are open", || async { service.streams() == all }).await;
-
+    let mut scene = Scene::open("rolling", "1s").await;
     for old in 0..2 {
-        service.start();
-        service.ready_from(old);
-        wake(&mut idle, &mut redis, "a new replica serves").await;
-        service.ready_from(old + 1);
-        service.replicas[old].terminate();
-        wake(&mut idle, &mut redis, "an old one was told to end").await;
-        assert!(service.replicas[old].ended(PATIENCE).success());
-        wake(&mut idle, &mut redis, "it has ended").await;
-        eventually("all streams are open again", || async { service.streams() == all }).await;
-        // A client asks for names again 30 s after it last did, and as soon as a connection ends.
-        let asked = |row: &Value| row["askedAt"].is_number();
-        eventually("KEDA knows the new replica", || async {
-            service.replicas.last().is_some_and(|new| new.triggers().iter().any(asked))
-        })
-        .await;
+        scene.service.start();
+        scene.service.ready_from(old);
+        let ready = Instant::now();
+        scene.wake("a new replica serves").await;
+        // KEDA's client asks for names when a connection ends, but not within 30 s of the last time.
+        sleep_until(ready + min_ready()).await;
+        scene.service.ready_from(old + 1);
+        scene.service.replicas[old].terminate();
+        scene.wake("an old one was told to end").await;
+        assert!(scene.service.replicas[old].ended(PATIENCE).success());
+        scene.wake("it has ended").await;
+        scene.all_streams_are_open().await;
     }
+    scene.close().await;
+}
 
-    let change = timeout(Duration::from_millis(200), of_busy.next()).await;
-    assert!(change.is_err(), "what was busy all the time has changed: {change:?}");
-    let events = api.get(&format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")).await.ok();
-    let failed = |event: &&Value| event["reason"].as_str().is_some_and(|reason| reason.contains("Failed"));
-    let failed: Vec<_> = events["items"].as_array().unwrap().iter().filter(failed).collect();
-    assert!(failed.is_empty(), "KEDA has noticed it: {failed:?}");
-    for scaled in objects.into_iter().chain([busy]) {
-        scaled.end().await;
+/// What docs/operate.md says of nodes that are drained together.
+#[tokio::test]
+async fn two_replicas_that_go_at_once_are_not_missed_where_they_serve_on_for_longer_than_kedas_client_pauses() {
+    let mut scene = Scene::open("drained", "35s").await;
+    scene.service.start();
+    scene.service.start();
+    scene.service.ready_from(2);
+    scene.service.replicas[0].terminate();
+    scene.service.replicas[1].terminate();
+    scene.wake("both were told to end").await;
+    for old in 0..2 {
+        assert!(scene.service.replicas[old].ended(PATIENCE).success());
+        scene.wake("one has ended").await;
     }
-    backend.end().await;
+    scene.all_streams_are_open().await;
+    scene.wake("both have ended").await;
+    scene.close().await;
 }

@@ -1,7 +1,7 @@
 //! A server that is found through `kubectl`: the pods that run, a way to each, and what `kubectl` says when there is none.
 //!
-//! `kubectl` is a script here, which says what the real one says: what a cluster without nodes cannot be made to do. The real one
-//! is asked by the tests of the API server.
+//! `kubectl` is a script here, which says what the real one says, so that these run anywhere. The real one is asked by the tests of
+//! the API server (`tests/cluster/forward.rs`).
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 

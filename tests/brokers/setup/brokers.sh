@@ -80,6 +80,7 @@ variables() {
         export_line KAFKA_MTLS "$KAFKA_MTLS_PORT"
         export_line KAFKA_PROXIED "$KAFKA_PROXIED_PORT"
         export_line KAFKA_PROXY "$KAFKA_PROXY_PORT"
+        printf 'export PLIMSOLL_TEST_KAFKA_DIR=%s\n' "$(node_dir kafka)"
         ;;
     kafka-gssapi)
         printf 'export PLIMSOLL_TEST_KAFKA_GSSAPI=localhost:%s\n' "$KAFKA_GSSAPI_PORT"

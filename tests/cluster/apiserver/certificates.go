@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// One certificate for whoever answers for a part of the API, and for the API server when it asks them: KEDA's operator, its
-// metrics adapter. As KEDA reads it: ca.crt, tls.crt, tls.key.
+// One certificate for whoever answers for a part of the API or for a node, and for the API server when it asks them: KEDA's
+// operator, its metrics adapter. As KEDA reads it: ca.crt, tls.crt, tls.key.
 const aggregation = "aggregation"
 
 func (c *cluster) makeAggregation() error {

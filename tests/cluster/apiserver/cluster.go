@@ -106,6 +106,9 @@ func (c *cluster) args(etcd string) []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + c.file(aggregation+"/tls.crt"),
 		"--proxy-client-key-file=" + c.file(aggregation+"/tls.key"),
+		"--kubelet-certificate-authority=" + c.file(aggregation+"/ca.crt"),
+		"--kubelet-client-certificate=" + c.file(aggregation+"/tls.crt"),
+		"--kubelet-client-key=" + c.file(aggregation+"/tls.key"),
 		// No controller makes the account `default` of a namespace, so no pod would be admitted.
 		"--disable-admission-plugins=ServiceAccount",
 		"--endpoint-reconciler-type=none",

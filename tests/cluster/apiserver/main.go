@@ -1,5 +1,5 @@
 // The control plane of the tests: etcd and kube-apiserver in one process, on loopback, RBAC on, with definitions of further
-// objects.
+// objects, and a node that forwards ports.
 //
 //	apiserver -dir DIR [FOLDER OF DEFINITIONS]...
 //
@@ -11,13 +11,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -57,10 +60,14 @@ func run(dir string, crds []string) error {
 	}
 	defer etcd.Close()
 
+	port, err := c.startNode()
+	if err != nil {
+		return err
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := c.settle(ctx, crds); err != nil {
+		if err := c.settle(ctx, crds, port); err != nil {
 			log.Fatal(err)
 		}
 	}()
@@ -94,11 +101,17 @@ func startEtcd(dir string) (*embed.Etcd, error) {
 	}
 }
 
+// A port that can be kept: below those that the kernel gives to whoever wants any, so that it is free again after an outage.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for {
+		port := 20000 + rand.IntN(12000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		return port, listener.Close()
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

@@ -23,8 +23,8 @@ var definitions = schema.GroupVersionResource{
 	Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
 }
 
-// Waits until the API server is ready, installs the definitions, and says by `env` that all is there.
-func (c *cluster) settle(ctx context.Context, folders []string) error {
+// Waits until the API server is ready, installs the definitions, tells it of the node, and says by `env` that all is there.
+func (c *cluster) settle(ctx context.Context, folders []string, nodePort int) error {
 	config, err := c.ready(ctx)
 	if err != nil {
 		return fmt.Errorf("%s is not ready: %w", c.url(), err)
@@ -32,6 +32,9 @@ func (c *cluster) settle(ctx context.Context, folders []string) error {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return err
+	}
+	if err := register(ctx, client, nodePort); err != nil {
+		return fmt.Errorf("node %s: %w", node, err)
 	}
 	var files []string
 	for _, folder := range folders {
