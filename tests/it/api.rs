@@ -152,6 +152,35 @@ async fn a_trigger_is_told_from_question_to_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_tells_its_own_requests_against_the_looks_that_its_triggers_want() {
+    let admin = Admin::new();
+    let (busy, calm) = (trigger(&[("queue", "a"), ("host", "busy")]), trigger(&[("queue", "b"), ("host", "calm")]));
+    let one = async |host: &str| {
+        let all = json(&admin, "/api/v1/connections").await;
+        let all = all["connections"].as_array().unwrap().clone();
+        all.into_iter().find(|of| of["place"] == format!("scripted://{host}")).unwrap()
+    };
+    admin.bench.value(&busy).await.unwrap();
+    admin.bench.value(&calm).await.unwrap();
+    let first = one("busy").await;
+    assert_eq!(first["requestsPerMinute"], Value::Null, "of the first seconds nothing is known");
+    assert_eq!((&first["tls"], &first["certificate"]), (&"unknown".into(), &Value::Null));
+    assert_eq!(first["credentials"], serde_json::json!([]), "its login is in the metadata");
+    // One is asked for all the time, the other is left alone and looked at no more.
+    for _ in 0..120 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        admin.bench.value(&busy).await.unwrap();
+    }
+    let (busy, calm) = (one("busy").await, one("calm").await);
+    let (per_minute, so_far) = (busy["requestsPerMinute"].as_f64().unwrap(), busy["requests"].as_u64().unwrap());
+    assert!((11.0..=14.0).contains(&per_minute), "a look each 5 s: {busy:#}");
+    assert!((22..=30).contains(&so_far), "{busy:#}");
+    assert_eq!((&busy["looksPerMinute"], &calm["looksPerMinute"]), (&12.0.into(), &12.0.into()));
+    assert_eq!(calm["requestsPerMinute"], 0.0, "{calm:#}");
+    assert_eq!(json(&admin, "/api/v1/triggers/1").await["connection"]["requestsPerMinute"], per_minute);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_comes_with_its_cause_check_and_cure() {
     let admin = with_all_states().await;
     let page = json(&admin, "/api/v1/triggers?state=failing,refused&sort=state").await;

@@ -87,7 +87,7 @@ async fn a_trigger_is_shown_from_question_to_answer() {
         ("#result", &["1,234", "Active", "yes", "500", "⌈1,234 ÷ 500⌉", "3"]),
         ("#asks", &["shop/billing", "127.0.0.1", "ago"]),
         ("#metadata", &["consumerGroup", "billing", "metadata"]),
-        ("#connection", &["kafka://", "working", "1 trigger"]),
+        ("#connection", &["kafka://", "working", "1 trigger", "would send 60 at least", "plain text", "own metadata"]),
         ("#look", &["Took", "other triggers"]),
         ("#parts", &["the sum of the lags, 1234", "1,200", "34", "nothing is committed: counts from the beginning"]),
         ("#history", &["at most 1,234"]),
@@ -104,6 +104,10 @@ async fn a_trigger_is_shown_from_question_to_answer() {
     let told = browser.text("#connections").await;
     assert!(told.contains("2 of") || told.contains("1 of"), "{told}");
     assert!(told.contains("http://127.0.0.1:1") && told.contains("in vain"), "{told}");
+    assert!(told.contains("would send 60 at least") && told.contains("none: plain text"), "{told}");
+    // What it sends a minute is known after some seconds.
+    let kafka = "[...document.querySelectorAll('#connections li')].find((of) => of.innerText.includes('kafka://'))";
+    browser.until(&format!("/Requests\\s+[1-9][0-9.]* a minute/.test({kafka}.innerText)")).await;
     browser.go(&world.url("/server")).await;
     let told = browser.text("#server").await;
     for words in [
