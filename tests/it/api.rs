@@ -181,6 +181,27 @@ async fn a_connection_tells_its_own_requests_against_the_looks_that_its_triggers
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_server_tells_how_long_wakes_took_as_the_series_has_it_and_how_to_have_replicas_seen() {
+    let admin = Admin::new();
+    let of = async || json(&admin, "/api/v1/server").await;
+    assert_eq!(
+        (&of().await["wakeLatencies"], &of().await["replicas"]),
+        (&serde_json::json!([{"scalerType": "scripted", "count": 0, "p50": null, "p99": null}]), &Value::Null)
+    );
+    for took in [3, 3, 3, 900] {
+        admin.bench.metrics.woken("scripted", Duration::from_millis(took), None);
+    }
+    let told = of().await["wakeLatencies"][0].clone();
+    assert_eq!(told["count"], 4);
+    let (half, most) = (told["p50"].as_f64().unwrap(), told["p99"].as_f64().unwrap());
+    assert!(half > 0.002 && half < 0.004 && most > 0.512 && most < 1.024, "{told}");
+    let series = admin.get("/metrics").await.1;
+    assert!(series.contains("plimsoll_wake_duration_seconds_count{scaler_type=\"scripted\"} 4"), "one source");
+    let page = admin.get("/server").await.1;
+    assert!(page.contains("--service"), "how it is to be had");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_comes_with_its_cause_check_and_cure() {
     let admin = with_all_states().await;
     let page = json(&admin, "/api/v1/triggers?state=failing,refused&sort=state").await;

@@ -2,6 +2,8 @@
 
 use crate::{
     browser::{Browser, Scheme},
+    emulator::Keda,
+    stand_in::{Reply, StandIn},
     world::World,
 };
 
@@ -117,7 +119,65 @@ async fn a_trigger_is_shown_from_question_to_answer() {
         "replies_in_flight",
         "never",
         "none: KEDA's port has no TLS",
+        "not looked for",
+        "--service",
     ] {
         assert!(told.contains(words), "{words} in\n{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_wakes_and_the_brokers_certificate_are_to_be_seen() {
+    let world = World::new(&["--service", "localhost"]).await;
+    let ca = std::fs::read_to_string(StandIn::authority()).unwrap();
+    let secure = StandIn::secure(|_| {
+        let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"3"]}]}}"#;
+        Reply::of_type(200, "application/json", body)
+    })
+    .await;
+    let url = secure.url();
+    let pairs = [
+        ("scalerType", "prometheus"),
+        ("serverAddress", url.as_str()),
+        ("query", "up"),
+        ("threshold", "10"),
+        ("ca", ca.as_str()),
+    ];
+    let mut keda = Keda::of(world.server.channel(), ("shop", "secure"), &pairs);
+    assert!(keda.active().await.unwrap());
+    // A wake that leads to a push: a record comes, and the broker says so.
+    let brokers = world.brokers();
+    let group = [
+        ("scalerType", "kafka"),
+        ("bootstrapServers", brokers.as_str()),
+        ("consumerGroup", "waiting"),
+        ("topic", "news"),
+        ("lagThreshold", "5"),
+        ("offsetResetPolicy", "earliest"),
+    ];
+    let mut waiting = Keda::of(world.server.channel(), ("shop", "news"), &group);
+    let mut stream = waiting.stream().await.unwrap();
+    assert!(!waiting.active().await.unwrap());
+    world.produce("news");
+    assert!(stream.message().await.unwrap().unwrap().result);
+    let browser = Browser::open().await;
+    for (width, scheme) in [(360, Scheme::Light), (1280, Scheme::Light), (1280, Scheme::Dark)] {
+        browser.look(width, scheme).await;
+        browser.go(&world.url("/server")).await;
+        browser.until("document.getElementById('server').innerText.includes('(this one)')").await;
+        let told = browser.text("#server").await;
+        for words in ["1 ready", "by localhost", "kafka", "Half within", "From a broker's signal to the push"] {
+            assert!(told.contains(words), "{words} in\n{told}");
+        }
+        browser.picture(&format!("replicas-{width}-{scheme:?}").to_lowercase()).await;
+        assert_eq!(browser.barriers().await, [""; 0]);
+        browser.go(&world.url("/connections")).await;
+        let told = browser.text("#connections").await;
+        for words in ["yes, certificate of 127.0.0.1 expires in", "shown", "none: plain text"] {
+            assert!(told.contains(words), "{words} in\n{told}");
+        }
+        browser.picture(&format!("certificate-{width}-{scheme:?}").to_lowercase()).await;
+        assert_eq!(browser.barriers().await, [""; 0]);
+    }
+    assert!(browser.console().await.is_empty());
 }

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub(super) use asked::Asked;
 pub use openapi::openapi;
-pub(super) use server::{Backend, Bound, Server};
+pub(super) use server::{Backend, Bound, Replicas, Server, WakeLatency};
 
 use super::{Pages, help::Help};
 use crate::sampler::{ConnectionView, Counts, Detail, View};

@@ -11,6 +11,7 @@ use prometheus_client::{
 use super::{
     latency::{Exemplar, Latencies, Latency, Timed},
     observed::{Observed, Survey, gauge, store},
+    times::Times,
 };
 use crate::error::ReadErrorKind;
 
@@ -184,6 +185,10 @@ impl Looks {
         if let Some(of) = self.of(scaler_type) {
             of.wake.observe(took, exemplar);
         }
+    }
+
+    pub(super) fn wake_latencies(&self) -> Vec<(&'static str, Times)> {
+        self.latencies.iter().map(|of| (of.scaler_type, of.wake.times())).collect()
     }
 
     fn of(&self, scaler_type: &str) -> Option<&OfType> {
