@@ -163,4 +163,36 @@ mod tests {
             assert_eq!(id.traffic().requests() > 0, asks, "{label}");
         }
     }
+
+    #[cfg(feature = "prometheus")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_that_is_shown_tells_whose_it_is_and_when_it_was_issued() {
+        let json = |body: &str| Reply::of_type(200, "application/json", body);
+        let login = StandIn::new(move |_| json(r#"{"access_token":"s3cret","expires_in":3600}"#)).await;
+        let broker = StandIn::new(move |_| {
+            json(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}}"#)
+        })
+        .await;
+        let (url, token_uri) = (broker.url(), format!("{}/token", login.url()));
+        let metadata: Metadata = [
+            ("serverAddress", url.as_str()),
+            ("query", "up"),
+            ("threshold", "1"),
+            ("authModes", "oauth"),
+            ("oauthTokenURI", token_uri.as_str()),
+            ("clientID", "me"),
+            ("clientSecret", "x"),
+        ]
+        .into_iter()
+        .collect();
+        let registry = Registry::standard();
+        let backend = registry.find("prometheus").expect("it is there");
+        let source = backend.parse("prometheus", &mut Reader::new(&metadata), &Reach::open()).expect("a legal trigger");
+        let id = source.connection();
+        assert!(id.traffic().issued().is_none(), "nothing is connected yet");
+        assert_eq!(source.read().await.map(|reading| reading.value), Ok(5.0));
+        let issued = id.traffic().issued().expect("a token");
+        assert_eq!(issued.what(), format!("a token of `{}`", login.url()));
+        assert!(issued.read().is_some() && !format!("{issued:?}").contains("s3cret"));
+    }
 }
