@@ -310,6 +310,27 @@ async fn who_watches_is_one_of_few_and_not_for_ever() {
     assert_eq!(open().await.status(), 200.into_status());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_fetched_again_is_sent_at_no_more_than_a_viewers_pace() {
+    let admin = Admin::new();
+    let pace = async |path: &str| {
+        let (status, page) = admin.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        let every: usize = page.split_once("data-refresh=\"").unwrap().1.split_once('"').unwrap().0.parse().unwrap();
+        assert!(page.len() <= every * plimsoll::limits::EVENTS, "{path}: {} bytes every {every} s", page.len());
+        every
+    };
+    assert_eq!((pace("/connections").await, pace("/server").await), (10, 10), "little is asked for often");
+    for host in 0..250 {
+        let (queue, host) = (format!("q{host}"), format!("host-{host}.shop.svc"));
+        admin.bench.value(&trigger(&[("queue", &queue), ("host", &host)])).await.unwrap();
+    }
+    assert!(pace("/connections").await > 10);
+    for path in ["/", "/server", "/triggers/1"] {
+        pace(path).await;
+    }
+}
+
 trait IntoStatus {
     fn into_status(self) -> axum::http::StatusCode;
 }
