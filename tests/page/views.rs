@@ -128,21 +128,19 @@ async fn a_trigger_is_shown_from_question_to_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_wakes_and_the_brokers_certificate_are_to_be_seen() {
-    let world = World::new(&["--service", "localhost"]).await;
-    let ca = std::fs::read_to_string(StandIn::authority()).unwrap();
     let secure = StandIn::secure(|_| {
         let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"3"]}]}}"#;
         Reply::of_type(200, "application/json", body)
     })
     .await;
-    let url = secure.url();
-    let pairs = [
-        ("scalerType", "prometheus"),
-        ("serverAddress", url.as_str()),
-        ("query", "up"),
-        ("threshold", "10"),
-        ("ca", ca.as_str()),
-    ];
+    let config = std::env::temp_dir().join(format!("plimsoll-page-config-{}.yaml", std::process::id()));
+    let metrics = serde_json::json!({"connections": {"metrics": {
+        "scalerType": "prometheus",
+        "parameters": {"serverAddress": secure.url(), "ca": {"file": StandIn::authority()}},
+    }}});
+    std::fs::write(&config, metrics.to_string()).unwrap();
+    let world = World::new(&["--service", "localhost", "--config", config.to_str().unwrap()]).await;
+    let pairs = [("scalerType", "prometheus"), ("connection", "metrics"), ("query", "up"), ("threshold", "10")];
     let mut keda = Keda::of(world.server.channel(), ("shop", "secure"), &pairs);
     assert!(keda.active().await.unwrap());
     // A wake that leads to a push: a record comes, and the broker says so.
@@ -173,11 +171,14 @@ async fn replicas_wakes_and_the_brokers_certificate_are_to_be_seen() {
         assert_eq!(browser.barriers().await, [""; 0]);
         browser.go(&world.url("/connections")).await;
         let told = browser.text("#connections").await;
-        for words in ["yes, certificate of 127.0.0.1 expires in", "shown", "none: plain text"] {
+        for words in
+            ["yes, certificate of 127.0.0.1 expires in", "shown", "none: plain text", "connection metrics", "read"]
+        {
             assert!(told.contains(words), "{words} in\n{told}");
         }
         browser.picture(&format!("certificate-{width}-{scheme:?}").to_lowercase()).await;
         assert_eq!(browser.barriers().await, [""; 0]);
     }
     assert!(browser.console().await.is_empty());
+    std::fs::remove_file(config).unwrap();
 }
