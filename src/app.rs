@@ -51,6 +51,8 @@ pub struct Options {
     pub transport: Transport,
     /// How it ends.
     pub shutdown: Shutdown,
+    /// The name of the Service that leads to all replicas, for the page.
+    pub service: Option<String>,
     /// What the series are pushed by.
     pub export: Export,
 }
@@ -200,7 +202,7 @@ impl App {
         #[cfg(feature = "otlp")]
         let export = show(options.export, &sampler, &metrics);
         let ready = Arc::new(AtomicBool::new(true));
-        let shown = Pages::new(sampler.clone(), Arc::clone(&metrics), Arc::clone(&ready));
+        let shown = Pages::new(sampler.clone(), Arc::clone(&metrics), Arc::clone(&ready), options.service);
         let (probes, people) = (admin::probes(shown.clone()), admin::people(shown, token));
         let _admin = match pages {
             None => vec![task::spawn(admin::serve(door::listen(admin, room("admin")), probes.merge(people)))],

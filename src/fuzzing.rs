@@ -59,7 +59,7 @@ pub fn keys(data: &[u8]) {
     let Some(runtime) = RUNTIME.as_ref() else { return };
     let metadata = pairs(data);
     let tls = Tls::read(&mut Reader::new(&metadata));
-    if let Err(error) = runtime.block_on(tls.client_config()) {
+    if let Err(error) = runtime.block_on(tls.client_config(Default::default())) {
         drop(error.to_string());
     }
 }

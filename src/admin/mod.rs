@@ -7,6 +7,7 @@ mod guard;
 mod help;
 mod page;
 mod rates;
+mod replicas;
 mod serve;
 
 use std::{
@@ -29,7 +30,7 @@ use tokio::sync::Semaphore;
 pub use api::openapi;
 pub use serve::serve;
 
-use self::rates::Rates;
+use self::{rates::Rates, replicas::Replicas};
 use crate::{config::Token, limits, sampler::Sampler, telemetry::Metrics};
 
 /// What the pages show. Cheap to clone.
@@ -47,17 +48,20 @@ struct Shown {
     /// Since when we are.
     started: SystemTime,
     rates: Rates,
+    /// The others, where the name of their Service is known.
+    replicas: Option<Replicas>,
     /// Places for those who watch.
     viewers: Arc<Semaphore>,
 }
 
 impl Pages {
-    /// Pages that show these.
+    /// Pages that show these. `service` is the name that leads to all replicas.
     #[must_use]
-    pub fn new(sampler: Sampler, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> Self {
+    pub fn new(sampler: Sampler, metrics: Arc<Metrics>, ready: Arc<AtomicBool>, service: Option<String>) -> Self {
         let rates = Rates::of(&sampler);
         let viewers = Arc::new(Semaphore::new(limits::VIEWERS));
-        Self(Arc::new(Shown { sampler, metrics, ready, started: SystemTime::now(), rates, viewers }))
+        let (replicas, started) = (service.map(Replicas::of), SystemTime::now());
+        Self(Arc::new(Shown { sampler, metrics, ready, started, rates, replicas, viewers }))
     }
 }
 

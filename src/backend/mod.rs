@@ -7,6 +7,7 @@ pub mod batch;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod pool;
+mod traffic;
 
 #[cfg(test)]
 mod recorded;
@@ -22,16 +23,24 @@ pub mod redis;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 
-use std::{fmt, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
-use crate::net::Reach;
+pub use traffic::{Account, Traffic};
+
 #[cfg(test)]
 use crate::net::stand_in;
 use crate::{
     error::{ReadError, SpecError, clean},
+    identity::cache::Cache,
     metadata::{Orders, Reader},
+    net::{Reach, tls::Encryption},
     reading::{Metric, Parts, Reading},
 };
 
@@ -94,33 +103,56 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Which connection a source reads from: equal when address, credentials and TLS are.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct ConnectionId {
     /// A digest of everything that makes the connection, secrets included; never shown.
     digest: u64,
-    label: Arc<str>,
+    traffic: Arc<Traffic>,
 }
+
+/// The traffic of all connections that somebody holds an id of.
+static TRAFFIC: LazyLock<Cache<u64, Traffic>> = LazyLock::new(Cache::default);
 
 impl ConnectionId {
     /// An id for the connection made of `parts`, shown as `label`: scheme and addresses, no user part. It is
     /// [cleaned](clean).
-    pub fn new(parts: &impl Hash, label: impl Into<Arc<str>>) -> Self {
-        use std::hash::{BuildHasher, RandomState};
+    pub fn new(parts: &impl Hash, label: &str, encryption: impl Into<Option<Encryption>>) -> Self {
         // One random key per process: the digest cannot be used to guess a secret from outside.
-        static KEY: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
-        Self { digest: KEY.hash_one(parts), label: clean(&label.into()).into() }
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let digest = KEY.hash_one((parts, label));
+        Self { digest, traffic: TRAFFIC.get(digest, |_| Traffic::new(&clean(label), encryption.into())) }
     }
 
     /// For people: `kafka://b1:9092`.
     #[must_use]
     pub fn label(&self) -> &str {
-        &self.label
+        self.traffic.label()
+    }
+
+    /// What goes over it: the same for all that are equal.
+    #[must_use]
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+}
+
+impl PartialEq for ConnectionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for ConnectionId {}
+
+impl Hash for ConnectionId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
     }
 }
 
 impl fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.label)
+        f.write_str(self.label())
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u32).range(..=limits::TRIGGER_SERIES)
     )]
     trigger_series: u32,
+    /// The headless Service that leads to all replicas (`plimsoll.keda.svc`), so that the page can say how many there are.
+    #[arg(long, env = "PLIMSOLL_SERVICE", value_name = "HOST", value_parser = host)]
+    service: Option<String>,
     #[command(flatten)]
     allowed: Allowed,
     /// How log lines look; RUST_LOG filters them.
@@ -124,6 +127,7 @@ impl Serve {
                 ..Transport::default()
             },
             shutdown: Shutdown { endpoint_delay: self.endpoint_delay, grace: self.shutdown_grace },
+            service: self.service.clone(),
             export: app::Export::default(),
         }
     }
@@ -135,6 +139,14 @@ fn raise_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         warn!(%error, limit = limit.current, "the limit of descriptors stays as it is: raise it (`ulimit -n`) for more connections than that");
     }
+}
+
+fn host(text: &str) -> Result<String, &'static str> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if text.is_empty() || text.len() > limits::NAME || !text.chars().all(legal) {
+        return Err("must be a host's name without scheme and port (`plimsoll.keda.svc`)");
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
 use crate::{
     error::{ReadError, ReadErrorKind, quoted},
@@ -17,7 +18,14 @@ use crate::{
 
 /// All named connections, as they are now. Cheap to clone; all clones see the same changes.
 #[derive(Debug, Clone, Default)]
-pub struct Connections(Arc<RwLock<BTreeMap<Arc<str>, Named>>>);
+pub struct Connections(Arc<RwLock<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    named: BTreeMap<Arc<str>, Named>,
+    /// When they were read.
+    read: Option<Instant>,
+}
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -42,22 +50,22 @@ impl Connections {
     pub fn replace(&self, mut connections: BTreeMap<Arc<str>, Named>) {
         let mut all = self.0.write();
         for (name, named) in &mut connections {
-            if let Some(before) = all.get(name).filter(|before| before.parameters == named.parameters) {
+            if let Some(before) = all.named.get(name).filter(|before| before.parameters == named.parameters) {
                 named.parameters = Arc::clone(&before.parameters);
             }
         }
-        *all = connections;
+        *all = All { named: connections, read: Some(Instant::now()) };
     }
 
     /// All of them, for people.
     #[must_use]
     pub fn shown(&self) -> BTreeMap<Arc<str>, Named> {
-        self.0.read().clone()
+        self.0.read().named.clone()
     }
 
     /// The connection `name`, if `namespace` may use it for `scaler_type`; else what is wrong and what to do.
     pub fn find(&self, name: &str, namespace: &str, scaler_type: &str) -> Result<Connection, String> {
-        let all = self.0.read();
+        let all = &self.0.read().named;
         let allowed = |named: &Named| named.namespaces.as_ref().is_none_or(|list| list.contains(namespace));
         if let Some((name, named)) = all.get_key_value(name).filter(|(_, named)| allowed(named)) {
             if named.scaler_types.contains(&scaler_type) {
@@ -98,10 +106,17 @@ impl Connection {
         &self.name
     }
 
+    /// When its present contents were read; none when it is gone.
+    #[must_use]
+    pub fn read(&self) -> Option<Instant> {
+        let all = self.all.0.read();
+        all.read.filter(|_| all.named.contains_key(&self.name))
+    }
+
     /// What it says now, with its name; `None` when it is gone.
     #[must_use]
     pub fn parameters(&self) -> Option<(Arc<str>, Arc<Parameters>)> {
-        self.all.0.read().get(&self.name).map(|named| (Arc::clone(&self.name), Arc::clone(&named.parameters)))
+        self.all.0.read().named.get(&self.name).map(|named| (Arc::clone(&self.name), Arc::clone(&named.parameters)))
     }
 }
 

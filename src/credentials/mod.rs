@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use cluster::{Cluster, Reference};
 pub use connections::{Connection, Connections, Named};
 pub use facts::{Asked, Facts, Unasked, polling_interval};
+use tokio::time::Instant;
 
 use crate::{
     error::{Problem, ReadError, ReadErrorKind, SpecError, quoted},
@@ -151,11 +152,13 @@ impl Binding {
         self
     }
 
-    /// Where the login is from, for people; nothing where the metadata is all there is.
+    /// Where the login is from, for people, and when it was last read there; nothing where the metadata is all there is.
     #[must_use]
-    pub fn sources(&self) -> Vec<String> {
-        let connection = self.connection.as_ref().map(|named| format!("connection `{}`", quoted(named.name())));
-        connection.into_iter().chain(self.reference.as_ref().map(ToString::to_string)).collect()
+    pub fn sources(&self) -> Vec<(String, Option<Instant>)> {
+        let connection =
+            self.connection.as_ref().map(|named| (format!("connection `{}`", quoted(named.name())), named.read()));
+        let reference = self.reference.as_ref().map(|reference| (reference.to_string(), reference.read()));
+        connection.into_iter().chain(reference).collect()
     }
 
     /// That what it says could not be read again, and since when.

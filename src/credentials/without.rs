@@ -87,6 +87,11 @@ impl Reference {
     }
 
     #[must_use]
+    pub fn read(&self) -> Option<tokio::time::Instant> {
+        match self.0 {}
+    }
+
+    #[must_use]
     pub fn away(&self) -> Option<(Duration, String)> {
         match self.0 {}
     }

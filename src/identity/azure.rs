@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     cache::Cache,
+    held::Issued,
     kept::{Issuer, Kept},
 };
 use crate::{
@@ -65,6 +66,12 @@ impl Tokens {
     /// A token that is good for a while yet: mostly the one at hand.
     pub async fn get(&self) -> Result<Secret, ReadError> {
         self.0.get().await
+    }
+
+    /// What is shown, and how old it is.
+    #[must_use]
+    pub fn issued(&self) -> Issued {
+        self.0.issued("a token of Microsoft Entra".to_owned())
     }
 
     /// A server refuses the token at hand: the next asker gets another.

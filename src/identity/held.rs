@@ -3,7 +3,11 @@
 //!
 //! Not for: the credentials themselves.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
@@ -34,6 +38,13 @@ pub struct Ages {
 /// One credential's place in the count, until it is dropped.
 #[derive(Debug)]
 pub struct Held(u64);
+
+/// What is shown to a broker in the place of a trigger's own secret: what it is, for people, and how old.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    what: String,
+    held: Weak<Held>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Of {
@@ -101,6 +112,11 @@ impl Held {
         self.note(|of| (of.read, of.failing) = (None, None));
     }
 
+    /// When it was last read.
+    fn read_at(&self) -> Option<Instant> {
+        ALL.lock().held.get(&self.0)?.read
+    }
+
     /// Since when it had been failing, and whose it is, if it is one that was read.
     fn note(&self, note: impl FnOnce(&mut Of)) -> (Option<Instant>, &'static str) {
         let mut all = ALL.lock();
@@ -108,6 +124,26 @@ impl Held {
         let before = of.failing;
         note(of);
         (before, of.read.map_or("", |_| of.keeper.as_str()))
+    }
+}
+
+impl Issued {
+    /// What is called `what` and is in this place of the count.
+    #[must_use]
+    pub fn new(what: String, held: &Arc<Held>) -> Self {
+        Self { what, held: Arc::downgrade(held) }
+    }
+
+    /// For people: ``a token of `https://id` ``.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// When it was issued; none before that.
+    #[must_use]
+    pub fn read(&self) -> Option<Instant> {
+        self.held.upgrade()?.read_at()
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::held::{Held as Mark, Keeper};
+use super::held::{Held as Mark, Issued, Keeper};
 use crate::{
     clock::jittered,
     error::{ReadError, ReadErrorKind},
@@ -57,7 +57,7 @@ pub struct Kept<I: Issuer>(Arc<Inner<I>>);
 struct Inner<I: Issuer> {
     issuer: I,
     state: Mutex<State<I::Value>>,
-    mark: Mark,
+    mark: Arc<Mark>,
 }
 
 type Fetch<V> = Shared<oneshot::Receiver<Result<V, ReadError>>>;
@@ -85,7 +85,7 @@ impl<I: Issuer> Kept<I> {
     #[must_use]
     pub fn new(issuer: I) -> Self {
         let state = State { held: None, failure: None, fetch: None, paid_at: Instant::now() };
-        Self(Arc::new(Inner { issuer, state: Mutex::new(state), mark: Mark::by(Keeper::Identity) }))
+        Self(Arc::new(Inner { issuer, state: Mutex::new(state), mark: Arc::new(Mark::by(Keeper::Identity)) }))
     }
 
     /// A value that is good for a while yet: mostly the one at hand, for as long as it holds.
@@ -117,6 +117,12 @@ impl<I: Issuer> Kept<I> {
         let (now, state) = (Instant::now(), self.0.state.lock());
         let held = state.held.as_ref().filter(|held| now < held.unused_from)?;
         Some((held.value.clone(), now >= held.renew_at))
+    }
+
+    /// What it is and how old, for people.
+    #[must_use]
+    pub fn issued(&self, what: String) -> Issued {
+        Issued::new(what, &self.0.mark)
     }
 
     /// Whoever was shown the value refuses it: the next asker gets another, within the floor.

@@ -6,7 +6,6 @@
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
-#[cfg(any(feature = "http", feature = "kubernetes"))]
 pub mod cache;
 #[cfg(feature = "google")]
 pub mod google;

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     cache::Cache,
+    held::Issued,
     kept::{Issuer, Kept},
 };
 use crate::{
@@ -84,6 +85,12 @@ impl Tokens {
     /// A token for a session that lasts as long as it does.
     pub async fn fresh(&self) -> Result<Secret, ReadError> {
         self.0.fresh().await
+    }
+
+    /// What is shown, and how old it is.
+    #[must_use]
+    pub fn issued(&self) -> Issued {
+        self.0.issued(format!("a token of {}", self.0.place()))
     }
 
     /// A server refuses the token at hand: the next asker gets another.

@@ -86,6 +86,11 @@ pub async fn dial(reach: &Reach, host: &str, port: u16, until: Instant) -> Resul
 
 /// The addresses of `host` that the rules allow, in the order in which they are to be tried.
 pub async fn resolve(reach: &Reach, host: &str, until: Instant) -> Result<Vec<IpAddr>, DialError> {
+    resolve_up_to(limits::ADDRESSES, reach, host, until).await
+}
+
+/// The same, `most` of them.
+pub async fn resolve_up_to(most: usize, reach: &Reach, host: &str, until: Instant) -> Result<Vec<IpAddr>, DialError> {
     reach.check_host(host)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = host.parse() {
@@ -94,7 +99,7 @@ pub async fn resolve(reach: &Reach, host: &str, until: Instant) -> Result<Vec<Ip
     let found = timeout_at(until, lookup(host.to_owned())).await.map_err(|_| DialError::Unresolved)??;
     let mut refusal = None;
     let allowed = |address: &IpAddr| reach.check_address(host, *address).map_err(|error| refusal = Some(error)).is_ok();
-    let addresses: Vec<_> = found.into_iter().filter(allowed).take(limits::ADDRESSES).collect();
+    let addresses: Vec<_> = found.into_iter().filter(allowed).take(most).collect();
     match (addresses.is_empty(), refusal) {
         (false, _) => Ok(alternating(addresses)),
         (true, Some(refusal)) => Err(refusal.into()),

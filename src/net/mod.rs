@@ -19,6 +19,6 @@ pub mod stand_in;
 pub use budget::ReplyBytes;
 #[cfg(test)]
 pub use dial::two::TwoAddresses;
-pub use dial::{DialError, dial, resolve};
+pub use dial::{DialError, dial, resolve, resolve_up_to};
 pub use policy::{Policy, Table};
 pub use reach::{Cloud, Identities, Place, Reach, Refusal, Rules};

@@ -1,9 +1,9 @@
-//! All that is known of one trigger, from question to answer; and of the connections.
+//! All that is known of one trigger, from question to answer.
 //!
-//! Put together when somebody looks. Not for: a row among others (`view.rs`).
+//! Put together when somebody looks. Not for: a row among others (`view.rs`), or all connections (`connection.rs`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -12,22 +12,17 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    AskerView, Core, History, Sampler, Standing, View,
+    AskerView, ConnectionView, Core, History, Sampler, View,
     entry::Entry,
-    gate::Report,
-    view::{ErrorView, seconds, unix},
+    view::{seconds, unix},
 };
 use crate::{
-    clock::Clock,
     credentials::{Named, cluster::Cluster},
     metadata::Understood,
     net::Reach,
     reading::{Cell, Parts},
     trigger::Push,
 };
-
-/// Names of namespaces and logins that are told of one connection.
-const NAMED: usize = 20;
 
 /// One trigger, each step from question to answer. Times that end in `At` are Unix times in seconds.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -87,37 +82,6 @@ pub struct PartsView {
     pub rows: Vec<Vec<Cell>>,
     /// How many rows were left out.
     pub omitted: usize,
-}
-
-/// A connection to a broker, and how it stands. Times that end in `At` are Unix times in seconds.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "Connection")]
-pub struct ConnectionView {
-    /// By which it is found, for as long as it is in use.
-    pub id: u64,
-    /// Scheme and addresses, no user.
-    pub place: String,
-    /// `working`, `failing`, or `unproven` while no look has succeeded and none has found the whole of it at fault.
-    pub state: &'static str,
-    /// Since when.
-    pub since_at: Option<f64>,
-    /// How many triggers use it.
-    pub triggers: usize,
-    /// How many looks a minute they want. A client for each trigger would send a request at least for each.
-    pub looks_per_minute: f64,
-    /// Why it fails.
-    pub error: Option<ErrorView>,
-    /// When it is tried again, while it fails.
-    pub next_try_at: Option<f64>,
-    /// How its triggers stand: how many of each.
-    pub standings: BTreeMap<&'static str, usize>,
-    /// The namespaces that use it, the first ones.
-    pub namespaces: BTreeSet<String>,
-    /// Where the logins are from, besides the triggers' own metadata, the first ones.
-    pub logins: BTreeSet<String>,
-    /// What may be reached from there: the policy's rules, in words.
-    pub policy: Vec<String>,
 }
 
 /// Where logins come from, besides triggers' own metadata.
@@ -180,27 +144,6 @@ impl Sampler {
             None => self.unobserved().into_iter().find(|row| row.id == id).map(Detail::of_unobserved),
         }
     }
-
-    /// Every connection that has a trigger, those that fail first.
-    #[must_use]
-    pub fn connection_views(&self) -> Vec<ConnectionView> {
-        let (clock, now) = (self.0.clock, Instant::now());
-        let reports = self.0.gates.reports();
-        let mut views: BTreeMap<u64, ConnectionView> =
-            reports.into_iter().map(|report| (report.number, ConnectionView::of(report, clock))).collect();
-        let slots: Vec<(Arc<Entry>, Reach)> = {
-            let table = self.0.table.read();
-            table.slots().map(|slot| (Arc::clone(&slot.entry), slot.reach.clone())).collect()
-        };
-        for (entry, reach) in slots {
-            if let Some(view) = views.get_mut(&entry.connection.number()) {
-                view.has(&entry, &reach, now);
-            }
-        }
-        let mut views: Vec<ConnectionView> = views.into_values().collect();
-        views.sort_by_cached_key(|view| (view.state != FAILING, view.place.clone(), view.id));
-        views
-    }
 }
 
 impl Detail {
@@ -220,14 +163,14 @@ impl Detail {
         let default_interval = core.settings.default_interval;
         let metadata = reach.map(|reach| trigger.understood(&core.registry, reach, default_interval));
         if let Some(reach) = reach {
-            connection.has(entry, reach, now);
+            connection.has(entry, reach, core.clock);
         }
         Self {
             trigger: View::of(core, entry, false),
             observed_at: Some(wall(entry.created())),
             askers: entry.askers.shown(wall),
             metadata: metadata.unwrap_or_default(),
-            logins: trigger.binding.sources(),
+            logins: trigger.binding.sources().into_iter().map(|(source, _)| source).collect(),
             push: match trigger.push {
                 Push::Always => "always",
                 Push::Once => "once",
@@ -265,49 +208,5 @@ impl PartsView {
     fn of(parts: Parts) -> Self {
         let Parts { rule, activation, columns, rows, omitted, .. } = parts;
         Self { rule, activation, columns: columns.to_vec(), rows, omitted }
-    }
-}
-
-const FAILING: &str = "failing";
-
-impl ConnectionView {
-    fn of(report: Report, clock: Clock) -> Self {
-        let Report { number, label, triggers, looks_per_minute, since, trouble } = report;
-        let error = trouble.as_ref().zip(since).map(|((error, tries, _), since)| {
-            ErrorView::new(error.kind.as_str(), error.to_string(), (since, u64::from(*tries)), clock)
-        });
-        Self {
-            id: number,
-            place: label,
-            state: match (&trouble, since) {
-                (Some(_), _) => FAILING,
-                (None, Some(_)) => "working",
-                (None, None) => "unproven",
-            },
-            since_at: since.map(|since| unix(clock, since)),
-            triggers,
-            looks_per_minute: (looks_per_minute * 10.0).round() / 10.0,
-            error,
-            next_try_at: trouble.map(|(_, _, next)| unix(clock, next)),
-            standings: BTreeMap::new(),
-            namespaces: BTreeSet::new(),
-            logins: BTreeSet::new(),
-            policy: Vec::new(),
-        }
-    }
-
-    /// Counts in one of its triggers.
-    fn has(&mut self, entry: &Entry, reach: &Reach, now: Instant) {
-        let standing: Standing = entry.standing(now);
-        *self.standings.entry(standing.as_str()).or_default() += 1;
-        if self.namespaces.len() < NAMED {
-            self.namespaces.extend(entry.askers.namespaces());
-        }
-        if self.logins.len() < NAMED {
-            self.logins.extend(entry.trigger.binding.sources());
-        }
-        if self.policy.is_empty() {
-            self.policy = reach.words();
-        }
     }
 }

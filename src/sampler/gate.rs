@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    backend::ConnectionId,
+    backend::{ConnectionId, Traffic},
     clock::jittered,
     error::{ReadError, ReadErrorKind},
 };
@@ -54,6 +54,7 @@ pub(super) struct Report {
     pub(super) since: Option<Instant>,
     /// Why it fails, how often it was tried in vain and when it is tried next.
     pub(super) trouble: Option<(ReadError, u32, Instant)>,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 /// What all triggers of a connection share.
@@ -157,6 +158,12 @@ impl Gates {
         gates.iter().map(Place::report).collect()
     }
 
+    /// The number of each, and how many requests went over it.
+    pub(super) fn requests(&self) -> Vec<(u64, u64)> {
+        let gates = self.gates.lock();
+        gates.iter().map(|(connection, gate)| (gate.number, connection.traffic().requests())).collect()
+    }
+
     /// How many connections are failing.
     pub(super) fn failing(&self) -> usize {
         self.gates.lock().values().filter(|gate| gate.state.lock().trouble.is_some()).count()
@@ -189,6 +196,7 @@ impl Place {
             looks_per_minute: state.intervals.iter().map(per_minute).sum(),
             since: state.trouble.as_ref().map_or(state.well_since, |trouble| Some(trouble.since)),
             trouble: state.trouble.as_ref().map(|of| (of.text.clone(), of.tries, of.next_try)),
+            traffic: Arc::clone(self.connection.traffic()),
         }
     }
 }
@@ -218,6 +226,12 @@ impl Member {
     /// The number of the connection, for as long as it is in use.
     pub(super) fn number(&self) -> u64 {
         self.place.lock().gate.number
+    }
+
+    /// When the first of the certificates expires that its brokers have shown, in Unix time.
+    pub(super) fn certificate_expires(&self) -> Option<u64> {
+        let place = self.place.lock();
+        place.connection.traffic().peers().first_to_expire().map(|shown| shown.expires)
     }
 
     /// How the connection stands.

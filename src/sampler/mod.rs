@@ -4,6 +4,7 @@
 //! nobody wants costs nothing. Absent on purpose: anything about the wire or about one kind of broker.
 
 mod askers;
+mod connection;
 mod detail;
 mod entry;
 mod gate;
@@ -32,7 +33,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use askers::{AskerView, Told};
-pub use detail::{ConnectionView, CredentialsView, Detail, KeyView, LookView, NamedView, PartsView};
+pub use connection::{CertificateView, ConnectionView, CredentialView};
+pub use detail::{CredentialsView, Detail, KeyView, LookView, NamedView, PartsView};
 pub use history::History;
 pub use listing::{Counts, Listing, Query, Sort};
 pub use state::{Failure, State};
@@ -282,6 +284,12 @@ impl Sampler {
     #[must_use]
     pub fn broker_requests(&self) -> Vec<(&'static str, u64)> {
         self.0.registry.requests().collect()
+    }
+
+    /// Each connection's id, and how many requests went over it.
+    #[must_use]
+    pub fn connection_requests(&self) -> Vec<(u64, u64)> {
+        self.0.gates.requests()
     }
 
     /// How many looks a minute the triggers of each backend want.

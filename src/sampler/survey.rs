@@ -37,12 +37,15 @@ impl Core {
             (state.sample, state.failure.is_some(), state.younger_than(now, trigger.max_staleness))
         };
         let age = sample.map(|sample| now.saturating_duration_since(sample.at));
+        if let Some(expires) = entry.connection.certificate_expires() {
+            note(&mut survey.certificates, trigger.scaler_type, expires, u64::min);
+        }
         // What nobody asks about is not refreshed, and its age says nothing.
         if entry.is_wanted(self.wanted_for(trigger)) {
             survey.failing += usize::from(failing);
             survey.stale += usize::from(answer.is_none() && (failing || age.is_some()));
             if let Some(age) = age {
-                note(&mut survey.oldest, trigger.scaler_type, age);
+                note(&mut survey.oldest, trigger.scaler_type, age, Duration::max);
             }
         }
         if self.settings.trigger_series == 0 {
@@ -69,9 +72,10 @@ impl Core {
     }
 }
 
-fn note(oldest: &mut Vec<(&'static str, Duration)>, scaler_type: &'static str, age: Duration) {
-    match oldest.iter_mut().find(|(known, _)| *known == scaler_type) {
-        Some((_, oldest)) => *oldest = age.max(*oldest),
-        None => oldest.push((scaler_type, age)),
+/// Of each scaler type one, the one that `of_two` prefers.
+fn note<T: Copy>(all: &mut Vec<(&'static str, T)>, scaler_type: &'static str, new: T, of_two: impl Fn(T, T) -> T) {
+    match all.iter_mut().find(|(known, _)| *known == scaler_type) {
+        Some((_, known)) => *known = of_two(new, *known),
+        None => all.push((scaler_type, new)),
     }
 }

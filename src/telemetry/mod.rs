@@ -5,4 +5,6 @@ mod series;
 pub mod spans;
 
 pub use log::{Log, LogFormat, Spans, init as init_log};
-pub use series::{Answer, Credentials, Exemplar, METER, Method, Metrics, Observed, Survey, TriggerRow, push_latencies};
+pub use series::{
+    Answer, Credentials, Exemplar, METER, Method, Metrics, Observed, Survey, Times, TriggerRow, push_latencies,
+};

@@ -62,7 +62,7 @@ impl Bound {
         binding: Binding,
         metric: Metric,
     ) -> Result<Self, SpecError> {
-        let nowhere = ConnectionId::new(&(&binding, metadata, plain.reach), "a login that is not known yet");
+        let nowhere = ConnectionId::new(&(&binding, metadata, plain.reach), "a login that is not known yet", None);
         let bound = Self {
             registry: plain.registry.clone(),
             metadata: Arc::clone(metadata),

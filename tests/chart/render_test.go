@@ -227,6 +227,18 @@ func TestPodsAreGivenTheTimeOfAnOrderlyEnd(t *testing.T) {
 	})
 }
 
+func TestTheServerKnowsTheServiceThatLeadsToAllReplicas(t *testing.T) {
+	each(t, func(t *testing.T, values string, all []object) {
+		service, args := of[*corev1.Service](all)[0], of[*appsv1.Deployment](all)[0].Spec.Template.Spec.Containers[0].Args
+		if service.Spec.ClusterIP != corev1.ClusterIPNone || service.Spec.PublishNotReadyAddresses {
+			t.Errorf("its addresses are not those of the replicas that are ready: %v", service.Spec)
+		}
+		if want := "--service=" + service.Name + "." + service.Namespace + ".svc"; !slices.Contains(args, want) {
+			t.Errorf("%s is not among %v", want, args)
+		}
+	})
+}
+
 func TestTheServiceHasThePortsThatTheServerListensOn(t *testing.T) {
 	each(t, func(t *testing.T, values string, all []object) {
 		container := of[*appsv1.Deployment](all)[0].Spec.Template.Spec.Containers[0]

@@ -23,7 +23,7 @@ pub struct Admin {
 impl Admin {
     pub fn new() -> Self {
         let (bench, ready) = (Bench::new(), Arc::new(AtomicBool::new(true)));
-        let pages = Pages::new(bench.sampler.clone(), Arc::clone(&bench.metrics), Arc::clone(&ready));
+        let pages = Pages::new(bench.sampler.clone(), Arc::clone(&bench.metrics), Arc::clone(&ready), None);
         Self { bench, ready, router: probes(pages.clone()).merge(people(pages, None)) }
     }
 

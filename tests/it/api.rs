@@ -152,6 +152,56 @@ async fn a_trigger_is_told_from_question_to_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_tells_its_own_requests_against_the_looks_that_its_triggers_want() {
+    let admin = Admin::new();
+    let (busy, calm) = (trigger(&[("queue", "a"), ("host", "busy")]), trigger(&[("queue", "b"), ("host", "calm")]));
+    let one = async |host: &str| {
+        let all = json(&admin, "/api/v1/connections").await;
+        let all = all["connections"].as_array().unwrap().clone();
+        all.into_iter().find(|of| of["place"] == format!("scripted://{host}")).unwrap()
+    };
+    admin.bench.value(&busy).await.unwrap();
+    admin.bench.value(&calm).await.unwrap();
+    let first = one("busy").await;
+    assert_eq!(first["requestsPerMinute"], Value::Null, "of the first seconds nothing is known");
+    assert_eq!((&first["tls"], &first["certificate"]), (&"unknown".into(), &Value::Null));
+    assert_eq!(first["credentials"], serde_json::json!([]), "its login is in the metadata");
+    // One is asked for all the time, the other is left alone and looked at no more.
+    for _ in 0..120 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        admin.bench.value(&busy).await.unwrap();
+    }
+    let (busy, calm) = (one("busy").await, one("calm").await);
+    let (per_minute, so_far) = (busy["requestsPerMinute"].as_f64().unwrap(), busy["requests"].as_u64().unwrap());
+    assert!((11.0..=14.0).contains(&per_minute), "a look each 5 s: {busy:#}");
+    assert!((22..=30).contains(&so_far), "{busy:#}");
+    assert_eq!((&busy["looksPerMinute"], &calm["looksPerMinute"]), (&12.0.into(), &12.0.into()));
+    assert_eq!(calm["requestsPerMinute"], 0.0, "{calm:#}");
+    assert_eq!(json(&admin, "/api/v1/triggers/1").await["connection"]["requestsPerMinute"], per_minute);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_tells_how_long_wakes_took_as_the_series_has_it_and_how_to_have_replicas_seen() {
+    let admin = Admin::new();
+    let of = async || json(&admin, "/api/v1/server").await;
+    assert_eq!(
+        (&of().await["wakeLatencies"], &of().await["replicas"]),
+        (&serde_json::json!([{"scalerType": "scripted", "count": 0, "p50": null, "p99": null}]), &Value::Null)
+    );
+    for took in [3, 3, 3, 900] {
+        admin.bench.metrics.woken("scripted", Duration::from_millis(took), None);
+    }
+    let told = of().await["wakeLatencies"][0].clone();
+    assert_eq!(told["count"], 4);
+    let (half, most) = (told["p50"].as_f64().unwrap(), told["p99"].as_f64().unwrap());
+    assert!(half > 0.002 && half < 0.004 && most > 0.512 && most < 1.024, "{told}");
+    let series = admin.get("/metrics").await.1;
+    assert!(series.contains("plimsoll_wake_duration_seconds_count{scaler_type=\"scripted\"} 4"), "one source");
+    let page = admin.get("/server").await.1;
+    assert!(page.contains("--service"), "how it is to be had");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_comes_with_its_cause_check_and_cure() {
     let admin = with_all_states().await;
     let page = json(&admin, "/api/v1/triggers?state=failing,refused&sort=state").await;
@@ -258,6 +308,27 @@ async fn who_watches_is_one_of_few_and_not_for_ever() {
     assert!(begun.elapsed() <= plimsoll::limits::WATCH + Duration::from_secs(2));
     assert!(text.len() < 500, "nothing to say costs next to nothing: {}", text.len());
     assert_eq!(open().await.status(), 200.into_status());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_fetched_again_is_sent_at_no_more_than_a_viewers_pace() {
+    let admin = Admin::new();
+    let pace = async |path: &str| {
+        let (status, page) = admin.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        let every: usize = page.split_once("data-refresh=\"").unwrap().1.split_once('"').unwrap().0.parse().unwrap();
+        assert!(page.len() <= every * plimsoll::limits::EVENTS, "{path}: {} bytes every {every} s", page.len());
+        every
+    };
+    assert_eq!((pace("/connections").await, pace("/server").await), (10, 10), "little is asked for often");
+    for host in 0..250 {
+        let (queue, host) = (format!("q{host}"), format!("host-{host}.shop.svc"));
+        admin.bench.value(&trigger(&[("queue", &queue), ("host", &host)])).await.unwrap();
+    }
+    assert!(pace("/connections").await > 10);
+    for path in ["/", "/server", "/triggers/1"] {
+        pace(path).await;
+    }
 }
 
 trait IntoStatus {

@@ -98,6 +98,25 @@ async fn while_a_changed_login_does_not_work_the_former_one_stays_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_of_the_config_is_as_old_as_the_last_reading_of_it() {
+    let login = || named(&[("host", "b1"), ("password", "one")], None);
+    let (bench, credentials) = bench(&[("main", login())]);
+    let told = || {
+        let views = bench.sampler.connection_views();
+        let [credential] = views[0].credentials.as_slice() else { panic!("one: {views:#?}") };
+        (credential.source.clone(), credential.read_at.unwrap())
+    };
+    bench.value(&of("main")).await.unwrap();
+    let (source, first) = told();
+    assert_eq!(source, "connection `main`");
+    sleep(60 * SECOND).await;
+    bench.value(&of("main")).await.unwrap();
+    assert_eq!(told().1, first, "nobody has read the file again");
+    replace(&credentials, &[("main", login())]);
+    assert!((told().1 - first - 60.0).abs() < 1.0, "whatever it says now");
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_logins_are_one_connection_whatever_they_are_called() {
     let login = named(&[("host", "b1"), ("password", "one")], None);
     let (bench, _) = bench(&[("main", login.clone()), ("other", login)]);

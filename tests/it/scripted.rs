@@ -13,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use plimsoll::net::Reach;
 use plimsoll::{
-    backend::{Backend, ConnectionId, Registry, Source, pool::Pool},
+    backend::{Account, Backend, ConnectionId, Registry, Source, pool::Pool},
     clock::Clock,
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Metadata, Order, Orders, Reader, Secret},
@@ -148,9 +148,11 @@ impl Backend for Scripted {
         let deadline = keys.timeout("timeout");
         keys.finish()?;
         self.0.live_sources.fetch_add(1, Ordering::Relaxed);
+        let connection = ConnectionId::new(&(&host, &password), &format!("scripted://{host}"), None);
         Ok(Arc::new(ScriptedSource {
             metric: scripted_metric(&queue, threshold),
-            connection: ConnectionId::new(&(&host, &password), format!("scripted://{host}")),
+            account: Account::new(connection.traffic(), &Arc::default()),
+            connection,
             activation: activation as f64,
             deadline,
             script: self.0.queue(&queue),
@@ -171,6 +173,7 @@ fn scripted_metric(queue: &str, threshold: i64) -> Metric {
 struct ScriptedSource {
     metric: Metric,
     connection: ConnectionId,
+    account: Account,
     activation: f64,
     deadline: Option<Duration>,
     script: Arc<Queue>,
@@ -215,6 +218,7 @@ impl Source for ScriptedSource {
 
     async fn read(&self) -> Result<Reading, ReadError> {
         self.script.reads.lock().push(Instant::now());
+        self.account.sent(1);
         let client = (self.host.clone(), self.password.clone());
         self.client.lock().get_or_insert_with(|| self.world.clients.get(&client, || Client));
         if self.world.passwords.lock().get(&self.host).is_some_and(|right| right != self.password.expose()) {

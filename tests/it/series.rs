@@ -87,6 +87,7 @@ async fn every_series_is_in_the_docs_with_its_type_and_labels_and_no_other_is() 
     bench.metrics.stale("tls", false);
     let mut observed = bench.sampler.observed();
     observed.credentials[0].1.oldest = Some(Duration::from_secs(1));
+    observed.survey.certificates.push(("scripted", 1));
     bench.metrics.observe(&observed);
     assert_eq!(exported(&bench.metrics.encode().unwrap()), documented());
 }

@@ -47,7 +47,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "object", "sampler", "task", "telemetry", "watch"]),
-    ("admin", &["config", "door", "error", "limits", "reading", "sampler", "task", "telemetry"]),
+    ("admin", &["config", "door", "error", "limits", "net", "reading", "sampler", "task", "telemetry"]),
     (
         "app",
         &[

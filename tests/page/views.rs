@@ -2,6 +2,8 @@
 
 use crate::{
     browser::{Browser, Scheme},
+    emulator::Keda,
+    stand_in::{Reply, StandIn},
     world::World,
 };
 
@@ -87,7 +89,7 @@ async fn a_trigger_is_shown_from_question_to_answer() {
         ("#result", &["1,234", "Active", "yes", "500", "⌈1,234 ÷ 500⌉", "3"]),
         ("#asks", &["shop/billing", "127.0.0.1", "ago"]),
         ("#metadata", &["consumerGroup", "billing", "metadata"]),
-        ("#connection", &["kafka://", "working", "1 trigger"]),
+        ("#connection", &["kafka://", "working", "1 trigger", "would send 60 at least", "plain text", "own metadata"]),
         ("#look", &["Took", "other triggers"]),
         ("#parts", &["the sum of the lags, 1234", "1,200", "34", "nothing is committed: counts from the beginning"]),
         ("#history", &["at most 1,234"]),
@@ -104,6 +106,10 @@ async fn a_trigger_is_shown_from_question_to_answer() {
     let told = browser.text("#connections").await;
     assert!(told.contains("2 of") || told.contains("1 of"), "{told}");
     assert!(told.contains("http://127.0.0.1:1") && told.contains("in vain"), "{told}");
+    assert!(told.contains("would send 60 at least") && told.contains("none: plain text"), "{told}");
+    // What it sends a minute is known after some seconds.
+    let kafka = "[...document.querySelectorAll('#connections li')].find((of) => of.innerText.includes('kafka://'))";
+    browser.until(&format!("/Requests\\s+[1-9][0-9.]* a minute/.test({kafka}.innerText)")).await;
     browser.go(&world.url("/server")).await;
     let told = browser.text("#server").await;
     for words in [
@@ -113,7 +119,66 @@ async fn a_trigger_is_shown_from_question_to_answer() {
         "replies_in_flight",
         "never",
         "none: KEDA's port has no TLS",
+        "not looked for",
+        "--service",
     ] {
         assert!(told.contains(words), "{words} in\n{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_wakes_and_the_brokers_certificate_are_to_be_seen() {
+    let secure = StandIn::secure(|_| {
+        let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"3"]}]}}"#;
+        Reply::of_type(200, "application/json", body)
+    })
+    .await;
+    let config = std::env::temp_dir().join(format!("plimsoll-page-config-{}.yaml", std::process::id()));
+    let metrics = serde_json::json!({"connections": {"metrics": {
+        "scalerType": "prometheus",
+        "parameters": {"serverAddress": secure.url(), "ca": {"file": StandIn::authority()}},
+    }}});
+    std::fs::write(&config, metrics.to_string()).unwrap();
+    let world = World::new(&["--service", "localhost", "--config", config.to_str().unwrap()]).await;
+    let pairs = [("scalerType", "prometheus"), ("connection", "metrics"), ("query", "up"), ("threshold", "10")];
+    let mut keda = Keda::of(world.server.channel(), ("shop", "secure"), &pairs);
+    assert!(keda.active().await.unwrap());
+    // A wake that leads to a push: a record comes, and the broker says so.
+    let brokers = world.brokers();
+    let group = [
+        ("scalerType", "kafka"),
+        ("bootstrapServers", brokers.as_str()),
+        ("consumerGroup", "waiting"),
+        ("topic", "news"),
+        ("lagThreshold", "5"),
+        ("offsetResetPolicy", "earliest"),
+    ];
+    let mut waiting = Keda::of(world.server.channel(), ("shop", "news"), &group);
+    let mut stream = waiting.stream().await.unwrap();
+    assert!(!waiting.active().await.unwrap());
+    world.produce("news");
+    assert!(stream.message().await.unwrap().unwrap().result);
+    let browser = Browser::open().await;
+    for (width, scheme) in [(360, Scheme::Light), (1280, Scheme::Light), (1280, Scheme::Dark)] {
+        browser.look(width, scheme).await;
+        browser.go(&world.url("/server")).await;
+        browser.until("document.getElementById('server').innerText.includes('(this one)')").await;
+        let told = browser.text("#server").await;
+        for words in ["1 ready", "by localhost", "kafka", "Half within", "From a broker's signal to the push"] {
+            assert!(told.contains(words), "{words} in\n{told}");
+        }
+        browser.picture(&format!("replicas-{width}-{scheme:?}").to_lowercase()).await;
+        assert_eq!(browser.barriers().await, [""; 0]);
+        browser.go(&world.url("/connections")).await;
+        let told = browser.text("#connections").await;
+        for words in
+            ["yes, certificate of 127.0.0.1 expires in", "shown", "none: plain text", "connection metrics", "read"]
+        {
+            assert!(told.contains(words), "{words} in\n{told}");
+        }
+        browser.picture(&format!("certificate-{width}-{scheme:?}").to_lowercase()).await;
+        assert_eq!(browser.barriers().await, [""; 0]);
+    }
+    assert!(browser.console().await.is_empty());
+    std::fs::remove_file(config).unwrap();
 }

@@ -26,7 +26,7 @@ pub struct World {
     pub server: Process,
     values: Arc<Mutex<BTreeMap<String, f64>>>,
     _prometheus: StandIn,
-    _kafka: MockCluster<'static, DefaultProducerContext>,
+    kafka: MockCluster<'static, DefaultProducerContext>,
     _keda: JoinSet<()>,
 }
 
@@ -48,6 +48,7 @@ fn answer(call: &Call, values: &Mutex<BTreeMap<String, f64>>) -> Reply {
 pub fn kafka() -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("orders", 3, 1).unwrap();
+    cluster.create_topic("news", 1, 1).unwrap();
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
     for (partition, records) in [(0, 1200), (1, 34)] {
@@ -124,7 +125,7 @@ impl World {
             let mut stream = asked.stream().await.unwrap();
             stream.message().await.ok();
         });
-        let world = Self { server, values, _prometheus: prometheus, _kafka: kafka, _keda: keda };
+        let world = Self { server, values, _prometheus: prometheus, kafka, _keda: keda };
         world
             .until(|states| {
                 ["active", "active", "active", "failing", "failing", "idle", "refused", "unknown"] == *states
@@ -154,6 +155,18 @@ impl World {
     /// From now on Prometheus answers queries with `name` in them by `value`.
     pub fn set(&self, name: &str, value: f64) {
         self.values.lock().insert(name.to_owned(), value);
+    }
+
+    /// The brokers of Kafka.
+    pub fn brokers(&self) -> String {
+        self.kafka.bootstrap_servers()
+    }
+
+    /// A record comes.
+    pub fn produce(&self, topic: &str) {
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", self.brokers()).create().unwrap();
+        producer.send(BaseRecord::<(), str>::to(topic).payload("x")).unwrap();
+        producer.flush(Duration::from_secs(20)).unwrap();
     }
 
     /// The id of the trigger of this object.

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub(super) use asked::Asked;
 pub use openapi::openapi;
-pub(super) use server::{Backend, Bound, Server};
+pub(super) use server::{Backend, Bound, Replicas, Server, WakeLatency};
 
 use super::{Pages, help::Help};
 use crate::sampler::{ConnectionView, Counts, Detail, View};
@@ -134,7 +134,8 @@ impl Trigger {
     /// The one of this number.
     pub(super) fn of(Pages(shown): &Pages, id: u64) -> Result<Self, Problem> {
         let gone = "there is no trigger of this id: it is no longer observed, or another replica has it";
-        let detail = shown.sampler.detail(id).ok_or_else(|| Problem::nothing_there(gone))?;
+        let mut detail = shown.sampler.detail(id).ok_or_else(|| Problem::nothing_there(gone))?;
+        detail.connection.iter_mut().for_each(|connection| shown.rates.put_into(connection));
         let help = detail.trigger.error.as_ref().and_then(|error| Help::of(error.kind)).cloned();
         Ok(Self { detail, help })
     }
@@ -142,7 +143,9 @@ impl Trigger {
 
 impl Connections {
     pub(super) fn of(Pages(shown): &Pages) -> Self {
-        Self { connections: shown.sampler.connection_views() }
+        let mut connections = shown.sampler.connection_views();
+        connections.iter_mut().for_each(|connection| shown.rates.put_into(connection));
+        Self { connections }
     }
 }
 

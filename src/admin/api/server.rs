@@ -1,16 +1,21 @@
 //! What the server says of itself.
 
-use std::{sync::atomic::Ordering, time::SystemTime};
+use std::{net::IpAddr, sync::atomic::Ordering, time::SystemTime};
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{
-    admin::Pages,
+    admin::{
+        Pages,
+        replicas::{Replicas as Known, Seen},
+    },
     limits::Limit,
     sampler::{Counts, CredentialsView, Query},
     task,
+    telemetry::Times,
 };
 
 /// This replica. Times that end in `At` are Unix times in seconds.
@@ -35,10 +40,14 @@ pub(crate) struct Server {
     pub(crate) connections: usize,
     /// Those that fail now.
     pub(crate) failing_connections: usize,
+    /// The replicas of this server; `null` where the name of their Service is not known (`--service`).
+    pub(crate) replicas: Option<Replicas>,
     /// Signals of backends that a source may have become active, since the start.
     pub(crate) wakes: u64,
     /// Activations pushed to KEDA, since the start.
     pub(crate) pushes: u64,
+    /// How long it took from a broker's signal to the push, since the start: `plimsoll_wake_duration_seconds` in short.
+    pub(crate) wake_latencies: Vec<WakeLatency>,
     /// The load on brokers.
     pub(crate) backends: Vec<Backend>,
     /// How much may be used, and is.
@@ -49,6 +58,45 @@ pub(crate) struct Server {
     pub(crate) credentials: CredentialsView,
     /// Panics since the start: defects of ours.
     pub(crate) panics: u64,
+}
+
+/// The replicas of this server that are ready, as their Service knows them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Replicas {
+    /// The Service's name.
+    pub(crate) service: String,
+    /// Each of them; `null` until they are known. A hundred at most.
+    pub(crate) replicas: Option<Vec<Replica>>,
+    /// Whether there are more.
+    pub(crate) more: bool,
+    /// When they were found.
+    pub(crate) found_at: Option<f64>,
+    /// Why they could not be found at the last try; those that were found before may have changed.
+    pub(crate) error: Option<String>,
+}
+
+/// A replica.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Replica {
+    /// Its address.
+    pub(crate) address: String,
+    /// Whether it is the one that answers.
+    pub(crate) this: bool,
+}
+
+/// How long it took to tell KEDA what a broker had signalled. Times are in seconds, and `null` where there was none.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WakeLatency {
+    /// KEDA's name for the kind of source.
+    pub(crate) scaler_type: &'static str,
+    /// How many pushes there were that a signal led to.
+    pub(crate) count: u64,
+    /// Half of them took no longer.
+    pub(crate) p50: Option<f64>,
+    /// 99 in a hundred took no longer; 4.096 is that or more.
+    pub(crate) p99: Option<f64>,
 }
 
 /// The load on brokers of one kind.
@@ -95,8 +143,6 @@ impl Server {
         let (sampler, metrics) = (&shown.sampler, &shown.metrics);
         let observed = sampler.observed();
         let wanted = sampler.looks_per_minute();
-        let unix =
-            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let bound = |limit: Limit| {
             let used = observed.limits.iter().find(|(of, ..)| *of == limit);
             Bound {
@@ -123,8 +169,10 @@ impl Server {
             streams: metrics.streams.get(),
             connections: observed.connections,
             failing_connections: observed.failing_connections,
+            replicas: shown.replicas.as_ref().map(Replicas::of),
             wakes: metrics.wakes.get(),
             pushes: metrics.pushes.get(),
+            wake_latencies: metrics.wake_latencies().into_iter().map(WakeLatency::of).collect(),
             backends: observed.broker_requests.iter().map(backend).collect(),
             limits: Limit::ALL.into_iter().map(bound).collect(),
             certificates: certificates
@@ -135,6 +183,29 @@ impl Server {
             panics: task::panics(),
         }
     }
+}
+
+impl Replicas {
+    fn of(known: &Known) -> Self {
+        let Seen { found, error } = known.seen();
+        let ago = |at: Instant| SystemTime::now().checked_sub(at.elapsed()).map(unix);
+        let found_at = found.as_ref().and_then(|(_, at)| ago(*at));
+        let more = found.as_ref().is_some_and(|(found, _)| found.more);
+        let replica = |(address, this): (IpAddr, bool)| Replica { address: address.to_string(), this };
+        let replicas = found.map(|(found, _)| found.replicas.into_iter().map(replica).collect());
+        Self { service: known.service.clone(), replicas, more, found_at, error }
+    }
+}
+
+impl WakeLatency {
+    fn of((scaler_type, times): (&'static str, Times)) -> Self {
+        let within = |share| times.quantile(share).map(|seconds| (seconds * 1e6).round() / 1e6);
+        Self { scaler_type, count: times.count(), p50: within(0.5), p99: within(0.99) }
+    }
+}
+
+fn unix(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 pub(super) async fn server(State(pages): State<Pages>) -> Json<Server> {

@@ -6,7 +6,7 @@ use super::{
     badge,
     facts::{codes, facts},
     frame::View,
-    words::{count, lasting, number, prose, until},
+    words::{ago, count, expiry, lasting, maybe, number, prose, until},
 };
 use crate::{admin::api::Connections, sampler::ConnectionView};
 
@@ -31,6 +31,41 @@ pub(super) fn view(all: &Connections) -> View<'static> {
     View { title: "Connections", place: "/connections", watch: None, refresh: 10, body }
 }
 
+/// What it sends, against what a client for each trigger would.
+pub(super) fn requests(of: &ConnectionView) -> Markup {
+    html! {
+        @if of.requests_per_minute.is_some() { strong { (maybe(of.requests_per_minute)) } " a minute" }
+        @else { span.none { "not known in its first seconds" } }
+        span.facts { "a client for each trigger would send " (number(of.looks_per_minute)) " at least" }
+    }
+}
+
+/// How it is encrypted, and until when a broker's certificate holds.
+pub(super) fn tls(of: &ConnectionView) -> Markup {
+    html! {
+        @match of.tls {
+            "none" => { "none: plain text" },
+            "verified" => { "yes" },
+            "unverified" => { "yes, with " strong.warned { "anybody" } ": " code { "skipTlsVerify" } },
+            _ => { span.none { "not known yet" } }
+        }
+        @if let Some(certificate) = &of.certificate {
+            ", certificate of " code { (certificate.shown_by) } " " (expiry(certificate.expires_at))
+            span.facts { "shown " (ago(Some(certificate.shown_at))) }
+        } @else if of.tls == "verified" || of.tls == "unverified" { span.facts { "no handshake yet" } }
+    }
+}
+
+/// Where the login comes from, and how old it is.
+pub(super) fn login(of: &ConnectionView) -> Markup {
+    html! {
+        @if of.credentials.is_empty() { "in the triggers' own metadata, or none" }
+        @for credential in &of.credentials {
+            div { (prose(&credential.source)) span.facts { @if credential.read_at.is_some() { "read " (ago(credential.read_at)) } @else { "not read yet" } } }
+        }
+    }
+}
+
 fn card(of: &ConnectionView) -> Markup {
     let mut rows = vec![
         ("State", html! { (badge(of.state)) " " (lasting(of.since_at)) }),
@@ -41,14 +76,9 @@ fn card(of: &ConnectionView) -> Markup {
                 @for (state, number_of) in &of.standings { span.facts { (number_of) " " (state) } }
             },
         ),
-        (
-            "Looks wanted",
-            html! { (number(of.looks_per_minute)) " a minute: as many requests at least, of a client for each" },
-        ),
-        (
-            "Login",
-            html! { @if of.logins.is_empty() { "of the triggers' own metadata" } @else { (prose(&of.logins.iter().cloned().collect::<Vec<_>>().join(", "))) } },
-        ),
+        ("Requests", requests(of)),
+        ("TLS", tls(of)),
+        ("Login", login(of)),
         ("Namespaces", codes(of.namespaces.iter().map(String::as_str))),
         ("May reach", html! { (prose(&of.policy.join("; "))) }),
     ];

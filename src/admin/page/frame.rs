@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
+use crate::limits;
 
 /// A view, and how it is kept up to date.
 pub(super) struct View<'a> {
@@ -12,18 +13,28 @@ pub(super) struct View<'a> {
     pub(super) place: &'a str,
     /// What to watch, as a path of the API; where nothing is watched the page is asked for again at times.
     pub(super) watch: Option<String>,
-    /// Whether the page is fetched again when something that is watched changes, and else every so many seconds.
+    /// Whether the page is fetched again when something that is watched changes, and else every so many seconds; a large one
+    /// more seldom, so that a viewer is sent no more a second than by events.
     pub(super) refresh: u32,
     /// All of it.
     pub(super) body: Markup,
 }
 
+/// Bytes of a document besides its body.
+const AROUND: usize = 2_500;
+
 const PLACES: [(&str, &str); 4] =
     [("/", "Triggers"), ("/connections", "Connections"), ("/server", "Server"), ("/errors", "Errors")];
+
+/// In how many seconds a viewer may be sent so many bytes, what stands around the body reckoned in.
+fn seconds_for(bytes: usize) -> u32 {
+    u32::try_from((bytes + AROUND).div_ceil(limits::EVENTS)).unwrap_or(u32::MAX)
+}
 
 impl View<'_> {
     /// The document.
     pub(super) fn document(self) -> Markup {
+        let refresh = if self.refresh == 0 { 0 } else { self.refresh.max(seconds_for(self.body.0.len())) };
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -45,7 +56,7 @@ impl View<'_> {
                                 a href=(path) aria-current=[(path == self.place).then_some("page")] { (name) }
                             }
                         }
-                        p.live #live role="status" data-watch=[self.watch.as_deref()] data-refresh=(self.refresh) {}
+                        p.live #live role="status" data-watch=[self.watch.as_deref()] data-refresh=(refresh) {}
                     }
                     main #main tabindex="-1" { (self.body) }
                     footer {

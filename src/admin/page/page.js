@@ -4,7 +4,7 @@
 const live = document.getElementById('live');
 const numbers = new Intl.NumberFormat('en', { maximumFractionDigits: 3 });
 const WAKES = { armed: 'wake armed', looking: 'by the clock', resting: 'when asked' };
-const refreshEvery = Number(live.dataset.refresh) * 1000;
+const refreshEvery = () => Number(live.dataset.refresh) * 1000;
 const FLOOR = 3000;
 let clock = 0, source = null, refreshed = Date.now(), wanted = false, busy = false;
 
@@ -81,7 +81,8 @@ async function refresh() {
     const details = document.querySelector('main details');
     if (details && opened) details.open = true;
     if (focus && document.activeElement?.id !== focus) document.getElementById(focus)?.focus({ preventScroll: true });
-    const watch = page.getElementById('live').dataset.watch;
+    const { watch, refresh: every } = page.getElementById('live').dataset;
+    live.dataset.refresh = every;
     if (watch !== live.dataset.watch) {
       live.dataset.watch = watch;
       listen();
@@ -120,7 +121,7 @@ setInterval(() => {
   if (document.hidden) return;
   tick();
   const since = Date.now() - refreshed;
-  if (wanted ? since >= FLOOR : refreshEvery > 0 && since >= refreshEvery) refresh();
+  if (wanted ? since >= FLOOR : refreshEvery() > 0 && since >= refreshEvery()) refresh();
 }, 1000);
 
 // Who does not look costs nothing.
@@ -128,11 +129,11 @@ document.addEventListener('visibilitychange', () => {
   if (document.hidden) {
     source?.close();
     source = null;
-  } else if (refreshEvery > 0) {
+  } else if (refreshEvery() > 0) {
     listen();
     refresh();
   }
 });
 
 tick();
-if (refreshEvery > 0) listen();
+if (refreshEvery() > 0) listen();

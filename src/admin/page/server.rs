@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::{
     facts::{codes, facts, table},
     frame::View,
-    words::{ago, count, maybe, number, span},
+    words::{ago, count, expiry, maybe, number, prose, span},
 };
-use crate::admin::api::Server;
+use crate::admin::api::{Replicas, Server, WakeLatency};
 
 /// Its view.
 pub(super) fn view(server: &Server) -> View<'static> {
@@ -37,6 +37,7 @@ fn all(server: &Server) -> Markup {
             (facts(vec![
                 ("Version", html! { (server.version) }),
                 ("Replica", html! { code { (server.host) } span.facts { "what others know is on theirs" } }),
+                ("Replicas seen", replicas(server.replicas.as_ref())),
                 ("Up", html! { (span(server.now_at - server.started_at)) @if !server.ready { " " strong.error { "shutting down" } } }),
                 ("Observes", standings()),
                 ("Connections", connections),
@@ -45,6 +46,18 @@ fn all(server: &Server) -> Markup {
                 ("Pushes to KEDA", html! { (number(server.pushes as f64)) }),
                 ("Panics", html! { @if server.panics > 0 { strong.error { (server.panics) } " — please report them" } @else { "none" } }),
             ]))
+        }
+        section aria-labelledby="h-wakes" {
+            h2 #h-wakes { "From a broker's signal to the push" }
+            @let some = server.wake_latencies.iter().filter(|of| of.count > 0);
+            @let row = |of: &WakeLatency| vec![
+                html! { code { (of.scaler_type) } },
+                html! { (number(of.count as f64)) },
+                html! { (took(of.p50)) },
+                html! { (took(of.p99)) },
+            ];
+            @if some.clone().next().is_none() { p { "No signal has led to a push yet." } }
+            @else { (table("From a broker's signal to the push", &["Scaler type", "Pushes", "Half within", "99 of 100 within"], &[1, 2, 3], some.map(row).collect())) }
         }
         section aria-labelledby="h-load" {
             h2 #h-load { "Load on brokers" }
@@ -87,12 +100,40 @@ fn all(server: &Server) -> Markup {
                 ("Certificates", html! {
                     @if server.certificates.is_empty() { "none: KEDA's port has no TLS" }
                     @for certificate in &server.certificates {
-                        div { code { (certificate.certificate) } " "
-                            @if certificate.expires_at > server.now_at { "expires in " (span(certificate.expires_at - server.now_at)) }
-                            @else { strong.error { "expired " (ago(Some(certificate.expires_at))) } } }
+                        div { code { (certificate.certificate) } " " (expiry(certificate.expires_at)) }
                     }
                 }),
             ]))
         }
     }
+}
+
+/// How many of us there are, and which is this one.
+fn replicas(seen: Option<&Replicas>) -> Markup {
+    let Some(seen) = seen else {
+        return html! { span.none { "not looked for" } span.facts { "give the headless Service's name: " code { "--service" } } };
+    };
+    html! {
+        @if let Some(replicas) = &seen.replicas {
+            @if seen.more { "more than " }
+            strong { (number(replicas.len() as f64)) } " ready"
+            span.facts { "by " code { (seen.service) } ", " (ago(seen.found_at)) }
+            div { @for (index, replica) in replicas.iter().enumerate() {
+                @if index > 0 { ", " } code { (replica.address) } @if replica.this { " (this one)" }
+            } }
+            @if !seen.more && !replicas.iter().any(|replica| replica.this) { div.facts { "this one is not among them, or not ready yet" } }
+        }
+        @if let Some(error) = &seen.error { div { strong.error { (prose(error)) } } }
+        @else if seen.replicas.is_none() { span.none { "being looked for" } }
+    }
+}
+
+/// The buckets end there.
+const LONGEST: f64 = 4.096;
+
+fn took(seconds: Option<f64>) -> String {
+    seconds.map_or_else(
+        || maybe(None),
+        |took| if took < LONGEST { span(took) } else { format!("{} or more", span(LONGEST)) },
+    )
 }

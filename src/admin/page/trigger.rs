@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     badge,
+    connections::{login, requests, tls},
     facts::{cell, facts, table},
     frame::View,
     row::wake,
@@ -182,6 +183,9 @@ fn connection(of: &ConnectionView) -> Markup {
             "Shared by",
             html! { a href=(format!("/?connection={}", of.id)) { (count(of.triggers, "trigger", "triggers")) } },
         ),
+        ("Requests", requests(of)),
+        ("TLS", tls(of)),
+        ("Login", login(of)),
         ("May reach", html! { (prose(&of.policy.join("; "))) }),
     ];
     if let Some(error) = &of.error {

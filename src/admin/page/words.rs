@@ -4,6 +4,9 @@ use std::time::SystemTime;
 
 use maud::{Markup, html};
 
+/// A certificate that expires so soon is late, in seconds: the alert for our own fires then.
+const LATE: f64 = 7.0 * 86_400.0;
+
 /// The time now: Unix time in seconds.
 pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
@@ -78,6 +81,16 @@ fn span_of_age(seconds: f64) -> String {
 pub(super) fn until(at: f64) -> String {
     let rest = at - now();
     if rest <= 0.0 { "now".to_owned() } else { format!("in {}", span(rest)) }
+}
+
+/// When a certificate expires; loud where that is within a week.
+pub(super) fn expiry(at: f64) -> Markup {
+    let left = at - now();
+    html! {
+        @if left <= 0.0 { strong.error { "expired " (ago(Some(at))) } }
+        @else if left < LATE { strong.error { "expires in " (span(left)) } }
+        @else { "expires in " (span(left)) }
+    }
 }
 
 /// A text with what stands between backticks as code. Everything in it may be from outside.

@@ -40,10 +40,10 @@ use self::{
     spec::{Dialect, Spec},
 };
 use crate::{
-    backend::{Backend, ConnectionId, Source, pool::Pool},
+    backend::{Account, Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Orders, Reader},
-    net::Reach,
+    net::{Reach, tls::Tls},
     reading::{Metric, Parts, Reading},
 };
 
@@ -84,9 +84,9 @@ impl Backend for Kafka {
     fn parse(&self, scaler_type: &str, metadata: &mut Reader<'_>, reach: &Reach) -> Result<Arc<dyn Source>, SpecError> {
         let spec = Spec::read(Dialect::of(scaler_type), metadata, reach)?;
         let connection = &spec.connection;
-        let id = ConnectionId::new(connection, connection.label());
+        let id = ConnectionId::new(connection, &connection.label(), Tls::encryption(connection.tls.as_ref()));
         let client = self.clients.get(connection, || {
-            let client = Client::adding_to(Arc::clone(&self.requests), connection.clone());
+            let client = Client::on(Account::new(id.traffic(), &self.requests), connection.clone());
             match self.fetch_wait {
                 Some(wait) => client.with_fetch_wait(wait),
                 None => client,

@@ -85,7 +85,8 @@ impl Connection {
     /// Equal connections back off together.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        ConnectionId::new(self, self.server.origin().ascii_serialization())
+        let tls = Some(&self.tls).filter(|_| self.server.scheme() == "https");
+        ConnectionId::new(self, &self.server.origin().ascii_serialization(), Tls::encryption(tls))
     }
 
     /// Whether a request shows nobody who sends it.

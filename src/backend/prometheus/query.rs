@@ -16,7 +16,7 @@ use super::{
     spec::Spec,
 };
 use crate::{
-    backend::{ConnectionId, Source},
+    backend::{Account, ConnectionId, Source},
     clock::{since_epoch, to_next_tick},
     error::{ReadError, ReadErrorKind},
     reading::{Cell, Metric, Parts, Reading},
@@ -44,8 +44,9 @@ impl Query {
 
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
-            let (connection, requests) = (&self.spec.connection, &self.shared.requests);
-            self.shared.clients.get(connection, || Client::new(connection.clone(), Arc::clone(requests)))
+            let connection = &self.spec.connection;
+            let account = || Account::new(self.id.traffic(), &self.shared.requests);
+            self.shared.clients.get(connection, || Client::new(connection.clone(), account()))
         })
     }
 }

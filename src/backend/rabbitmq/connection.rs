@@ -91,7 +91,11 @@ impl Connection {
     /// The id that the sampler backs off by.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        ConnectionId::new(self, self.label())
+        let tls = match self {
+            Self::Amqp(amqp) => amqp.tls.as_ref(),
+            Self::Management(api) => Some(&api.tls).filter(|_| api.origin.starts_with("https:")),
+        };
+        ConnectionId::new(self, &self.label(), Tls::encryption(tls))
     }
 
     /// For people: scheme, address and vhost.

@@ -41,7 +41,7 @@ use self::{
 };
 use crate::net::Reach;
 use crate::{
-    backend::{Backend, ConnectionId, Source, pool::Pool},
+    backend::{Account, Backend, ConnectionId, Source, pool::Pool},
     error::{ReadError, ReadErrorKind, SpecError},
     metadata::{Orders, Reader},
     reading::{Metric, Parts, Reading},
@@ -118,7 +118,8 @@ impl Queue {
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
             let connection = &self.spec.connection;
-            self.clients.get(connection, || Client::new(connection.clone(), Arc::clone(&self.requests)))
+            let account = || Account::new(self.id.traffic(), &self.requests);
+            self.clients.get(connection, || Client::new(connection.clone(), account()))
         })
     }
 

@@ -63,6 +63,6 @@ impl Connection {
                 format!("{scheme}+sentinel://{}/{master}/{}", self.addresses.join(","), self.database)
             }
         };
-        ConnectionId::new(self, label)
+        ConnectionId::new(self, &label, Tls::encryption(self.tls.as_ref()))
     }
 }

@@ -77,7 +77,7 @@ impl Key {
 
     fn held(&self) -> &(Arc<Client>, Arc<Bell>) {
         self.held.get_or_init(|| {
-            let client = self.clients.get(&self.spec.connection);
+            let client = self.clients.get(&self.spec.connection, self.id.traffic());
             let bell = client.bell(&self.spec.key);
             (client, bell)
         })

@@ -1,6 +1,10 @@
 //! What makes a connection: triggers with equal ones share a client, its credentials and its back-off.
 
-use crate::{backend::ConnectionId, identity::aws::Credentials, net::Reach};
+use crate::{
+    backend::ConnectionId,
+    identity::aws::Credentials,
+    net::{Reach, tls::Encryption},
+};
 
 /// Where SQS is, and with whose rights.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,7 +28,9 @@ impl Connection {
             Credentials::DefaultChain => format!("sqs://{place}"),
             other => format!("sqs://{place} as {}", other.describe()),
         };
-        ConnectionId::new(self, label)
+        // AWS's own endpoints, and what the environment names in their place, are HTTPS unless somebody says otherwise.
+        let plain = self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http:"));
+        ConnectionId::new(self, &label, if plain { Encryption::None } else { Encryption::Verified })
     }
 
     /// For people: ``SQS in `eu-west-1` ``.

@@ -20,7 +20,7 @@ use super::{
     spec::Spec,
 };
 use crate::{
-    backend::{ConnectionId, Source},
+    backend::{Account, ConnectionId, Source},
     clock::{Clock, since_epoch, to_next_tick},
     error::ReadError,
     reading::{Cell, Metric, Parts, Reading},
@@ -52,8 +52,8 @@ impl Queue {
     fn held(&self) -> &(Arc<Client>, Arc<Budget>) {
         self.held.get_or_init(|| {
             let connection = &self.spec.connection;
-            let client =
-                self.shared.clients.get(connection, || Client::new(connection.clone(), self.shared.requests.clone()));
+            let account = || Account::new(self.id.traffic(), &self.shared.requests);
+            let client = self.shared.clients.get(connection, || Client::new(connection.clone(), account()));
             (client, self.shared.budgets.of(connection, &self.spec.queue))
         })
     }

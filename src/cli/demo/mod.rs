@@ -213,6 +213,7 @@ fn options() -> Options {
         limits: Limits::default(),
         transport: Transport::default(),
         shutdown: Shutdown { endpoint_delay: Duration::ZERO, grace: Duration::from_secs(2) },
+        service: None,
         export: crate::app::Export::default(),
     }
 }

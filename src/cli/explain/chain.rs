@@ -4,7 +4,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::parts;
+use super::{connection, parts};
 use crate::cli::{
     output::{Paint, Role},
     remote::{Asker, Bounds, Connection, Detail, Failure, Row, Seen},
@@ -172,15 +172,14 @@ impl<'d> Chain<'d> {
             let text = format!("{}{pad} = {}{note}", key.key, key.value);
             self.step(if at == 0 { "understood" } else { "" }, &text);
         }
-        if !self.detail.logins.is_empty() {
-            let logins = self.detail.logins.join(", ");
-            self.step("login", &format!("from {logins}"));
+        for (at, login) in connection::logins(self.detail, self.now).iter().enumerate() {
+            self.step(if at == 0 { "login" } else { "" }, login);
         }
     }
 
     fn connection(&mut self) {
-        let Some(connection) = &self.detail.connection else { return };
-        let Connection { place, state, since_at, triggers, looks_per_minute, error, next_try_at } = connection;
+        let Some(of) = &self.detail.connection else { return };
+        let Connection { place, state, since_at, triggers, error, next_try_at, .. } = of;
         let since = since_at.map(|at| format!(" since {}", span(self.now - at))).unwrap_or_default();
         let shared = match triggers {
             0 | 1 => String::new(),
@@ -188,8 +187,9 @@ impl<'d> Chain<'d> {
         };
         let role = if state == "failing" { Role::Bad } else { Role::Good };
         let state = self.paint.paint(role, state);
-        let looks = number((looks_per_minute * 10.0).round() / 10.0);
-        self.step("connection", &format!("{place}: {state}{since}{shared}, {looks} looks a minute"));
+        self.step("connection", &format!("{place}: {state}{since}{shared}"));
+        let traffic = connection::traffic(of, self.now, self.paint);
+        self.more(&traffic);
         if let Some(error) = error {
             let next = next_try_at.map(|at| format!("; next try {}", ago(self.now, at))).unwrap_or_default();
             self.tell("", &format!("{}: {}{next}", error.kind, error.message), Some(Role::Bad));

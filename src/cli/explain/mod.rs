@@ -3,6 +3,7 @@
 //! Not for: many triggers at a glance (`top`), or a file that is not applied yet (`check`).
 
 mod chain;
+mod connection;
 mod follow;
 mod name;
 mod parts;

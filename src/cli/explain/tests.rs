@@ -85,3 +85,32 @@ fn long_texts_are_broken_where_the_terminal_ends_and_begin_where_the_others_do()
     let whole = Chain::new(&detail, ("pod", &seen), Paint::none()).text();
     assert_eq!(whole.lines().filter(|line| line.contains("word")).count(), 1);
 }
+
+#[test]
+fn a_connection_tells_what_it_costs_how_it_is_encrypted_and_how_old_its_login_is() {
+    let day = 86_400.0;
+    let told = text(json!({
+        "trigger": {"state": "idle"},
+        "logins": ["TriggerAuthentication `shop/kafka`"],
+        "connection": {
+            "place": "kafka://b1:9093", "state": "working", "triggers": 12, "looksPerMinute": 144.0, "requestsPerMinute": 24.0,
+            "tls": "verified", "certificate": {"shownBy": "b1", "shownAt": 500.0, "expiresAt": 1000.0 + 30.0 * day},
+            "credentials": [{"source": "a token of `https://id`", "readAt": 940.0},
+                            {"source": "TriggerAuthentication `shop/kafka`", "readAt": 990.0}],
+        },
+    }));
+    has(
+        &told,
+        &[
+            "  login        from TriggerAuthentication `shop/kafka`, read 10 s ago\n",
+            "               from a token of `https://id`, read 60 s ago\n",
+            "  connection   kafka://b1:9093: working, shared by 12 triggers\n",
+            "24 requests a minute (a client for each trigger: 144 at least); TLS, certificate of `b1` expires in 30 days\n",
+        ],
+    );
+    let late = text(json!({"trigger": {"state": "idle"}, "connection": {
+        "state": "failing", "looksPerMinute": 12.0, "tls": "unverified", "certificate": {"shownBy": "b1", "expiresAt": 990.0},
+    }}));
+    has(&late, &["12 looks a minute; TLS with anybody (`skipTlsVerify`), certificate of `b1` expired 10 s ago"]);
+    assert!(!late.contains("login"), "{late}");
+}

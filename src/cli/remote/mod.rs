@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) use events::{Event, Events};
-pub(super) use rows::{Asker, Bounds, Change, Connection, Detail, Failure, Page, Parts, Row, Seen};
+pub(super) use rows::{Asker, Bounds, Certificate, Change, Connection, Detail, Failure, Page, Parts, Row, Seen};
 
 use self::find::Forward;
 use super::exit::Unusable;

@@ -145,8 +145,28 @@ pub(in crate::cli) struct Connection {
     pub since_at: Option<f64>,
     pub triggers: u64,
     pub looks_per_minute: f64,
+    pub requests_per_minute: Option<f64>,
+    pub tls: String,
+    pub certificate: Option<Certificate>,
+    pub credentials: Vec<Credential>,
     pub error: Option<Failure>,
     pub next_try_at: Option<f64>,
+}
+
+/// A broker's certificate.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::cli) struct Certificate {
+    pub shown_by: String,
+    pub expires_at: f64,
+}
+
+/// Where a login comes from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::cli) struct Credential {
+    pub source: String,
+    pub read_at: Option<f64>,
 }
 
 /// The last look.

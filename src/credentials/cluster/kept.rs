@@ -62,6 +62,8 @@ impl<T> Clone for Seen<T> {
 pub struct Look<T> {
     pub seen: Seen<T>,
     pub due: Instant,
+    /// When it was last read.
+    pub read: Option<Instant>,
     /// Since when the API server has been away, and why.
     pub away: Option<(Instant, String)>,
 }
@@ -76,6 +78,8 @@ type Slot<T> = Mutex<State<T>>;
 
 struct State<T> {
     seen: Option<Seen<T>>,
+    /// When it was last seen to be here.
+    read: Option<Instant>,
     due: Instant,
     used: Instant,
     /// The last answer said no, against the one before.
@@ -105,7 +109,7 @@ impl<T: Item> Kept<T> {
         }
         let state = slot.lock();
         match (&state.seen, &state.away) {
-            (Some(seen), away) => Ok(Look { seen: seen.clone(), due: state.due, away: away.clone() }),
+            (Some(seen), away) => Ok(Look { seen: seen.clone(), due: state.due, read: state.read, away: away.clone() }),
             (None, Some((_, why))) => Err(ApiError::Away(why.clone())),
             (None, None) => Err(ApiError::Away("a request ended early, see the log".to_owned())),
         }
@@ -152,6 +156,7 @@ impl<T: Item> Kept<T> {
         let now = Instant::now();
         let slot = Arc::new(Mutex::new(State {
             seen: None,
+            read: None,
             due: now,
             used: now,
             doubted: false,
@@ -196,6 +201,7 @@ impl<T: PartialEq> State<T> {
                 self.due = now + jittered(life, SPREAD);
                 (self.doubted, self.away) = (false, None);
                 self.pause.reset();
+                self.read = Some(now);
                 self.mark.read(now);
             }
             Err(ApiError::Away(why)) => {
@@ -212,6 +218,7 @@ impl<T: PartialEq> State<T> {
                     return;
                 }
                 self.mark.gone();
+                self.read = None;
                 self.seen = Some(if error == ApiError::Missing { Seen::Missing } else { Seen::Refused(error) });
                 self.due = now + jittered(MISSING, SPREAD);
             }

@@ -86,6 +86,8 @@ struct State {
     /// What was told last.
     told: Vec<String>,
     used: BTreeSet<Used>,
+    /// When that was read of what is held that was read the longest ago.
+    read: Option<Instant>,
     due: Instant,
     /// As of which change of the authentications.
     changes: u64,
@@ -125,6 +127,7 @@ impl References {
                 failure: None,
                 told: Vec::new(),
                 used: BTreeSet::new(),
+                read: None,
                 due: now,
                 changes: 0,
                 touched: now,
@@ -187,6 +190,14 @@ impl Reference {
         self.at_hand().and_then(other)
     }
 
+    /// When that was read of what it leads to that was read the longest ago.
+    #[must_use]
+    pub fn read(&self) -> Option<Instant> {
+        let slot = self.all.slots.lock().get(&self.id).cloned()?;
+        let state = slot.state.lock();
+        state.read.filter(|_| state.held.is_some())
+    }
+
     /// Since when some of what it leads to could not be read again, and why.
     #[must_use]
     pub fn away(&self) -> Option<(Duration, String)> {
@@ -228,7 +239,10 @@ impl Reference {
         state.away = visit.away;
         state.due = visit.due;
         match resolved {
-            Ok(resolved) => self.take(&mut state, resolved),
+            Ok(resolved) => {
+                state.read = visit.read;
+                self.take(&mut state, resolved);
+            }
             Err(error) => {
                 let now = Instant::now();
                 state.due = state.due.min(now + AGAIN);

@@ -3,6 +3,7 @@
 //! What KEDA takes for empty without a word is empty here too, and told. Not for: keeping what was resolved
 //! (`reference.rs`).
 
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{
@@ -88,6 +89,7 @@ pub async fn resolve(
     } else {
         // It stands in for all the others.
         file::read(case, &auth.file_path, &mut draft)?;
+        visit.was_read(Some(Instant::now()));
     }
     if let Some(of) = &auth.pod_identity {
         identity::resolve(case, of, visit, &mut draft, &mut pod).await?;

@@ -32,7 +32,7 @@ pub struct Stored(Vec<Held>);
 struct Held {
     store: Store,
     reader: Arc<Reader>,
-    answer: Option<Arc<Answer>>,
+    answer: Option<(Arc<Answer>, Option<Instant>)>,
 }
 
 impl Stored {
@@ -53,7 +53,7 @@ impl Stored {
                 if let Some(away) = seen.away {
                     visit.away.get_or_insert(away);
                 }
-                Ok(seen.answer)
+                Ok((seen.answer, seen.read))
             }
             (Err(error), Some(last)) if is_passing(&error) => {
                 let now = Instant::now();
@@ -64,7 +64,9 @@ impl Stored {
             (Err(error), _) => Err(error),
         };
         self.0.push(Held { store: asked.store, reader, answer: answer.as_ref().ok().cloned() });
-        answer
+        let (answer, read) = answer?;
+        visit.was_read(read);
+        Ok(answer)
     }
 }
 

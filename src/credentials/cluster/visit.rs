@@ -40,6 +40,8 @@ pub struct Visit<'r> {
     pub due: Instant,
     /// What would be read again if a broker refused the login.
     pub secrets: BTreeSet<Used>,
+    /// When that was read that was read the longest ago.
+    pub read: Option<Instant>,
     /// Since when some of it could not be read again, and why.
     pub away: Option<(Instant, String)>,
 }
@@ -90,7 +92,7 @@ impl Reads {
 impl<'r> Visit<'r> {
     /// `longest`: how long what comes of it may hold at most.
     pub fn new(reads: &'r Reads, longest: Duration) -> Self {
-        Self { reads, due: Instant::now() + longest, secrets: BTreeSet::new(), away: None }
+        Self { reads, due: Instant::now() + longest, secrets: BTreeSet::new(), read: None, away: None }
     }
 
     pub async fn secret(&mut self, namespace: &str, name: &str) -> Result<Result<Arc<Secret>, String>, ReadError> {
@@ -159,6 +161,11 @@ impl<'r> Visit<'r> {
         }))
     }
 
+    /// Notes when some of it was read.
+    pub fn was_read(&mut self, at: Option<Instant>) {
+        self.read = self.read.into_iter().chain(at).min();
+    }
+
     async fn look<T: Item>(
         &mut self,
         kept: &Kept<T>,
@@ -170,11 +177,12 @@ impl<'r> Visit<'r> {
         let place = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
         let object = format!("{what} `{place}{}`", quoted(name));
         let Some(path) = path else { return Ok(Err(format!("{object} does not exist"))) };
-        let Look { seen, due, away } = kept.get(&path).await.map_err(|error| {
+        let Look { seen, due, read, away } = kept.get(&path).await.map_err(|error| {
             let text = format!("{object} could not be read: {error}: check it, and what is between it and this server");
             ReadError::new(ReadErrorKind::Unreachable, text).of_source()
         })?;
         self.due = self.due.min(due);
+        self.was_read(read);
         if let Some((since, why)) = away.filter(|(since, _)| self.away.as_ref().is_none_or(|(known, _)| since < known))
         {
             self.away = Some((since, why));

@@ -24,7 +24,7 @@ use crate::{
     identity::aws::{Credentials, Identity, kind_of, reason, shown},
     limits,
     metadata::Secret,
-    net::Reach,
+    net::{Reach, http::Http},
 };
 
 /// All that one object wants of Secrets Manager.
@@ -129,7 +129,8 @@ impl Ready {
     async fn client(&self) -> Result<&Client, ReadError> {
         self.client
             .get_or_try_init(|| async {
-                let config = self.identity.sdk_config(self.reach.clone(), limits::STORE_BODY).await?;
+                let http = Http::of_system(self.reach.clone())?.taking(limits::STORE_BODY);
+                let config = self.identity.sdk_config(http).await;
                 let mut builder = Builder::from(&config);
                 if let Some(endpoint) = &self.endpoint {
                     builder = builder.endpoint_url(endpoint);

@@ -53,6 +53,8 @@ pub struct Seen {
     pub answer: Arc<Answer>,
     /// Until when it need not be asked for again.
     pub due: Instant,
+    /// When it was given.
+    pub read: Option<Instant>,
     /// Since when the store has been away, and why.
     pub away: Option<(Instant, String)>,
 }
@@ -66,6 +68,7 @@ struct Refused {
 
 struct State {
     held: Option<Arc<Answer>>,
+    read: Option<Instant>,
     due: Instant,
     /// Why nothing is held, or why it is not new.
     failure: Option<ReadError>,
@@ -84,7 +87,8 @@ impl Reader {
 
     pub(super) fn new(field: &'static str, source: Result<Box<dyn Source>, ReadError>) -> Self {
         let mark = Held::by(Keeper::Store);
-        let state = State { held: None, due: Instant::now(), failure: None, away: None, doubted: false, mark };
+        let state =
+            State { held: None, read: None, due: Instant::now(), failure: None, away: None, doubted: false, mark };
         Self { field, source, state: tokio::sync::Mutex::new(state), refused: Mutex::default() }
     }
 
@@ -129,6 +133,7 @@ impl State {
                 let most = if misses { AGAIN_WHILE_MISSING } else { limits::LONGEST_LIFE };
                 self.due = now + jittered(answer.holds.min(most), SPREAD);
                 self.held = Some(Arc::new(answer));
+                self.read = Some(now);
                 (self.failure, self.away) = (None, None);
                 self.mark.read(now);
             }
@@ -148,7 +153,9 @@ impl State {
 
     fn seen(&self) -> Result<Seen, ReadError> {
         match (&self.held, &self.failure) {
-            (Some(answer), _) => Ok(Seen { answer: Arc::clone(answer), due: self.due, away: self.away.clone() }),
+            (Some(answer), _) => {
+                Ok(Seen { answer: Arc::clone(answer), due: self.due, read: self.read, away: self.away.clone() })
+            }
             (None, Some(failure)) => Err(failure.clone()),
             (None, None) => {
                 Err(ReadError::new(ReadErrorKind::Internal, "a store was not asked: see the log").of_source())

@@ -18,18 +18,16 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::{
     error::{ReadError, ReadErrorKind},
-    net::{
-        Reach,
-        http::{Http, Method, Request, Url, header::HeaderName, header::HeaderValue},
-    },
+    net::http::{Http, Method, Request, Url, header::HeaderName, header::HeaderValue},
 };
 
 /// Where the SDK says nothing itself. It gives up earlier by its own timeouts.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// A client for the SDK that goes no further than `reach` and takes replies of `most` bytes.
-pub fn client(reach: Reach, most: usize) -> Result<SharedHttpClient, ReadError> {
-    Ok(SharedHttpClient::new(Client(Http::of_system(reach)?.taking(most))))
+/// `http` for the SDK.
+#[must_use]
+pub fn client(http: Http) -> SharedHttpClient {
+    SharedHttpClient::new(Client(http))
 }
 
 /// What our client said, if a request of the SDK's failed for that.

@@ -32,10 +32,11 @@ use crate::{
     error::ReadError,
     identity::{
         cache::Cache,
+        held::Issued,
         kept::{Issuer, Kept},
     },
     limits,
-    net::Reach,
+    net::{Reach, http::Http},
 };
 
 /// Attempts of the SDK for one request, the first one included; more is for the sampler to decide.
@@ -81,19 +82,25 @@ impl Identity {
         self.0.get().await
     }
 
+    /// What is shown, and how old it is; nothing where the trigger itself has the key.
+    #[must_use]
+    pub fn issued(&self) -> Option<Issued> {
+        let own = matches!(self.0.credentials, Credentials::Static { .. });
+        (!own).then(|| self.0.issued(format!("keys of {}", self.0.credentials.describe())))
+    }
+
     /// The service refuses the credentials at hand: the next asker gets others.
     pub fn forget(&self) {
         self.0.forget();
     }
 
-    /// For an AWS client that goes no further than `reach` and takes replies of `most` bytes: region, retries, timeouts, and these credentials. Costs no
-    /// request.
-    pub async fn sdk_config(self: &Arc<Self>, reach: Reach, most: usize) -> Result<SdkConfig, ReadError> {
-        let loader = loader(&self.0.region, connector::client(reach, most)?)
+    /// For an AWS client that speaks by `http`: region, retries, timeouts, and these credentials. Costs no request.
+    pub async fn sdk_config(self: &Arc<Self>, http: Http) -> SdkConfig {
+        let loader = loader(&self.0.region, connector::client(http))
             .credentials_provider(self.provider())
             // We keep them ourselves, for every client alike.
             .identity_cache(IdentityCache::no_cache());
-        Ok(loader.load().await)
+        loader.load().await
     }
 
     /// For whoever signs by itself.
@@ -125,7 +132,8 @@ impl Source {
     async fn provider(&self) -> Result<&SharedCredentialsProvider, ReadError> {
         self.provider
             .get_or_try_init(|| async {
-                let loader = loader(&self.region, connector::client(Reach::of_operator(), limits::IDENTITY_BODY)?);
+                let http = Http::of_system(Reach::of_operator())?.taking(limits::IDENTITY_BODY);
+                let loader = loader(&self.region, connector::client(http));
                 let config = loader.identity_cache(IdentityCache::no_cache()).load().await;
                 let own = config.credentials_provider();
                 Ok(match (&self.credentials, own) {

@@ -9,7 +9,7 @@ use crate::{
         SpecError,
     },
     metadata::{Metadata, Reader, Secret},
-    net::Reach,
+    net::{Reach, http::Http},
 };
 
 fn read(pairs: &[(&str, &str)]) -> Result<Credentials, SpecError> {
@@ -91,7 +91,7 @@ async fn debug_text_shows_no_secret_and_an_access_key_needs_no_request() {
     let credentials = key("AKIA", "hunter2", Some("hunter2"));
     let identity = Identity::of(&credentials, "eu-west-1");
     let (provider, config) =
-        (identity.provider(), identity.sdk_config(Reach::open(), 1 << 10).await.expect("a client"));
+        (identity.provider(), identity.sdk_config(Http::of_system(Reach::open()).expect("a client")).await);
     let shown = format!("{credentials:?} {identity:?} {provider:?} {config:?} {}", credentials.describe());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(identity.credentials().await.expect("a key").secret_access_key(), "hunter2");

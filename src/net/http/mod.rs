@@ -36,7 +36,7 @@ use self::{
 };
 use super::{
     Reach, ReplyBytes,
-    tls::{Session, Tls},
+    tls::{Peers, Session, Tls},
 };
 use crate::{
     error::{ReadError, ReadErrorKind},
@@ -65,7 +65,12 @@ struct Parts {
 impl Http {
     /// May wait for a key to be decrypted, so make one per connection. Connects to nothing yet.
     pub async fn new(tls: &Tls, reach: Reach) -> Result<Self, ReadError> {
-        Ok(Self::through(Matcher::from_env(), tls.client_config().await?, tls.cert.is_some(), reach))
+        Self::noting(Arc::default(), tls, reach).await
+    }
+
+    /// The same; what servers show of themselves is noted in `peers`.
+    pub async fn noting(peers: Arc<Peers>, tls: &Tls, reach: Reach) -> Result<Self, ReadError> {
+        Ok(Self::through(Matcher::from_env(), tls.client_config(peers).await?, tls.cert.is_some(), reach))
     }
 
     /// Trusts the system's roots and shows no certificate.

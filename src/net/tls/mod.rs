@@ -5,6 +5,7 @@
 
 mod explain;
 mod key;
+mod peers;
 mod pem;
 mod verify;
 
@@ -19,8 +20,11 @@ use rustls::{
     crypto::CryptoProvider,
 };
 
-pub use self::explain::Session;
 use self::verify::Verifier;
+pub use self::{
+    explain::Session,
+    peers::{Encryption, Peers, Shown},
+};
 use crate::{
     error::{ReadError, ReadErrorKind},
     metadata::{Reader, Secret},
@@ -66,9 +70,20 @@ impl Tls {
         tls
     }
 
-    /// The rustls configuration. May wait for a key to be decrypted, so make it once per connection.
-    pub async fn client_config(&self) -> Result<ClientConfig, ReadError> {
-        let builder = self.verifying()?;
+    /// How a connection is encrypted that has this, or none.
+    #[must_use]
+    pub fn encryption(tls: Option<&Self>) -> Encryption {
+        match tls {
+            None => Encryption::None,
+            Some(tls) if tls.skip_verify => Encryption::Unverified,
+            Some(_) => Encryption::Verified,
+        }
+    }
+
+    /// The rustls configuration; what the other end shows is noted in `peers`. May wait for a key to be decrypted, so make
+    /// it once per connection.
+    pub async fn client_config(&self, peers: Arc<Peers>) -> Result<ClientConfig, ReadError> {
+        let builder = self.verifying(peers)?;
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(builder.with_no_client_auth()) };
         let chain = pem::certificates(cert.expose()).map_err(|why| unusable(CERT, why))?;
         let key = match &self.key_password {
@@ -85,26 +100,30 @@ impl Tls {
 
     /// The rustls configuration of a client that trusts the system's roots and shows no certificate.
     pub fn of_system() -> Result<ClientConfig, ReadError> {
-        Self::default().verifying().map(|builder| builder.with_no_client_auth())
+        Self::default().verifying(Arc::default()).map(|builder| builder.with_no_client_auth())
     }
 
-    fn verifying(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ReadError> {
+    fn verifying(&self, peers: Arc<Peers>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, ReadError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|_| ReadError::new(ReadErrorKind::Internal, "the TLS library has no usable version"))?;
-        Ok(builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?))
+        Ok(builder.dangerous().with_custom_certificate_verifier(self.verifier(provider, peers)?))
     }
 
-    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, ReadError> {
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+        peers: Arc<Peers>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, ReadError> {
         if self.skip_verify {
-            return Ok(Arc::new(Verifier::of_anybody(provider)));
+            return Ok(Arc::new(Verifier::of_anybody(provider, peers)));
         }
         let given = match &self.ca {
             Some(ca) => pem::certificates(ca.expose()).map_err(|why| unusable(CA, why))?,
             None => Vec::new(),
         };
-        Ok(Arc::new(Verifier::new(given, provider).map_err(|why| unusable(CA, why))?))
+        Ok(Arc::new(Verifier::new(given, provider, peers).map_err(|why| unusable(CA, why))?))
     }
 }
 

@@ -77,7 +77,8 @@ async fn key_derivations_beyond_the_bounds_are_refused_before_they_start() {
     for (what, parameters) in cases {
         let key = claimed(parameters);
         let began = Instant::now();
-        let refused = with(None, Some(&cert), Some(&key), Some(PASSWORD)).client_config().await.expect_err(what);
+        let refused =
+            with(None, Some(&cert), Some(&key), Some(PASSWORD)).client_config(Arc::default()).await.expect_err(what);
         assert_eq!(refused.kind, Denied, "{what}");
         assert!(refused.to_string().contains("its key derivation asks"), "{what}: {refused}");
         assert!(began.elapsed() < Duration::from_millis(500), "{what} took {:?}", began.elapsed());
@@ -93,8 +94,14 @@ async fn encrypted_keys_as_tools_write_them_are_used() {
         pbes2::Parameters::scrypt_aes256cbc(scrypt, b"saltsalt", b"0123456789abcdef").expect("legal parameters");
     for parameters in [pbkdf2(2048), scrypt] {
         let key = encrypted(&own.signing_key, parameters);
-        with(None, Some(&cert), Some(&key), Some(PASSWORD)).client_config().await.expect("the pair is used");
-        let wrong = with(None, Some(&cert), Some(&key), Some("wrong")).client_config().await.expect_err("refused");
+        with(None, Some(&cert), Some(&key), Some(PASSWORD))
+            .client_config(Arc::default())
+            .await
+            .expect("the pair is used");
+        let wrong = with(None, Some(&cert), Some(&key), Some("wrong"))
+            .client_config(Arc::default())
+            .await
+            .expect_err("refused");
         assert!(wrong.to_string().contains("`keyPassword` does not decrypt it"), "{wrong}");
     }
 }
@@ -105,11 +112,11 @@ async fn a_failure_to_decrypt_is_remembered() {
     let (cert, key) = (own.cert.pem(), encrypted(&own.signing_key, pbkdf2(20_000)));
     let tls = with(None, Some(&cert), Some(&key), Some("not it"));
     let began = Instant::now();
-    tls.client_config().await.expect_err("refused");
+    tls.client_config(Arc::default()).await.expect_err("refused");
     let first = began.elapsed();
     let began = Instant::now();
     for _ in 0..20 {
-        tls.client_config().await.expect_err("refused");
+        tls.client_config(Arc::default()).await.expect_err("refused");
     }
     assert!(began.elapsed() < first * 10, "20 askers took {:?}, the first {first:?}", began.elapsed());
 }
@@ -127,9 +134,9 @@ async fn lost_line_breaks_are_named_or_mended_and_never_shown() {
     ];
     for (what, change) in mended {
         let tls = with(Some(&change(&cert)), Some(&change(&cert)), Some(&change(&key)), None);
-        tls.client_config().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        tls.client_config(Arc::default()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         let tls = with(None, Some(&change(&cert)), Some(&change(&encrypted)), Some(PASSWORD));
-        tls.client_config().await.unwrap_or_else(|error| panic!("{what}, encrypted: {error}"));
+        tls.client_config(Arc::default()).await.unwrap_or_else(|error| panic!("{what}, encrypted: {error}"));
     }
     let broken: [Change; 7] = [
         ("no line breaks", |pem| pem.replace('\n', "")),
@@ -148,7 +155,7 @@ async fn lost_line_breaks_are_named_or_mended_and_never_shown() {
                 ("cert", with(None, Some(&change(&cert)), Some(key), password)),
                 ("ca", with(Some(&change(&cert)), None, None, None)),
             ] {
-                let error = tls.client_config().await.expect_err(why);
+                let error = tls.client_config(Arc::default()).await.expect_err(why);
                 let (text, whole) = (error.to_string(), format!("{error:?}"));
                 assert!(text.contains(&format!("`{name}`")), "{name}, {why}: {text}");
                 let bodies = key.lines().chain(cert.lines()).filter(|line| line.len() > 20 && !line.starts_with('-'));
@@ -168,7 +175,7 @@ async fn lost_line_breaks_are_named_or_mended_and_never_shown() {
 async fn a_key_of_another_certificate_is_told() {
     let (one, other) = (own(|_| {}), own(|_| {}));
     let mixed = with(None, Some(&one.cert.pem()), Some(&other.signing_key.serialize_pem()), None);
-    let error = mixed.client_config().await.expect_err("a key of another certificate");
+    let error = mixed.client_config(Arc::default()).await.expect_err("a key of another certificate");
     assert!(error.to_string().contains("is not the key of `cert`"), "{error}");
 }
 
@@ -182,7 +189,7 @@ fn server(own: &CertifiedKey<KeyPair>) -> ServerConfig {
 /// A session between `tls` and `server`, over memory: whether it comes about, and our words if not.
 async fn meet(tls: &Tls, server: ServerConfig, name: &'static str) -> Result<(), ReadError> {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let connector = TlsConnector::from(Arc::new(tls.client_config().await?));
+    let connector = TlsConnector::from(Arc::new(tls.client_config(Arc::default()).await?));
     let acceptor = TlsAcceptor::from(Arc::new(server));
     let name = ServerName::try_from(name).expect("a legal name");
     let session = Session { place: "`b:1`", client_certificate: tls.cert.is_some(), without_tls: "use plain text" };

@@ -22,11 +22,15 @@ use x509_cert::{
     ext::pkix::ExtendedKeyUsage,
 };
 
+use super::peers::Peers;
+
 /// Whoever is trusted, the handshake's signatures must be sound.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
     trusted: Trusted,
+    /// What is shown, believed or not.
+    peers: Arc<Peers>,
 }
 
 #[derive(Debug)]
@@ -50,12 +54,16 @@ fn by_roots(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Option<Arc<
 }
 
 impl Verifier {
-    pub fn of_anybody(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider, trusted: Trusted::Anybody }
+    pub fn of_anybody(provider: Arc<CryptoProvider>, peers: Arc<Peers>) -> Self {
+        Self { provider, trusted: Trusted::Anybody, peers }
     }
 
     /// Fails when a `given` certificate cannot be read, or when there is no root at all.
-    pub fn new(given: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, &'static str> {
+    pub fn new(
+        given: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+        peers: Arc<Peers>,
+    ) -> Result<Self, &'static str> {
         let mut roots = RootCertStore::empty();
         for certificate in &given {
             let unreadable = |_| "it holds a certificate that cannot be read: issue it anew";
@@ -65,7 +73,7 @@ impl Verifier {
         if by_given.is_none() && BY_SYSTEM.is_none() {
             return Err("the system has no root certificates: give the authority's certificate");
         }
-        Ok(Self { provider, trusted: Trusted::Roots { given, by_given } })
+        Ok(Self { provider, trusted: Trusted::Roots { given, by_given }, peers })
     }
 }
 
@@ -78,6 +86,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        self.peers.have_shown(server_name, std::iter::once(end_entity).chain(intermediates), now);
         let Trusted::Roots { given, by_given } = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
         if given.iter().any(|given| given == end_entity) {
             verify_given(end_entity, now)?;

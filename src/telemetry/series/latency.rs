@@ -12,6 +12,8 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, exemplar::HistogramWithExemplars, family::Family},
 };
 
+use super::times::Times;
+
 /// What our instruments are called together.
 pub const METER: &str = "plimsoll";
 
@@ -34,6 +36,10 @@ pub(super) type Latencies<L> = Family<L, Latency, fn() -> Latency>;
 impl Latency {
     pub(super) fn new(buckets: impl IntoIterator<Item = f64>) -> Self {
         Self(HistogramWithExemplars::new(buckets.into_iter()))
+    }
+
+    pub(super) fn observe(&self, seconds: f64, exemplar: Option<Exemplar>) {
+        self.0.observe(seconds, exemplar, None);
     }
 }
 
@@ -80,7 +86,12 @@ impl Timed {
         if let Some((histogram, labels)) = &self.pushed {
             histogram.record(took.as_secs_f64(), labels);
         }
-        self.latency.0.observe(took.as_secs_f64(), exemplar, None);
+        self.latency.observe(took.as_secs_f64(), exemplar);
+    }
+
+    /// What was observed so far.
+    pub(super) fn times(&self) -> Times {
+        Times::of(&self.latency)
     }
 }
 

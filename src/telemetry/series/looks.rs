@@ -11,6 +11,7 @@ use prometheus_client::{
 use super::{
     latency::{Exemplar, Latencies, Latency, Timed},
     observed::{Observed, Survey, gauge, store},
+    times::Times,
 };
 use crate::error::ReadErrorKind;
 
@@ -88,6 +89,7 @@ pub(super) struct Looks {
     broker_requests: Family<Backend, Counter>,
     connections: Gauge,
     failing_connections: Gauge,
+    broker_certificates: Family<Source, Gauge>,
 }
 
 impl Looks {
@@ -124,6 +126,7 @@ impl Looks {
             broker_requests: Family::default(),
             connections: Gauge::default(),
             failing_connections: Gauge::default(),
+            broker_certificates: Family::default(),
         };
         registry.register("questions", "Questions about values, by where their answer came from", questions);
         let help = "How long looks at sources took";
@@ -150,6 +153,10 @@ impl Looks {
         registry.register("wakes", "Signals that a source may have become active", self.wakes.clone());
         registry.register("connections", "Connections to brokers that have a trigger", self.connections.clone());
         registry.register("failing_connections", "Connections that fail now", self.failing_connections.clone());
+        let help =
+            "When the first of the certificates expires that brokers have shown, in Unix time; absent where none was";
+        let certificates = self.broker_certificates.clone();
+        registry.register_with_unit("broker_certificate_expiry_timestamp", help, Unit::Seconds, certificates);
         let help = "Requests sent to brokers, by backend: the load that we are";
         registry.register("broker_requests", help, self.broker_requests.clone());
     }
@@ -180,6 +187,10 @@ impl Looks {
         }
     }
 
+    pub(super) fn wake_latencies(&self) -> Vec<(&'static str, Times)> {
+        self.latencies.iter().map(|of| (of.scaler_type, of.wake.times())).collect()
+    }
+
     fn of(&self, scaler_type: &str) -> Option<&OfType> {
         self.latencies.iter().find(|of| of.scaler_type == scaler_type)
     }
@@ -190,7 +201,7 @@ impl Looks {
         }
         self.connections.set(gauge(observed.connections));
         self.failing_connections.set(gauge(observed.failing_connections));
-        let Survey { failing, stale, refused, oldest, .. } = &observed.survey;
+        let Survey { failing, stale, refused, oldest, certificates, .. } = &observed.survey;
         self.failing_triggers.set(gauge(*failing));
         self.stale_triggers.set(gauge(*stale));
         self.refused_triggers.set(gauge(*refused));
@@ -200,6 +211,12 @@ impl Looks {
                 Some((_, age)) => drop(self.oldest_sample.get_or_create(&labels).set(age.as_secs_f64())),
                 // What is unknown is no 0.
                 None => drop(self.oldest_sample.remove(&labels)),
+            }
+            match certificates.iter().find(|(of, _)| *of == scaler_type) {
+                Some((_, expiry)) => {
+                    self.broker_certificates.get_or_create(&labels).set(i64::try_from(*expiry).unwrap_or(i64::MAX));
+                }
+                None => drop(self.broker_certificates.remove(&labels)),
             }
         }
     }

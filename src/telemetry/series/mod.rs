@@ -6,6 +6,7 @@ mod latency;
 mod looks;
 mod observed;
 mod server;
+mod times;
 mod triggers;
 
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,7 @@ pub use calls::Method;
 pub use latency::{Exemplar, METER, push_latencies};
 pub use looks::Answer;
 pub use observed::{Credentials, Observed, Survey, TriggerRow};
+pub use times::Times;
 
 use self::{calls::Calls, looks::Looks, server::Server, triggers::Triggers};
 use crate::error::ReadErrorKind;
@@ -96,6 +98,12 @@ impl Metrics {
     /// Notes how long it took from a backend's signal to the push that it led to.
     pub fn woken(&self, scaler_type: &'static str, took: Duration, exemplar: Option<Exemplar>) {
         self.looks.woken(scaler_type, took, exemplar);
+    }
+
+    /// The same of each scaler type, as the series have them.
+    #[must_use]
+    pub fn wake_latencies(&self) -> Vec<(&'static str, Times)> {
+        self.looks.wake_latencies()
     }
 
     /// When each of our certificates expires, in Unix time.

@@ -37,6 +37,8 @@ pub struct Survey {
     pub refused: usize,
     /// How old the oldest sample is that is asked about, by scaler type; what has none is not in it.
     pub oldest: Vec<(&'static str, Duration)>,
+    /// When the first of the certificates expires that brokers have shown, likewise, in Unix time.
+    pub certificates: Vec<(&'static str, u64)>,
     /// Some of them in full, where each is to have its own series.
     pub rows: Vec<TriggerRow>,
 }

@@ -50,6 +50,7 @@
   "max-connections-per-namespace" $server.maxConnectionsPerNamespace
   "pages-listen" .Values.pages.listen
   "trigger-series" $server.triggerSeries
+  "service" (include "plimsoll.host" .)
 -}}
 {{- if include "plimsoll.hasConfig" . -}}{{- $_ := set $options "config" "/etc/plimsoll/config/config.yaml" -}}{{- end -}}
 {{- if include "plimsoll.hasPolicy" . -}}{{- $_ := set $options "policy" "/etc/plimsoll/policy/policy.yaml" -}}{{- end -}}

@@ -16,7 +16,7 @@ mod wire;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use self::{
     wake::{Wait, Wakes},
 };
 use super::connection::Connection;
-use crate::error::ReadError;
+use crate::{backend::Account, error::ReadError};
 
 /// One cluster as one login sees it, whatever the number of triggers.
 pub struct Client {
@@ -46,16 +46,16 @@ impl Client {
     /// A client of `connection`. Starts nothing: the first read does.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self::adding_to(Arc::default(), connection)
+        Self::on(Account::default(), connection)
     }
 
-    /// The same, which counts its requests in `requests` too.
+    /// The same, on an account.
     #[must_use]
-    pub fn adding_to(requests: Arc<AtomicU64>, connection: Connection) -> Self {
+    pub fn on(account: Account, connection: Connection) -> Self {
         let label = connection.label();
         Self {
             label,
-            cluster: Arc::new(Cluster::new(connection, requests)),
+            cluster: Arc::new(Cluster::new(connection, account)),
             readers: OnceLock::new(),
             wakes: OnceLock::new(),
             fetch_wait: Wait::default(),

@@ -13,6 +13,7 @@ use crate::{
     identity::{
         aws::Identity,
         azure, google,
+        held::Issued,
         oauth::{self, Tokens},
     },
     metadata::Secret,
@@ -58,6 +59,17 @@ impl Credentials {
             Authorization::Aws { credentials, region } => {
                 Self::Aws { identity: Identity::of(credentials, region), region: region.clone() }
             }
+        }
+    }
+
+    /// What is shown in the place of the trigger's own secret.
+    pub fn issued(&self) -> Option<Issued> {
+        match self {
+            Self::None => None,
+            Self::OAuth(tokens) => Some(tokens.issued()),
+            Self::Google(tokens) => Some(tokens.issued()),
+            Self::Azure(tokens) => Some(tokens.issued()),
+            Self::Aws { identity, .. } => identity.issued(),
         }
     }
 

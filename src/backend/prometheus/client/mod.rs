@@ -7,15 +7,7 @@ mod request;
 #[cfg(test)]
 pub(super) use request::build as request_as_sent;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use tokio::{
@@ -29,7 +21,10 @@ use super::{
     connection::Connection,
 };
 use crate::{
-    backend::batch::{Ask, Batcher},
+    backend::{
+        Account,
+        batch::{Ask, Batcher},
+    },
     error::{ReadError, ReadErrorKind, give_login},
     metadata::Secret,
     net::http::{Answer, Http, Method, StatusCode},
@@ -63,19 +58,19 @@ struct Core {
     connection: Connection,
     place: String,
     slots: Semaphore,
-    /// Sent by this and other clients.
-    requests: Arc<AtomicU64>,
+    /// On which queries and handshakes are noted.
+    account: Account,
     /// Made by the first question: it reads files.
     parts: OnceCell<(Http, Credentials)>,
 }
 
 impl Client {
-    /// Counts what it sends in `requests`. Must be called inside a runtime.
+    /// What it sends is on `account`. Must be called inside a runtime.
     #[must_use]
-    pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
+    pub fn new(connection: Connection, account: Account) -> Self {
         let place = connection.place();
         let slots = Semaphore::new(AT_ONCE);
-        let core = Arc::new(Core { connection, place: place.clone(), slots, requests, parts: OnceCell::new() });
+        let core = Arc::new(Core { connection, place: place.clone(), slots, account, parts: OnceCell::new() });
         let batcher = Batcher::new(WINDOW, move |batch| Arc::clone(&core).answer(batch));
         Self { batcher, place }
     }
@@ -146,13 +141,16 @@ impl Core {
     ) -> Result<Answer, ReadError> {
         let mut request = request::build(&self.connection, method, question)?;
         credentials.add(&mut request).await?;
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.account.sent(1);
         http.send(request, question.timeout).await
     }
 
     async fn parts(&self) -> Result<(Http, Credentials), ReadError> {
-        let http = Http::new(&self.connection.tls, self.connection.reach.clone()).await?;
-        Ok((http, Credentials::new(&self.connection)))
+        let Connection { tls, reach, .. } = &self.connection;
+        let http = Http::noting(self.account.peers(), tls, reach.clone()).await?;
+        let credentials = Credentials::new(&self.connection);
+        credentials.issued().into_iter().for_each(|issued| self.account.shows(issued));
+        Ok((http, credentials))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What metadata means and what answers mean: rules as tables, and everything that was recorded of KEDA.
 
 mod answer;
+mod parts;
 mod recorded;
 mod spec;
 

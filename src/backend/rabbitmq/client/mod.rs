@@ -15,7 +15,7 @@ pub use {amqp::fuzz as fuzz_amqp, management::fuzz as fuzz_http};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -28,7 +28,10 @@ use super::{
     question::{Askers, Found, Pace, Question},
 };
 use crate::{
-    backend::batch::{Ask, Batcher},
+    backend::{
+        Account,
+        batch::{Ask, Batcher},
+    },
     error::ReadError,
 };
 
@@ -47,12 +50,12 @@ struct Running {
 
 impl Client {
     /// A client of `connection`. Starts nothing: the first question does.
-    /// Adds what it sends to `requests`.
-    pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
+    /// What it sends is on `account`.
+    pub fn new(connection: Connection, account: Account) -> Self {
         let label = connection.label();
         let wire = match connection {
-            Connection::Amqp(amqp) => Wire::Amqp(Box::new(AmqpClient::new(amqp, requests))),
-            Connection::Management(api) => Wire::Management(Box::new(ManagementClient::new(api, requests))),
+            Connection::Amqp(amqp) => Wire::Amqp(Box::new(AmqpClient::new(amqp, account))),
+            Connection::Management(api) => Wire::Management(Box::new(ManagementClient::new(api, account))),
         };
         Self { label, wire: Arc::new(wire), running: OnceLock::new() }
     }

@@ -44,6 +44,7 @@ use super::{
 };
 use crate::{
     backend::{
+        Account, Traffic,
         batch::{Ask, Batcher},
         pool::Pool,
     },
@@ -65,8 +66,8 @@ pub struct Clients {
 
 impl Clients {
     /// The client of `connection`, made if nobody holds it.
-    pub fn get(&self, connection: &Connection) -> Arc<Client> {
-        self.pool.get(connection, || Client::new(connection.clone(), Arc::clone(&self.sent)))
+    pub fn get(&self, connection: &Connection, traffic: &Arc<Traffic>) -> Arc<Client> {
+        self.pool.get(connection, || Client::new(connection.clone(), Account::new(traffic, &self.sent)))
     }
 
     /// How many commands were sent so far.
@@ -94,10 +95,10 @@ enum Nodes {
 }
 
 impl Client {
-    /// A client of `connection`, which starts to connect; needs a runtime. Counts its commands into `sent`.
-    fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
+    /// A client of `connection`, which starts to connect; needs a runtime. Its commands are on `account`.
+    fn new(connection: Connection, account: Account) -> Self {
         let bells = Arc::new(Bells::default());
-        let nodes = Arc::new(Nodes::new(Dialer::new(connection, sent), &bells));
+        let nodes = Arc::new(Nodes::new(Dialer::new(connection, account), &bells));
         let swept = (Arc::clone(&nodes), Arc::clone(&bells));
         let sweeper = task::supervise("redis sweep", move || sweep(Arc::clone(&swept.0), Arc::clone(&swept.1)));
         let batcher = Batcher::new(Duration::ZERO, move |batch| answer(Arc::clone(&nodes), batch));

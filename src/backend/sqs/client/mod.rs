@@ -23,18 +23,20 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::budget::{Budget, Budgets};
 #[cfg(test)]
 pub(super) use self::explain::hinted;
-pub use self::{
-    budget::{Budget, Budgets},
-    requests::Requests,
-};
+use self::requests::Counted;
 use super::{address::Address, connection::Connection, count::Attribute};
 use crate::{
-    backend::batch::{Ask, Batcher},
+    backend::{
+        Account,
+        batch::{Ask, Batcher},
+    },
     error::{ReadError, ReadErrorKind},
     identity::aws::Identity,
     limits,
+    net::{http::Http, tls::Tls},
 };
 
 /// Questions within it become one request. SQS's counts are seconds old anyway.
@@ -65,12 +67,13 @@ pub struct Client(Batcher<Question, Answer>);
 impl Client {
     /// Starts no request.
     #[must_use]
-    pub fn new(connection: Connection, requests: Requests) -> Self {
+    pub fn new(connection: Connection, account: Account) -> Self {
         let identity = Identity::of(&connection.credentials, &connection.region);
+        identity.issued().into_iter().for_each(|issued| account.shows(issued));
         let link = Arc::new(Link {
             connection,
             identity,
-            requests,
+            account,
             sdk: OnceCell::new(),
             turns: Semaphore::new(AT_ONCE),
             resolved: Mutex::default(),
@@ -90,7 +93,7 @@ impl Client {
 struct Link {
     connection: Connection,
     identity: Arc<Identity>,
-    requests: Requests,
+    account: Account,
     sdk: OnceCell<aws_sdk_sqs::Client>,
     turns: Semaphore,
     /// URLs of queues that SQS did not know by their bare name.
@@ -189,8 +192,10 @@ impl Link {
     async fn sdk(&self) -> Result<&aws_sdk_sqs::Client, ReadError> {
         self.sdk
             .get_or_try_init(|| async {
-                let config = self.identity.sdk_config(self.connection.reach.clone(), limits::SQS_BODY).await?;
-                let mut builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(self.requests.clone());
+                let http = Http::noting(self.account.peers(), &Tls::default(), self.connection.reach.clone()).await?;
+                let config = self.identity.sdk_config(http.taking(limits::SQS_BODY)).await;
+                let mut builder =
+                    aws_sdk_sqs::config::Builder::from(&config).interceptor(Counted(self.account.clone()));
                 // Without one, the server's `AWS_ENDPOINT_URL_SQS` counts.
                 if let Some(endpoint) = &self.connection.endpoint {
                     builder = builder.endpoint_url(endpoint);

@@ -1,30 +1,19 @@
 //! Counts the requests that go out, those that the SDK repeats too: each one is on the bill.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
 use aws_sdk_sqs::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
     error::BoxError,
 };
 
-/// How many requests were sent to SQS; clones count together.
-#[derive(Debug, Clone, Default)]
-pub struct Requests(Arc<AtomicU64>);
+use crate::backend::Account;
 
-impl Requests {
-    /// Since the start.
-    #[must_use]
-    pub fn so_far(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// Whoever sends through it is on this account.
+#[derive(Debug)]
+pub struct Counted(pub Account);
 
-impl Intercept for Requests {
+impl Intercept for Counted {
     fn name(&self) -> &'static str {
-        "Requests"
+        "Counted"
     }
 
     fn read_before_transmit(
@@ -33,7 +22,7 @@ impl Intercept for Requests {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.sent(1);
         Ok(())
     }
 }

@@ -66,6 +66,28 @@ async fn a_patched_secret_is_in_use_within_thirty_seconds_and_costs_one_question
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_is_as_old_as_what_was_read_of_it_the_longest_ago() {
+    let (standin, _cluster, reference) = with(Options::default().rules).await;
+    assert_eq!(reference.read(), None, "nothing was read yet");
+    let first = Instant::now();
+    now(&reference).await;
+    assert!(reference.read().is_some_and(|read| read >= first && read <= Instant::now()));
+    // Read again, it is young again, whether it has changed or not.
+    let again = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < again {
+        now(&reference).await;
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert!(reference.read().is_some_and(|read| read > first + Duration::from_secs(10)));
+    // What cannot be read again grows old.
+    standin.set_down(true);
+    let away = Instant::now();
+    sleep(Duration::from_secs(90)).await;
+    assert_eq!(now(&reference).await, "one");
+    assert!(reference.read().is_some_and(|read| read <= away));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_login_reads_its_secret_at_once_and_no_more_often_than_every_five_seconds() {
     let (standin, _cluster, reference) = with(Options::default().rules).await;
     let seen = reference.parameters().await.expect("there");

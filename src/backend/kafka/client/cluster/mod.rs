@@ -8,7 +8,7 @@ pub mod topics;
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use super::{
     },
 };
 use crate::{
-    backend::kafka::connection::Connection,
+    backend::{Account, kafka::connection::Connection},
     error::{ReadError, ReadErrorKind},
     limits,
 };
@@ -58,8 +58,8 @@ struct View {
 }
 
 impl Cluster {
-    pub fn new(connection: Connection, requests: Arc<AtomicU64>) -> Self {
-        let counts = Arc::new(Counts::adding_to(requests));
+    pub fn new(connection: Connection, account: Account) -> Self {
+        let counts = Arc::new(Counts::on(account));
         let mut seen = HashSet::new();
         let servers = connection.servers.iter().filter(|server| seen.insert(server.as_str()));
         let bootstrap = servers.map(|server| Arc::from(server.as_str())).collect();

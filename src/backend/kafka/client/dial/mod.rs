@@ -60,6 +60,8 @@ pub struct Dialer {
 impl Dialer {
     pub fn new(connection: Connection, counts: Arc<Counts>) -> Self {
         let authenticator = connection.sasl.clone().map(|sasl| Arc::new(Authenticator::new(sasl, &connection.reach)));
+        let issued = authenticator.as_ref().and_then(|authenticator| authenticator.issued());
+        issued.into_iter().for_each(|issued| counts.account.shows(issued));
         Self { connection, tls: OnceCell::new(), authenticator, counts, worked: Mutex::default() }
     }
 
@@ -115,7 +117,9 @@ impl Dialer {
 
     async fn connector(&self) -> Result<Option<&TlsConnector>, ReadError> {
         let Some(tls) = &self.connection.tls else { return Ok(None) };
-        let connector = async || tls.client_config().await.map(|config| TlsConnector::from(Arc::new(config)));
+        let connector = async || {
+            tls.client_config(self.counts.account.peers()).await.map(|config| TlsConnector::from(Arc::new(config)))
+        };
         self.tls.get_or_try_init(connector).await.map(Some)
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     error::{ReadError, ReadErrorKind},
     identity::{
         aws::Identity,
+        held::Issued,
         kept::{Issuer, Kept},
     },
     metadata::Secret,
@@ -31,6 +32,10 @@ impl Signed {
 
     pub async fn fresh(&self) -> Result<Secret, ReadError> {
         self.0.fresh().await
+    }
+
+    pub fn issued(&self) -> Issued {
+        self.0.issued(format!("a token signed by {}", self.0.msk.credentials.describe()))
     }
 
     /// The broker refuses the one at hand, and so perhaps the keys that signed it.

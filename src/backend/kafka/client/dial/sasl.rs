@@ -30,6 +30,7 @@ use crate::{
     backend::kafka::connection::Sasl,
     clock::jittered,
     error::{ReadError, ReadErrorKind, quoted},
+    identity::held::Issued,
     limits::{self, Limit},
     metadata::Secret,
     net::Reach,
@@ -55,6 +56,11 @@ impl Authenticator {
     pub fn new(sasl: Sasl, reach: &Reach) -> Self {
         let tokens = Tokens::of(&sasl, reach);
         Self { sasl, tokens, reach: reach.clone() }
+    }
+
+    /// The token that is shown, if one is.
+    pub fn issued(&self) -> Option<Issued> {
+        self.tokens.as_ref().map(Tokens::issued)
     }
 
     /// Gets what a login needs from elsewhere: a token.

@@ -10,7 +10,7 @@ use super::msk::Signed;
 use crate::{
     backend::kafka::connection::Sasl,
     error::ReadError,
-    identity::oauth,
+    identity::{held::Issued, oauth},
     metadata::Secret,
     net::{Reach, tls::Tls},
 };
@@ -44,6 +44,15 @@ impl Tokens {
             Self::Oidc(tokens) => tokens.fresh().await,
             #[cfg(feature = "msk")]
             Self::Msk(tokens) => tokens.fresh().await,
+        }
+    }
+
+    /// What is shown, and how old it is.
+    pub fn issued(&self) -> Issued {
+        match self {
+            Self::Oidc(tokens) => tokens.issued(),
+            #[cfg(feature = "msk")]
+            Self::Msk(tokens) => tokens.issued(),
         }
     }
 

@@ -297,7 +297,10 @@ async fn follow(wakes: Weak<Wakes>, mut moves: watch::Receiver<u64>, astray: Arc
 mod tests {
     use super::*;
     use crate::{
-        backend::kafka::{client::Commit, connection::Connection},
+        backend::{
+            Account,
+            kafka::{client::Commit, connection::Connection},
+        },
         net::Reach,
     };
 
@@ -305,7 +308,7 @@ mod tests {
     async fn a_client_that_is_gone_leaves_nothing_behind() {
         let connection =
             Connection { servers: vec!["127.0.0.1:1".into()], tls: None, sasl: None, reach: Reach::open() };
-        let cluster = Arc::new(Cluster::new(connection, Arc::default()));
+        let cluster = Arc::new(Cluster::new(connection, Account::default()));
         let topics = Arc::new(Topics::new(Arc::clone(&cluster)));
         let offsets = Arc::new(Offsets::new(&cluster, &topics));
         let wakes = Wakes::new(&cluster, &topics, &offsets, Wait::default());

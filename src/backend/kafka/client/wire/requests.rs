@@ -2,10 +2,7 @@
 
 use std::{
     ops::RangeInclusive,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use kafka_protocol::{
@@ -23,6 +20,7 @@ use super::{
         ShareGroups,
     },
 };
+use crate::backend::Account;
 
 /// A request of ours.
 pub trait Ask: Message + Encodable + HeaderVersion {
@@ -99,19 +97,19 @@ pub struct Counts {
     share_groups: AtomicU64,
     fetch: AtomicU64,
     /// All requests, together with those of other clients.
-    total: Arc<AtomicU64>,
+    pub account: Account,
 }
 
 impl Counts {
-    /// Counts that add to `total` too.
-    pub fn adding_to(total: Arc<AtomicU64>) -> Self {
-        Self { total, ..Self::default() }
+    /// Counts that are on `account` too.
+    pub fn on(account: Account) -> Self {
+        Self { account, ..Self::default() }
     }
 
     /// One more request of a kind.
     pub fn add<R: Ask>(&self) {
         R::count(self).fetch_add(1, Ordering::Relaxed);
-        self.total.fetch_add(1, Ordering::Relaxed);
+        self.account.sent(1);
     }
 }
 

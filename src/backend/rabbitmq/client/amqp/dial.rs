@@ -17,7 +17,10 @@ use super::{
     trouble,
 };
 use crate::{
-    backend::rabbitmq::connection::{Amqp, Login},
+    backend::{
+        Account,
+        rabbitmq::connection::{Amqp, Login},
+    },
     error::ReadError,
     limits,
     net::dial,
@@ -33,6 +36,8 @@ const HEARTBEAT: u16 = 5;
 /// Opens connections to one vhost.
 pub(super) struct Dialer {
     pub to: Amqp,
+    /// On which declares and handshakes are noted.
+    pub account: Account,
     /// Made at the first use: it reads the system's certificates.
     tls: OnceCell<Arc<ClientConfig>>,
 }
@@ -56,8 +61,8 @@ pub(super) enum Stage {
 }
 
 impl Dialer {
-    pub fn new(to: Amqp) -> Self {
-        Self { to, tls: OnceCell::new() }
+    pub fn new(to: Amqp, account: Account) -> Self {
+        Self { to, account, tls: OnceCell::new() }
     }
 
     /// Connects and logs in.
@@ -78,7 +83,8 @@ impl Dialer {
         let to = &self.to;
         let socket = dial(&to.reach, &to.host, to.port, until).await.map_err(|error| trouble::no_socket(to, &error))?;
         let Some(tls) = &to.tls else { return Ok(Box::new(socket)) };
-        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
+        let made = || async { tls.client_config(self.account.peers()).await.map(Arc::new) };
+        let config = self.tls.get_or_try_init(made).await?;
         let name = to.server_name.as_ref().unwrap_or(&to.host);
         let name = ServerName::try_from(name.clone()).map_err(|_| trouble::no_server_name(to))?;
         match timeout_at(until, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await {

@@ -2,7 +2,7 @@
 //! between. One burst at a time, each within a deadline.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -30,8 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Lane {
     dialer: Arc<Dialer>,
     manner: Manner,
-    /// Counts declares.
-    requests: Arc<AtomicU64>,
     shared: Arc<Shared>,
     keeper: OnceLock<Task>,
 }
@@ -50,8 +48,8 @@ struct Slot {
 }
 
 impl Lane {
-    pub fn new(dialer: Arc<Dialer>, manner: Manner, requests: Arc<AtomicU64>) -> Self {
-        Self { dialer, manner, requests, shared: Arc::default(), keeper: OnceLock::new() }
+    pub fn new(dialer: Arc<Dialer>, manner: Manner) -> Self {
+        Self { dialer, manner, shared: Arc::default(), keeper: OnceLock::new() }
     }
 
     /// One burst over the living connection, or over a new one; says which queues were refused. A connection that
@@ -70,7 +68,7 @@ impl Lane {
             // Taken out, so that one that fails or is given up half-way is gone.
             let (mut link, reused) = match slot.link.take() {
                 Some(link) => (link, true),
-                None => (Link::new(self.dialer.open().await?, self.manner, Arc::clone(&self.requests)), false),
+                None => (Link::new(self.dialer.open().await?, self.manner, self.dialer.account.clone()), false),
             };
             let span = spans::request("amqp", "queue.declare (passive)", &to.host);
             match timeout_at(Instant::now() + PATIENCE, link.burst(queues, tell)).instrument(span).await {

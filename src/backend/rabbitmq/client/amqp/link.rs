@@ -5,14 +5,7 @@
 //! burst left unanswered is asked again. Nobody listens between bursts but [`Link::keep`], so a broker that talks then
 //! talks to the kernel.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::time::timeout;
@@ -22,7 +15,7 @@ use super::{
     frame::{Broken, Frame, Frames},
     method::{self, Goodbye, Said},
 };
-use crate::{limits, task};
+use crate::{backend::Account, limits, task};
 
 /// For a polite goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -46,8 +39,8 @@ pub(super) struct Link {
     frames: Frames,
     heartbeat: Duration,
     manner: Manner,
-    /// Counts declares.
-    requests: Arc<AtomicU64>,
+    /// On which declares are counted.
+    account: Account,
     channels: Vec<Channel>,
 }
 
@@ -68,10 +61,10 @@ enum State {
 }
 
 impl Link {
-    pub fn new(opened: Opened, manner: Manner, requests: Arc<AtomicU64>) -> Self {
+    pub fn new(opened: Opened, manner: Manner, account: Account) -> Self {
         let Opened { frames, channel_max, heartbeat } = opened;
         let channels = (1..=manner.channels.min(channel_max)).map(Channel::new).collect();
-        Self { frames, heartbeat, manner, requests, channels }
+        Self { frames, heartbeat, manner, account, channels }
     }
 
     /// How often [`keep`](Self::keep) is due.
@@ -88,7 +81,7 @@ impl Link {
         loop {
             for channel in &mut self.channels {
                 let asked = channel.ask(self.manner.at_once, &mut self.frames);
-                self.requests.fetch_add(asked, Ordering::Relaxed);
+                self.account.sent(asked);
             }
             if self.channels.iter().all(Channel::is_done) {
                 self.frames.rest();

@@ -14,11 +14,7 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -30,10 +26,13 @@ use self::{
     link::Manner,
 };
 use crate::{
-    backend::rabbitmq::{
-        connection::Amqp,
-        measure::Stats,
-        question::{Askers, Found, Question},
+    backend::{
+        Account,
+        rabbitmq::{
+            connection::Amqp,
+            measure::Stats,
+            question::{Askers, Found, Question},
+        },
     },
     error::ReadError,
 };
@@ -56,9 +55,9 @@ pub struct AmqpClient {
 }
 
 impl AmqpClient {
-    pub fn new(to: Amqp, requests: Arc<AtomicU64>) -> Self {
-        let dialer = Arc::new(Dialer::new(to));
-        let lane = |manner| Lane::new(Arc::clone(&dialer), manner, Arc::clone(&requests));
+    pub fn new(to: Amqp, account: Account) -> Self {
+        let dialer = Arc::new(Dialer::new(to, account));
+        let lane = |manner| Lane::new(Arc::clone(&dialer), manner);
         let (main, probe) = (lane(MAIN), lane(PROBE));
         Self { dialer, main, probe, census: Census::default() }
     }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{
-        Backend,
+        Account, Backend,
         rabbitmq::{
             RabbitMq,
             connection::{Amqp, Login},
@@ -125,7 +125,7 @@ impl Rogue {
             connect_timeout: None,
             reach: Reach::open(),
         };
-        AmqpClient::new(to, Arc::default())
+        AmqpClient::new(to, Account::default())
     }
 }
 

@@ -26,10 +26,13 @@ use self::{
     items::Item,
 };
 use crate::{
-    backend::rabbitmq::{
-        connection::{Login, Management},
-        measure::Stats,
-        question::{Askers, Found, Question, no_queue},
+    backend::{
+        Account,
+        rabbitmq::{
+            connection::{Login, Management},
+            measure::Stats,
+            question::{Askers, Found, Question, no_queue},
+        },
     },
     error::{ReadError, ReadErrorKind},
     identity::{azure, oauth},
@@ -63,7 +66,8 @@ pub struct ManagementClient {
     sampled: Mutex<Option<Instant>>,
     /// How long the last look at totals took, in microseconds.
     took: AtomicU64,
-    requests: Arc<AtomicU64>,
+    /// On which requests and handshakes are noted.
+    account: Account,
 }
 
 /// Where bearer tokens come from, if the login is by one.
@@ -102,14 +106,19 @@ enum Unlisted {
 }
 
 impl ManagementClient {
-    pub fn new(to: Management, requests: Arc<AtomicU64>) -> Self {
+    pub fn new(to: Management, account: Account) -> Self {
         let tokens = match &to.login {
             Login::OAuth(oauth) => Tokens::OAuth(oauth::Tokens::of(oauth, &to.tls, &to.reach)),
             Login::Azure(azure) => Tokens::Azure(azure::Tokens::of(azure)),
             _ => Tokens::None,
         };
+        match &tokens {
+            Tokens::None => {}
+            Tokens::OAuth(tokens) => account.shows(tokens.issued()),
+            Tokens::Azure(tokens) => account.shows(tokens.issued()),
+        }
         let (http, unlisted, sampled) = (OnceCell::new(), Mutex::default(), Mutex::default());
-        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default(), requests }
+        Self { to, http, tokens, unlisted, sampled, took: AtomicU64::default(), account }
     }
 
     /// How long the last look at totals took.
@@ -327,7 +336,9 @@ impl ManagementClient {
     }
 
     async fn send(&self, path_and_query: &str) -> Result<Answer, ReadError> {
-        let http = self.http.get_or_try_init(|| Http::new(&self.to.tls, self.to.reach.clone())).await?;
+        let Management { tls, reach, .. } = &self.to;
+        let made = || Http::noting(self.account.peers(), tls, reach.clone());
+        let http = self.http.get_or_try_init(made).await?;
         let url = format!("{}{path_and_query}", self.to.origin);
         let url: Url = url.parse().map_err(|_| api::no_url(self.place()))?;
         let request = Request::new(Method::GET, url);
@@ -336,7 +347,7 @@ impl ManagementClient {
             (None, Login::Password { username, password }) => request.basic_auth(username, password.expose()),
             (None, _) => request,
         };
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.account.sent(1);
         http.send(request, PATIENCE).await
     }
 

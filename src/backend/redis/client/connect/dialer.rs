@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -21,10 +21,13 @@ use tokio_rustls::TlsConnector;
 
 use super::trouble::{self, Doubt};
 use crate::{
-    backend::redis::{
-        address::Address,
-        connection::{Connection, Topology},
-        refusal::Place,
+    backend::{
+        Account,
+        redis::{
+            address::Address,
+            connection::{Connection, Topology},
+            refusal::Place,
+        },
     },
     error::{ReadError, ReadErrorKind::Denied},
     limits,
@@ -41,16 +44,16 @@ pub struct Dialer {
     pub connection: Connection,
     /// Made at the first use: it reads the system's certificates.
     tls: OnceCell<Arc<ClientConfig>>,
-    /// Commands sent, of all clients of this server.
-    pub sent: Arc<AtomicU64>,
+    /// What commands and handshakes are noted on.
+    pub account: Account,
     /// A data node has let us in: what the trigger says of it is right.
     pub has_worked: AtomicBool,
 }
 
 impl Dialer {
-    /// For `connection`, counting into `sent`.
-    pub fn new(connection: Connection, sent: Arc<AtomicU64>) -> Self {
-        Self { connection, tls: OnceCell::new(), sent, has_worked: AtomicBool::new(false) }
+    /// For `connection`, on `account`.
+    pub fn new(connection: Connection, account: Account) -> Self {
+        Self { connection, tls: OnceCell::new(), account, has_worked: AtomicBool::new(false) }
     }
 
     /// What may be wrong with what the trigger says of TLS.
@@ -93,7 +96,8 @@ impl Dialer {
 
     async fn secure(&self, socket: TcpStream, address: &Address, place: &Place) -> Result<Box<dyn Stream>, ReadError> {
         let Some(tls) = &self.connection.tls else { return Ok(Box::new(socket)) };
-        let config = self.tls.get_or_try_init(|| async { tls.client_config().await.map(Arc::new) }).await?;
+        let made = || async { tls.client_config(self.account.peers()).await.map(Arc::new) };
+        let config = self.tls.get_or_try_init(made).await?;
         let name = ServerName::try_from(address.host.to_string()).map_err(|_| trouble::no_tls_name(place))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, socket).await;
         Ok(Box::new(stream.map_err(|error| trouble::no_handshake(place, &error, tls))?))

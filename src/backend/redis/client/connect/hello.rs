@@ -153,7 +153,7 @@ impl Guest<'_> {
             driver.await;
             drop(tell);
         });
-        let wire = Wire::new(connection, meter, Arc::clone(&self.dialer.sent), self.place.clone());
+        let wire = Wire::new(connection, meter, self.dialer.account.clone(), self.place.clone());
         Ok(Ok(Opened { wire, protocol, tracks: false, tells_role: true, gone, _driver }))
     }
 

@@ -1,9 +1,6 @@
 //! A connection that takes commands, with what is known of why it broke.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use redis::{Pipeline, aio::MultiplexedConnection};
 
@@ -12,9 +9,12 @@ use super::{
     terms, trouble,
 };
 use crate::{
-    backend::redis::{
-        refusal::Place,
-        reply::{Command, Reply},
+    backend::{
+        Account,
+        redis::{
+            refusal::Place,
+            reply::{Command, Reply},
+        },
     },
     error::ReadError,
 };
@@ -24,8 +24,8 @@ use crate::{
 pub struct Wire {
     connection: MultiplexedConnection,
     meter: Arc<Meter>,
-    /// Commands sent, of all clients of this server.
-    sent: Arc<AtomicU64>,
+    /// On which commands are counted.
+    account: Account,
     /// Who is at the other end.
     pub place: Place,
 }
@@ -43,13 +43,13 @@ pub struct Broken {
 
 impl Wire {
     /// Over `connection`, whose bytes pass the guard that tells `meter`.
-    pub fn new(connection: MultiplexedConnection, meter: Arc<Meter>, sent: Arc<AtomicU64>, place: Place) -> Self {
-        Self { connection, meter, sent, place }
+    pub fn new(connection: MultiplexedConnection, meter: Arc<Meter>, account: Account, place: Place) -> Self {
+        Self { connection, meter, account, place }
     }
 
     /// Sends `commands` in one go and waits for all replies; refusals are replies.
     pub async fn ask(&mut self, commands: &[Command]) -> Result<Vec<Reply>, Broken> {
-        self.sent.fetch_add(u64::try_from(commands.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.account.sent(u64::try_from(commands.len()).unwrap_or(u64::MAX));
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(terms::pack(command));
