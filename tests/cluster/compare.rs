@@ -178,7 +178,7 @@ async fn a_cluster_that_has_no_server_of_ours_is_said_to_have_none() {
     api.apply(&pod).await.ok();
     if kubectl {
         let (code, _, err) = plimsoll(&asked).await;
-        assert!(code == Some(2) && err.contains("none of 1 pods"), "{err}");
+        assert!(code == Some(2) && err.contains("none of 1 pod"), "{err}");
         api.merge_status(&pod, &json!({"status": {"phase": "Running"}})).await.ok();
         // A pod without a node: nobody can forward to it.
         let (code, _, err) = plimsoll(&asked).await;

@@ -1,5 +1,6 @@
 //! `plimsoll check`: each code where it belongs and not beside, ignore comments, and all that we ship.
 
+mod channel;
 mod codes;
 mod reading;
 pub mod shell;
