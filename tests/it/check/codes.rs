@@ -44,7 +44,7 @@ fn job(more: &str, triggers: &str) -> String {
 }
 
 /// For each code: texts in which it and nothing else is found, and a word of what is said.
-fn samples() -> Vec<(&'static str, String, &'static str)> {
+pub fn samples() -> Vec<(&'static str, String, &'static str)> {
     let deployment = |grace: &str| DEPLOYMENT.replace("GRACE", grace);
     let login = |parameter: &str| AUTHENTICATION.replace("PARAMETER", parameter);
     let two = |one: &str, two: &str| format!("{one}---\n{two}");

@@ -2,6 +2,7 @@
 
 mod channel;
 mod codes;
+mod formats;
 mod reading;
 pub mod shell;
 mod ship;
