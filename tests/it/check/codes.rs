@@ -183,6 +183,15 @@ fn what_is_right_is_left_alone() {
         "[{parameter: username, name: s, key: u}, {parameter: password, name: s, key: p}]",
     );
     assert_eq!(codes(&(sasl + &login)), Vec::<&str>::new());
+    // What a reference gives is not known here, and no reason to warn: the certificates may well be of use.
+    let tls = AUTHENTICATION.replace(
+        "[{parameter: PARAMETER, name: s, key: k}]",
+        "[{parameter: tls, name: s, key: t}, {parameter: ca, name: s, key: c}]",
+    );
+    for keys in ["address: \"r:6379\", listName: l", "address: \"r:6379\", listName: l, skipTlsVerify: \"true\""] {
+        let redis = ours("redis", keys).replace("    metadata", "    authenticationRef: {name: login}\n    metadata");
+        assert_eq!(codes(&(redis + &tls)), Vec::<&str>::new(), "{keys}");
+    }
     // A host that is not in the input may be of either protocol.
     let host = AUTHENTICATION.replace("PARAMETER", "host");
     for keys in ["useRegex: \"true\", protocol: http", "mode: MessageRate, value: \"5\"", "queueLength: \"5\""] {

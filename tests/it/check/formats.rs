@@ -70,10 +70,16 @@ fn every_finding_is_sarif_by_the_official_schema() {
     for rule in run_["tool"]["driver"]["rules"].as_array().unwrap() {
         let (code, help) = (rule["id"].as_str().unwrap(), rule["help"]["text"].as_str().unwrap());
         let full = rule["fullDescription"]["text"].as_str().unwrap();
-        assert!(help.len() > 40 && !full.is_empty() && help.ends_with(&format!("docs/checks.md#{}", code.to_lowercase())), "{rule:#}");
+        assert!(
+            help.len() > 40 && !full.is_empty() && help.ends_with(&format!("docs/checks.md#{}", code.to_lowercase())),
+            "{rule:#}"
+        );
     }
     assert!(
-        run_["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].as_str().unwrap().contains("nowhere")
+        run_["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("nowhere")
     );
     // Nothing found is SARIF too, and so is standard input.
     let (_, out, _) = run(&["check", "-o", "sarif", "-"], &super::object("", super::REDIS));
