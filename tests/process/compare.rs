@@ -158,7 +158,11 @@ async fn what_differs_is_told_with_its_reason_and_ends_with_1() {
         ("stumbling", "differ", "reads of KEDA's failed in the meantime"),
         ("silent", "failed", "KEDA: it has no series of this trigger"),
         ("denied", "failed", "we: denied: "),
-        ("locked", "failed", "we: `bearerToken` and `authenticationRef` are not in the input: give the objects that hold them too"),
+        (
+            "locked",
+            "failed",
+            "we: `bearerToken` and `authenticationRef` are not in the input: give the objects that hold them too",
+        ),
     ] {
         let line = line(name);
         let told = line["why"].as_str().unwrap();
