@@ -83,11 +83,11 @@ fn instrument(meter: &Meter, declared: Declared, points: &Arc<Mutex<Points>>) {
     match kind {
         Kind::Counter => {
             let counter = meter.f64_observable_counter(name).with_unit(unit).with_description(help);
-            drop(counter.with_callback(observe).build());
+            counter.with_callback(observe).build();
         }
         Kind::Gauge => {
             let gauge = meter.f64_observable_gauge(name).with_unit(unit).with_description(help);
-            drop(gauge.with_callback(observe).build());
+            gauge.with_callback(observe).build();
         }
     }
 }

@@ -7,8 +7,10 @@ use plimsoll::{backend::Registry, metadata::Metadata, net::Reach, trigger::Trigg
 
 use super::{codes, object};
 
+type Keys = &'static [(&'static str, &'static str)];
+
 /// For each scaler type the least that makes a trigger; whether it has a key `tls` for its broker.
-const TYPES: [(&str, &[(&str, &str)], bool); 11] = [
+const TYPES: [(&str, Keys, bool); 11] = [
     ("kafka", &[("bootstrapServers", "k:9092"), ("consumerGroup", "g"), ("topic", "t")], true),
     ("apache-kafka", &[("bootstrapServers", "k:9092"), ("consumerGroup", "g"), ("topic", "t")], true),
     ("rabbitmq", &[("host", "amqp://r:5672/"), ("queueName", "q"), ("mode", "QueueLength"), ("value", "5")], true),

@@ -106,8 +106,10 @@ fn the_schema_would_say_what_is_wrong() {
     }
 }
 
+type Properties = Vec<(String, String)>;
+
 /// A workflow command, as the runner reads it: `::name key=value,…::message`.
-fn command(line: &str) -> Option<(&str, Vec<(String, String)>, String)> {
+fn command(line: &str) -> Option<(&str, Properties, String)> {
     let (head, message) = line.strip_prefix("::")?.split_once("::")?;
     let (name, properties) = head.split_once(' ')?;
     let data = |text: &str| text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%");
