@@ -20,8 +20,12 @@ use crate::{
 const OBJECTS: usize = 500;
 /// Makes two replicas.
 const ACTIVE_WORK: usize = 7;
-/// After the last change, before it counts: what a beginning costs is over.
+/// After the last change. What a beginning costs is not over then: KEDA has it queue behind its budget for minutes.
 const SETTLES: Duration = Duration::from_secs(45);
+/// Two polls of every object: as many patches in two of these, one after the other, are what the steady state costs.
+const WINDOW: Duration = Duration::from_secs(60);
+const STEADY: f64 = 0.05;
+const WINDOWS: usize = 12;
 const MEASURED: Duration = Duration::from_secs(180);
 const WAKES: usize = 40;
 /// Between two wakes. Each costs KEDA some six requests to the API server, of which it has 20 a second by default, and the
@@ -42,26 +46,19 @@ struct Used {
     broker: f64,
     ours: f64,
     patches: f64,
+    pushes: f64,
     commands: Option<f64>,
 }
 
 impl Used {
     async fn now(many: &Many, work: &Work, server: &Process) -> Self {
-        let metrics = many.api.get("/metrics").await.ok();
-        let patches = metrics.as_str().expect("a page").lines().filter(|line| {
-            let has = |word: &str| line.contains(word);
-            line.starts_with("apiserver_request_total{")
-                && has(r#"resource="scaledobjects""#)
-                && has(r#"subresource="status""#)
-                && has(r#"verb="PATCH""#)
-        });
-        let patches = patches.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
         Self {
             operator: cpu_seconds(pid("operator")),
             apiserver: cpu_seconds(pid("apiserver")),
             broker: work.broker_seconds(),
             ours: cpu_seconds(server.pid()),
-            patches,
+            patches: patches(many).await,
+            pushes: pushes(server),
             commands: work.commands().await,
         }
     }
@@ -90,6 +87,7 @@ pub async fn row(backend: &str, how: &str, active: usize) {
     }
     many.until(active, 2).await;
     while many.change(SETTLES).await.is_some() {}
+    steady(&mut many).await;
 
     let (before, begin) = (Used::now(&many, &work, &server).await, Instant::now());
     while begin.elapsed() < MEASURED {
@@ -104,22 +102,61 @@ pub async fn row(backend: &str, how: &str, active: usize) {
     let woken = times.len();
     let mut at = |share: f64| percentile(&mut times, share) * 1e3;
     let row = format!(
-        "| {backend} | {how} | {active} of {OBJECTS} | {:.1} | {:.1} | {memory:.0} | {:.0} | {links:.0} | {} | {:.1} | {:.1} | {:.0} / {:.0} / {:.0} ({woken}) | {:.1} |",
+        "| {backend} | {how} | {active} of {OBJECTS} | {:.1} | {:.1} | {memory:.0} | {:.0} | {links:.0} | {} | {:.1} | {:.1} | {:.0} | {:.0} / {:.0} / {:.0} ({woken}) | {:.1} |",
         (after.operator - before.operator) / minutes,
         (after.apiserver - before.apiserver) / minutes,
         (after.patches - before.patches) / minutes,
         commands.map_or_else(|| "-".to_owned(), |commands| format!("{commands:.0}")),
         (after.broker - before.broker) / minutes,
         (after.ours - before.ours) / minutes,
+        (after.pushes - before.pushes) / minutes,
         at(0.5),
         at(0.99),
         at(1.0),
         load(),
     );
     say(
-        "| backend | how | active | operator s/min | API server s/min | operator MB | status patches/min | broker connections | broker commands/min | broker s/min | ours s/min | wake p50 / p99 / max ms | load |",
+        "| backend | how | active | operator s/min | API server s/min | operator MB | status patches/min | broker connections | broker commands/min | broker s/min | ours s/min | pushes/min | wake p50 / p99 / max ms | load |",
     );
     say(&row);
+}
+
+/// Status patches of ScaledObjects since the API server has run.
+async fn patches(many: &Many) -> f64 {
+    let metrics = many.api.get("/metrics").await.ok();
+    let patches = metrics.as_str().expect("a page").lines().filter(|line| {
+        let has = |word: &str| line.contains(word);
+        line.starts_with("apiserver_request_total{")
+            && has(r#"resource="scaledobjects""#)
+            && has(r#"subresource="status""#)
+            && has(r#"verb="PATCH""#)
+    });
+    patches.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// What we have pushed to KEDA.
+fn pushes(server: &Process) -> f64 {
+    let page = server.page("/metrics");
+    let pushes = page.lines().find_map(|line| line.strip_prefix("plimsoll_pushes_total "));
+    pushes.and_then(|pushes| pushes.parse().ok()).expect("a series")
+}
+
+/// Returns when what the beginning has cost is over.
+async fn steady(many: &mut Many) {
+    let mut last = f64::NAN;
+    for _ in 0..WINDOWS {
+        let (before, begin) = (patches(many).await, Instant::now());
+        while begin.elapsed() < WINDOW {
+            many.change(WINDOW.saturating_sub(begin.elapsed())).await;
+        }
+        let now = patches(many).await - before;
+        println!("{now} status patches in {WINDOW:?}");
+        if (now - last).abs() <= last * STEADY {
+            return;
+        }
+        last = now;
+    }
+    panic!("status patches do not become steady");
 }
 
 /// How long each of the idle ones took, from just before the write to `spec.replicas`.
