@@ -25,7 +25,7 @@ export SKIP_BROKERS := $(SKIP_BROKERS) kafka-gssapi
 endif
 SKIPPED := $(patsubst %,--skip %,$(subst $(comma), ,$(SKIP_BROKERS)))
 CLUSTER_TESTS := tests/cluster/with -- sh -c "cargo test --locked $(KERBEROS) --test cluster && tests/chart/run --live"
-SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/cluster/build tests/cluster/up tests/cluster/down \
+SCRIPTS := tests/brokers/up tests/brokers/down tests/brokers/restart tests/brokers/with tests/compose tests/keda/run tests/collector/build tests/cluster/build tests/cluster/up tests/cluster/down \
 	tests/cluster/with tests/chart/run .ci/run .ci/notes deploy/manifests deploy/chart/package deploy/image/check \
 	deploy/cross-tools deploy/compose/load-http deploy/compose/load-kafka deploy/compose/load-redis deploy/compose/watch
 
@@ -53,6 +53,8 @@ test: ## every test, with real brokers started and stopped around them (SKIP_BRO
 	@$(if $(KERBEROS),,echo "Kerberos is NOT tested: libkrb5-dev and libclang-dev are not here" >&2)
 	cargo test --locked $(KERBEROS) --no-run
 	cargo test --locked $(KERBEROS) --lib --bins --test it --test process --test demo
+	@if command -v go >/dev/null; then cargo test --locked $(KERBEROS) --test collector; \
+	else echo "WHAT A COLLECTOR UNDERSTANDS IS NOT TESTED: Go is not here" >&2; fi
 	@if command -v chromedriver >/dev/null; then cargo test --locked $(KERBEROS) --test page -- --test-threads 2; \
 	else echo "THE PAGE IS NOT TESTED: Debian's chromium and chromium-driver are not here" >&2; fi
 	@if [ "$$(id -u)" = 0 ]; then deploy/image/check --debug target/debug/plimsoll; \

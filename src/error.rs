@@ -5,11 +5,13 @@
 //! constant cause: KEDA turns each one into an event. What came from outside is cleaned ([`clean`], [`quoted`]).
 
 mod clean;
+mod count;
 mod near;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 pub use clean::{clean, clean_within, quoted};
+pub use count::counted;
 pub use near::{did_you_mean, similar};
 
 /// One thing wrong with a trigger's metadata.

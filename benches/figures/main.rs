@@ -34,6 +34,7 @@ mod redis;
 mod report;
 mod soak;
 mod sqs;
+mod tools;
 
 #[path = "../../tests/brokers/rabbitmq/proxy.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -99,6 +100,9 @@ async fn main() {
     }
     if wanted("page") {
         page::of_many_triggers(&mut report).await;
+    }
+    if wanted("check") {
+        tools::checks(&mut report);
     }
     if wanted("pushes") {
         pushes::of_active_triggers(&mut report).await;

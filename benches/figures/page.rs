@@ -10,6 +10,7 @@ use crate::{
     host::cpu_seconds,
     process::Process,
     report::{Must, Report, median},
+    tools,
 };
 
 const TRIGGERS: usize = 20_000;
@@ -39,6 +40,7 @@ pub async fn of_many_triggers(report: &mut Report) {
             .collect();
         report.add(format!("page of {TRIGGERS} triggers: {name}, median"), median(&mut times), "ms", must);
     }
+    tools::tops(report, &server.admin, TRIGGERS);
     // In three runs each, one after the other: what they cost is less than how much the rest varies.
     let (mut alone, mut watched, mut sent) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {

@@ -153,7 +153,7 @@ fn meant_for_broker(
             &rules::MEANT_FOR_BROKER,
             node,
             what,
-            "for TLS towards the broker write `tls: enable`; for the channel, let an `authenticationRef` give `caCert`",
+            "for TLS towards the broker write `tls: enable`; for the channel alone, let an `authenticationRef` give `caCert`, or write `tls: disable` too",
         );
     }
     if let Some((node, true)) = unsafe_ssl

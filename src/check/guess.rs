@@ -67,6 +67,19 @@ pub fn examine_known(registry: &Registry, scaler_type: &str, known: &Known<'_>) 
             best = other;
         }
     }
+    // What is hardly meant with one value may be just right with another.
+    if !guessed.is_empty() || !known.unknown.is_empty() {
+        for index in 1..TRIES {
+            if best.warnings.is_empty() {
+                break;
+            }
+            let mut other = attempt(registry, scaler_type, known, &guessed, index);
+            forgiven(&mut other, &guessed);
+            if other.problems.len() <= best.problems.len() {
+                best.warnings.retain(|warning| other.warnings.contains(warning));
+            }
+        }
+    }
     guessed.extend(known.unknown.iter().cloned());
     (best, guessed)
 }

@@ -13,7 +13,7 @@ use super::{
     rules,
 };
 use crate::{
-    error::{ReadError, ReadErrorKind},
+    error::{ReadError, ReadErrorKind, counted},
     limits,
     manifest::{Node, Scaled},
     metadata::parse_boolean,
@@ -174,7 +174,8 @@ fn partitions(scaled: &Scaled<'_, '_>, readable: &Readable<'_, '_>, parts: &Part
     if usize::try_from(most).is_ok_and(|most| most > count) && count > 0 && !idle_allowed {
         let node = scaled.field(&["maxReplicaCount"]).unwrap_or_else(|| spec_of(&scaled.object));
         let what = format!(
-            "up to {most} replicas for {count} partitions: each is read by one of them, and the others have nothing to do"
+            "up to {most} replicas for {}: each is read by one of them, and the others have nothing to do",
+            counted(count, "partition")
         );
         pen.of_trigger(trigger).say(&rules::ABOVE_PARTITIONS, node, what, format!("set `maxReplicaCount: {count}`"));
     }

@@ -218,10 +218,7 @@ impl Page<'_, '_, '_, '_> {
             // A text begins with the key it is about.
             let key = warning.split('`').nth(1).unwrap_or_default();
             let node = self.entries.iter().find(|entry| entry.name == key).map(|entry| entry.key);
-            let channel = key == "enableTLS";
-            if !channel {
-                self.pen.say(&rules::ODD_KEY, node.unwrap_or_else(|| metadata_of(self.trigger)), warning, self.see());
-            }
+            self.pen.say(&rules::ODD_KEY, node.unwrap_or_else(|| metadata_of(self.trigger)), warning, self.see());
         }
     }
 

@@ -13,6 +13,7 @@ pub mod live;
 mod login;
 mod metadata;
 mod modifiers;
+mod outage;
 mod references;
 mod replicas;
 pub mod rules;
@@ -282,6 +283,7 @@ fn of_scaled<'m, 't>(
     }
     modifiers::check(scaled, &followings, &mut pen);
     timing::check(world, scaled, &followings, &mut pen);
+    outage::check(scaled, &followings, &mut pen);
     let found = followings.into_iter().filter_map(|(trigger, followed)| Some((trigger, followed?)));
     readable.extend(found.map(|(trigger, followed)| Readable { scaled: *scaled, trigger, followed }));
     count

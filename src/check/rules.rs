@@ -115,6 +115,7 @@ rules! {
     PAUSED = "PL224" Note "paused";
     WORK_NOT_COUNTED = "PL225" Warning "work under way is not counted";
     NO_REQUESTS = "PL226" Error "a CPU or memory trigger without resource requests";
+    ZERO_IN_OUTAGE = "PL227" Note "to zero while the source cannot be read";
 
     SECRET_IN_METADATA = "PL301" Warning "a secret in the metadata";
     UNNAMED_REFERENCE = "PL302" Error "an `authenticationRef` without a name";

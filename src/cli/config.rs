@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{app, backend::Registry, config::Config};
+use crate::{app, backend::Registry, config::Config, error::counted};
 
 /// Look at the server's config file.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ impl ConfigCommand {
             Verb::Check(File { file }) => {
                 let config = app::read_config(file.clone(), &Registry::standard(), true)?.1;
                 let connections = config.connections().shown().len();
-                writeln!(out, "{}: can be used, {connections} connections", file.display())?;
+                writeln!(out, "{}: can be used, {}", file.display(), counted(connections, "connection"))?;
             }
             Verb::Show(File { file }) => {
                 let config = app::read_config(file, &Registry::standard(), true)?.1;

@@ -16,11 +16,12 @@ use similar::TextDiff;
 use super::{
     exit::{Exit, Unusable},
     inputs,
-    output::{self, Format, Paint, Role, counted},
+    output::{self, Format, Paint, Role},
 };
 use crate::{
     backend::Registry,
     check::Options,
+    error::counted,
     manifest::Source,
     migrate::{Migrated, Outcome, Weight, migrate},
 };
@@ -186,6 +187,7 @@ fn report(out: &mut impl Write, paint: Paint, done: &[(&Source, Migrated)]) -> i
     match (moved, left) {
         (0, 0) => writeln!(out, "{files}: no built-in trigger that Plimsoll reads"),
         (moved, 0) => writeln!(out, "{files}: {} moved", counted(moved, "trigger")),
+        (moved, 1) => writeln!(out, "{files}: {} moved, 1 left as it is", counted(moved, "trigger")),
         (moved, left) => writeln!(out, "{files}: {} moved, {left} left as they are", counted(moved, "trigger")),
     }
 }

@@ -35,7 +35,8 @@ pub use values::{Secret, boolean as parse_boolean, duration as parse_duration};
 #[derive(Clone, Default)]
 pub struct Metadata(BTreeMap<String, String>);
 
-/// Keys that KEDA reads for its own gRPC channel, or that mean nothing to a source.
+/// Keys that KEDA reads for its own gRPC channel, whatever they meant in a built-in trigger: no backend reads one, and none is
+/// worth a warning. Who sends `enableTLS` speaks TLS to us; whether the broker was meant is for `check` to ask.
 const CHANNEL_KEYS: [&str; 6] = ["caCert", "enableTLS", "scalerAddress", "tlsClientCert", "tlsClientKey", "unsafeSsl"];
 
 /// Parts of the names of keys that hold secrets.

@@ -48,6 +48,7 @@ impl Reader<'_> {
         let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(named).collect();
         match unknown.count() {
             0 => {}
+            1 => warnings.push("1 more key is not of this scaler and is ignored".to_owned()),
             more => warnings.push(format!("{more} more keys are not of this scaler and are ignored")),
         }
         warnings

@@ -113,7 +113,7 @@ impl Step<'_, '_> {
         let kind = self.trigger.kind;
         let mut expected = BTreeMap::new();
         for (key, value) in self.trigger.metadata?.entries() {
-            let (Some(name), Some(text)) = (key.written(), value.written()) else { continue };
+            let (Some(name), Some(text)) = (key.written(), plan::meant(value)) else { continue };
             let ours = options.has_key(kind, name);
             let (name, text) = match keda::moved(kind, Key { name, value: text, ours }) {
                 Change::Rename { to, value, .. } => (to, value.unwrap_or(text)),
@@ -215,7 +215,7 @@ fn wrong(
             return Some(false);
         };
         let found_in = |node: Node<'_, '_>| -> BTreeMap<String, String> {
-            let entries = node.entries().filter_map(|(key, value)| Some((key.written()?, value.written()?)));
+            let entries = node.entries().filter_map(|(key, value)| Some((key.written()?, plan::meant(value)?)));
             entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
         };
         if report.seen.unreadable > 0 || moved.metadata.map(found_in) != step.expected(options, address) {

@@ -42,6 +42,11 @@ impl Note {
         Self::new(Weight::Written, format!("`{from}` is now {to}: {why}"))
     }
 
+    /// A value that was no text.
+    pub(super) fn in_quotes(name: &str) -> Self {
+        Self::new(Weight::Written, format!("the value of `{name}` is in quotes now: Kubernetes takes texts only here"))
+    }
+
     /// A key went.
     pub(super) fn dropped(kind: &str, name: &str, why: &str) -> Self {
         let text = format!(

@@ -122,6 +122,14 @@ fn shared<'m, 't>(
     )
 }
 
+/// What the value of a key says: a truth value has many spellings, and KEDA knows fewer of them than YAML.
+pub fn meant<'m>(value: Node<'m, '_>) -> Option<&'m str> {
+    match value.seen() {
+        Seen::Boolean(on) => Some(if on { "true" } else { "false" }),
+        _ => value.written(),
+    }
+}
+
 /// `text` with the quotes of `node`.
 fn quoted_like(node: Node<'_, '_>, text: &str) -> String {
     match node.quote() {
@@ -151,7 +159,7 @@ impl<'m, 't> Made<'_, 'm, 't> {
         }
         let entries: Vec<_> = self.metadata.entries().collect();
         for (key, value) in entries {
-            let (Some(name), Some(text)) = (key.written(), value.written()) else { continue };
+            let (Some(name), Some(text)) = (key.written(), meant(value)) else { continue };
             let ours = self.options.has_key(self.trigger.kind, name);
             let change = keda::moved(self.trigger.kind, Key { name, value: text, ours });
             let own = self.metadata.own_entries().any(|(known, _)| known == key);
@@ -167,6 +175,9 @@ impl<'m, 't> Made<'_, 'm, 't> {
                         "write it into the metadata",
                     );
                 }
+            }
+            if own && !matches!(change, Change::Drop(_) | Change::Rename { value: Some(_), .. }) {
+                self.put_in_quotes(name, value, text);
             }
             match change {
                 Change::Keep => {}
@@ -192,6 +203,16 @@ impl<'m, 't> Made<'_, 'm, 't> {
             }
         }
         Ok(())
+    }
+
+    /// A number or a truth value, which Kubernetes refuses here. What an alias shares stays as it is.
+    fn put_in_quotes(&mut self, name: &str, value: Node<'m, 't>, text: &str) {
+        let is_text = !matches!(value.seen(), Seen::Boolean(_) | Seen::Integer(_) | Seen::Float);
+        if is_text || value.is_alias() || value.is_aliased() {
+            return;
+        }
+        self.edits.push(Edit::replace(value, format!("\"{text}\"")));
+        self.notes.push(Note::in_quotes(name));
     }
 
     fn rename(&mut self, key: Node<'m, 't>, value: Node<'m, 't>, to: &str, new: Option<&str>) -> Result<(), Refusal> {

@@ -31,6 +31,25 @@ enum Kind {
     Gauge,
 }
 
+/// A series that a page has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Declared {
+    name: String,
+    kind: Kind,
+    help: String,
+}
+
+impl Declared {
+    /// As OpenTelemetry writes units, which names have in full.
+    fn unit(&self) -> &'static str {
+        match self.name.trim_end_matches("_total") {
+            name if name.ends_with("_seconds") => "s",
+            name if name.ends_with("_bytes") => "By",
+            _ => "1",
+        }
+    }
+}
+
 /// Reads `page` each `every`, so that what is pushed is what it said last.
 pub(super) fn follow(page: Page, every: Duration) -> Task {
     let (points, known) = (Arc::new(Mutex::new(Points::new())), Arc::new(Mutex::new(BTreeSet::new())));
@@ -42,9 +61,9 @@ pub(super) fn follow(page: Page, every: Duration) -> Task {
                 ticks.tick().await;
                 let (kinds, read) = read(&page());
                 *points.lock() = read;
-                for (name, kind) in kinds {
-                    if known.lock().insert(name.clone()) {
-                        instrument(&meter, name, kind, &points);
+                for declared in kinds {
+                    if known.lock().insert(declared.name.clone()) {
+                        instrument(&meter, declared, &points);
                     }
                 }
             }
@@ -52,7 +71,9 @@ pub(super) fn follow(page: Page, every: Duration) -> Task {
     })
 }
 
-fn instrument(meter: &Meter, name: String, kind: Kind, points: &Arc<Mutex<Points>>) {
+fn instrument(meter: &Meter, declared: Declared, points: &Arc<Mutex<Points>>) {
+    let unit = declared.unit();
+    let Declared { name, kind, help } = declared;
     let (points, of) = (Arc::clone(points), name.clone());
     let observe = move |instrument: &dyn AsyncInstrument<f64>| {
         for (labels, value) in points.lock().get(&of).into_iter().flatten() {
@@ -60,24 +81,33 @@ fn instrument(meter: &Meter, name: String, kind: Kind, points: &Arc<Mutex<Points
         }
     };
     match kind {
-        Kind::Counter => drop(meter.f64_observable_counter(name).with_callback(observe).build()),
-        Kind::Gauge => drop(meter.f64_observable_gauge(name).with_callback(observe).build()),
+        Kind::Counter => {
+            let counter = meter.f64_observable_counter(name).with_unit(unit).with_description(help);
+            counter.with_callback(observe).build();
+        }
+        Kind::Gauge => {
+            let gauge = meter.f64_observable_gauge(name).with_unit(unit).with_description(help);
+            gauge.with_callback(observe).build();
+        }
     }
 }
 
 /// The names on a page that are no histogram's, and their points.
-fn read(page: &str) -> (Vec<(String, Kind)>, Points) {
+fn read(page: &str) -> (Vec<Declared>, Points) {
     let (mut kinds, mut points) = (Vec::new(), Points::new());
-    let mut kind = None;
+    let (mut kind, mut help) = (None, "");
     for line in page.lines() {
-        if let Some(head) = line.strip_prefix("# TYPE ") {
+        if let Some(head) = line.strip_prefix("# HELP ") {
+            // It comes before the type.
+            help = head.split_once(' ').map_or("", |(_, help)| help);
+        } else if let Some(head) = line.strip_prefix("# TYPE ") {
             kind = head.split_once(' ').and_then(|(name, kind)| match kind {
                 "counter" => Some((format!("{name}_total"), Kind::Counter)),
                 "gauge" => Some((name.to_owned(), Kind::Gauge)),
                 "info" => Some((format!("{name}_info"), Kind::Gauge)),
                 _ => None,
             });
-            kinds.extend(kind.clone());
+            kinds.extend(kind.clone().map(|(name, kind)| Declared { name, kind, help: help.to_owned() }));
         } else if let Some((name, _)) = kind.as_ref().filter(|_| !line.starts_with('#'))
             && let Some(rest) = line.strip_prefix(name.as_str())
             && let Some(point) = point(rest)
@@ -130,14 +160,15 @@ mod tests {
     fn a_page_is_read_with_its_labels_and_without_its_histograms() {
         let page = "# HELP a_b About.\n# TYPE a_b counter\na_b_total{x=\"1\",y=\"a \\\"b\\\\ }, \\n\"} 3\na_b_total{x=\"2\"} 4\n\
                     # TYPE c histogram\nc_sum 1.0\nc_bucket{le=\"+Inf\"} 1 # {trace_id=\"x\"} 1.0\n\
-                    # TYPE d info\nd_info{version=\"1\"} 1\n# TYPE e gauge\ne 2.5\n# EOF\n";
+                    # TYPE d info\nd_info{version=\"1\"} 1\n# TYPE e_seconds gauge\ne_seconds 2.5\n# EOF\n";
         let (kinds, points) = read(page);
-        let names: Vec<&str> = kinds.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["a_b_total", "d_info", "e"]);
+        let names: Vec<&str> = kinds.iter().map(|declared| declared.name.as_str()).collect();
+        assert_eq!(names, ["a_b_total", "d_info", "e_seconds"]);
+        assert_eq!((kinds[0].help.as_str(), kinds[0].unit(), kinds[2].unit()), ("About.", "1", "s"));
         let label = |key: &'static str, value: &'static str| KeyValue::new(key, value);
         let of_a = [(vec![label("x", "1"), label("y", "a \"b\\ }, \n")], 3.0), (vec![label("x", "2")], 4.0)];
         assert_eq!(points["a_b_total"], of_a);
-        assert_eq!(points["e"], [(vec![], 2.5)]);
+        assert_eq!(points["e_seconds"], [(vec![], 2.5)]);
         assert_eq!(points.len(), 3);
     }
 }

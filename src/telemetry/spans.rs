@@ -137,10 +137,24 @@ pub fn request(protocol: &'static str, name: &str, place: &str) -> Span {
     if !wanted() || Span::current().is_none() {
         return Span::none();
     }
+    let (address, port) = address(place);
     trace_span!(
         target: TARGET, "request", otel.name = format!("{protocol} {name}"), otel.kind = "client",
-        network.protocol.name = protocol, server.address = place
+        network.protocol.name = protocol, server.address = address, server.port = port
     )
+}
+
+/// Host and port of a place as people see it: `` `http://host:80` ``, `host:6379`, `[::1]:9092`; several hosts are one text.
+fn address(place: &str) -> (&str, Option<u16>) {
+    let place = place.trim_matches('`');
+    let place = place.split_once("://").map_or(place, |(_, rest)| rest);
+    let place = place.split('/').next().unwrap_or(place);
+    match place.rsplit_once(':') {
+        Some((host, port)) if !place.contains(',') && (!host.contains(':') || host.ends_with(']')) => {
+            (host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok())
+        }
+        _ => (place, None),
+    }
 }
 
 /// A span that has ended, to be linked to; nothing of one that nobody sees.
@@ -228,3 +242,23 @@ fn continues(span: &Span, header: impl Fn(&str) -> Option<String>) {
 
 #[cfg(not(feature = "otlp"))]
 fn continues(_: &Span, _: impl Fn(&str) -> Option<String>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_host_and_a_port() {
+        for (place, host, port) in [
+            ("`http://prometheus:9090/api`", "prometheus", Some(9090)),
+            ("https://sqs.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com", None),
+            ("redis:6379", "redis", Some(6379)),
+            ("[::1]:9092", "::1", Some(9092)),
+            ("a:1,b:2", "a:1,b:2", None),
+            ("amqps://rabbit:5671", "rabbit", Some(5671)),
+            ("", "", None),
+        ] {
+            assert_eq!(address(place), (host, port), "{place}");
+        }
+    }
+}

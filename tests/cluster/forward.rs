@@ -122,7 +122,7 @@ async fn where_a_context_leads_to_no_server_is_said_with_kubectls_own_words() {
     api.delete(&waits).await;
     said("namespace `forward-nobody` has no pod with the label").await;
     api.apply(&waits).await.ok();
-    said("none of 1 pods").await;
+    said("none of 1 pod").await;
     // A pod without a node: nobody can forward to it.
     run(&api, &waits).await;
     said("`kubectl port-forward` to pod `p`: ").await;

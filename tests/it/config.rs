@@ -104,7 +104,7 @@ fn a_config_is_shown_without_its_values() {
     assert!(said.starts_with(&shown), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
     let (code, said) = plimsoll(&["config", "check", &path]);
-    assert_eq!((code, said), (Some(0), format!("{path}: can be used, 1 connections\n")));
+    assert_eq!((code, said), (Some(0), format!("{path}: can be used, 1 connection\n")));
 }
 
 #[test]

@@ -84,7 +84,7 @@ async fn where_there_is_no_way_to_a_server_kubectls_own_words_say_why() {
     let waits = kubectl("waits", &format!("echo '{}'", pods(&[("a", "Pending")])));
     explained(waits.to_str().unwrap(), &[])
         .await
-        .is(2, &["none of 1 pods with the label `app.kubernetes.io/name=plimsoll` runs"]);
+        .is(2, &["none of 1 pod with the label `app.kubernetes.io/name=plimsoll` runs"]);
     let script = format!(
         "case \"$*\" in *get*pods*) echo '{}';; *) echo 'error: unable to forward port' >&2; exit 1;; esac",
         pods(&[("a", "Running")])

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod compare;
 mod explain;
 mod forward;
 mod log;

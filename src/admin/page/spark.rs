@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use super::words::{number, span};
+use super::words::{count, number, span};
 use crate::sampler::History;
 
 /// A path through `values`, `height` high; corners alone, since a value that stands needs two points.
@@ -60,12 +60,15 @@ pub(super) fn chart(history: &History) -> Markup {
     let steps = history.values.len();
     let x = |index: usize| index as f64 * WIDTH / steps.max(1) as f64;
     let width = WIDTH / steps.max(1) as f64;
+    let failed = |failures| count(failures, "failed look", "failed looks");
     let label = match top {
         Some(top) => format!(
-            "value of the last 15 minutes, at most {}; {pushes} pushes, {failures} failed looks",
-            number(f64::from(top))
+            "value of the last 15 minutes, at most {}; {}, {}",
+            number(f64::from(top)),
+            count(pushes, "push", "pushes"),
+            failed(failures)
         ),
-        None => format!("nothing was read in the last 15 minutes; {failures} failed looks"),
+        None => format!("nothing was read in the last 15 minutes; {}", failed(failures)),
     };
     html! {
         figure.chart {

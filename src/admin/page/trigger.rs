@@ -192,7 +192,7 @@ fn connection(of: &ConnectionView) -> Markup {
         rows.push(("Error", html! { (prose(&error.message)) }));
         rows.push((
             "Tried",
-            html! { (error.count) " times in vain, again " (of.next_try_at.map_or_else(String::new, until)) },
+            html! { (count(usize::try_from(error.count).unwrap_or(usize::MAX), "time", "times")) " in vain, again " (of.next_try_at.map_or_else(String::new, until)) },
         ));
     }
     facts(rows)

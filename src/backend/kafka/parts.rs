@@ -6,7 +6,10 @@ use super::{
     client::{Commit, PartitionOffsets},
     lag::{Memory, ResetPolicy, Settings, Totals, lag_of},
 };
-use crate::reading::{Cell, Parts, Reading};
+use crate::{
+    error::counted,
+    reading::{Cell, Parts, Reading},
+};
 
 const COLUMNS: &[&str] = &["topic", "partition", "end", "committed", "lag", "remark"];
 
@@ -81,7 +84,8 @@ fn remark(partition: &PartitionOffsets, settings: &Settings, stood: Option<u64>)
             stood.unwrap_or_default()
         ),
         (_, Some((start, committed))) if start > committed => {
-            format!("{} records were deleted before they were read: not counted", start.saturating_sub(committed))
+            let gone = start.saturating_sub(committed);
+            format!("not counted: {}, deleted before anybody read that far", counted(gone, "record"))
         }
         _ => String::new(),
     }
@@ -95,15 +99,16 @@ fn rule(totals: &Totals, settings: &Settings) -> String {
         return sum;
     }
     let (count, which) = if settings.limit_to_partitions_with_lag {
-        (lagging, "partitions with lag (`limitToPartitionsWithLag`)")
+        (lagging, "with lag (`limitToPartitionsWithLag`)")
     } else {
-        (partitions, "partitions, more consumers than which would be idle (`allowIdleConsumers`)")
+        (partitions, "(more consumers would be idle, `allowIdleConsumers`)")
     };
     if settings.even_distribution && value > *lag {
         return format!(
-            "{sum}, made {value} so that {threshold} for each replica divide the {partitions} partitions evenly \
-             (`ensureEvenDistributionOfPartitions`)"
+            "{sum}, made {value} so that {threshold} for each replica divide the {} evenly \
+             (`ensureEvenDistributionOfPartitions`)",
+            counted(partitions, "partition")
         );
     }
-    format!("{sum}, capped at {value}: {threshold} for each of {count} {which}")
+    format!("{sum}, capped at {value}: {threshold} for each of {} {which}", counted(count, "partition"))
 }

@@ -220,7 +220,6 @@ fn database(keys: &mut Reader<'_>, in_url: Option<i64>, url: &str) -> i64 {
     database
 }
 
-/// `enableTLS` and `unsafeSsl` mean KEDA's channel to us, whatever they meant before the trigger was moved here.
 fn tls(keys: &mut Reader<'_>, in_url: Option<bool>, url: &str) -> Option<Tls> {
     let given = keys.text("tls").is_some();
     let on = keys.choice("tls", &[("enable", true), ("disable", false)], in_url.unwrap_or(false));
@@ -229,9 +228,7 @@ fn tls(keys: &mut Reader<'_>, in_url: Option<bool>, url: &str) -> Option<Tls> {
     if on {
         return Some(tls);
     }
-    if keys.is_set("enableTLS") && !given {
-        keys.warn("`enableTLS` is about KEDA's channel to this server: for TLS towards Redis set `tls: enable`");
-    } else if tls != Tls::default() {
+    if tls != Tls::default() {
         keys.warn("`ca`, `cert`, `key` and `skipTlsVerify` have no effect without `tls: enable`");
     }
     None

@@ -11,8 +11,9 @@ use crate::{
     check::{Finding, Report, Seen, Severity, Shown, live::Looked},
     cli::{
         exit::{Exit, Unusable},
-        output::{self, Paint, Role, counted},
+        output::{self, Paint, Role},
     },
+    error::counted,
     reading::Cell,
 };
 
@@ -62,7 +63,7 @@ fn look(looked: &Looked, paint: Paint) -> String {
     let state = if looked.active == Some(true) { "active" } else { "idle" };
     let replicas = match looked.replicas {
         Some(replicas) => {
-            format!("{} ({})", counted(usize::try_from(replicas).unwrap_or_default(), "replica"), looked.why)
+            format!("{} ({})", counted(replicas, "replica"), looked.why)
         }
         None => looked.why.clone(),
     };

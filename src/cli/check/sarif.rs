@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::{
-    check::{Finding, Report, Severity, rules},
+    check::{Finding, Report, Rule, Severity, rules},
     cli::{exit::Unusable, inputs::STDIN, output},
 };
 
@@ -25,7 +25,8 @@ pub(super) fn write(out: &mut impl Write, report: &Report, unusable: &[Unusable]
             json!({
                 "id": rule.code,
                 "shortDescription": {"text": rule.title},
-                "help": {"text": format!("{}: see {}", rule.title, rule.link())},
+                "fullDescription": {"text": rule.title},
+                "help": {"text": help(rule)},
                 "defaultConfiguration": {"level": level(rule.severity)},
             })
         })
@@ -51,6 +52,13 @@ pub(super) fn write(out: &mut impl Write, report: &Report, unusable: &[Unusable]
         }],
     });
     output::json(out, &document)
+}
+
+/// What the page of the codes says of it.
+fn help(rule: &Rule) -> String {
+    let section = super::explanation(rule.code);
+    let said = section.split_once('\n').map_or("", |(_, said)| said.trim());
+    format!("{said}\n\nSee {}", rule.link())
 }
 
 fn result(finding: &Finding) -> Value {

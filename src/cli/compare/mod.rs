@@ -32,11 +32,17 @@ use self::{
 use super::{
     exit::{Exit, Unusable},
     kubernetes::Kubernetes,
-    output::{Format, Paint, counted},
+    output::{Format, Paint},
     serve::duration,
     words::span,
 };
-use crate::{backend::Registry, credentials::cluster::Cluster, error::clean, limits, object::ObjectRef};
+use crate::{
+    backend::Registry,
+    credentials::cluster::Cluster,
+    error::{clean, counted},
+    limits,
+    object::ObjectRef,
+};
 
 /// Lay the value that KEDA has of each built-in trigger beside ours from the same source: to trust before switching.
 ///

@@ -161,7 +161,8 @@ fn of_readable(readable: &Readable<'_, '_>, applied_to: &str) -> Ours {
     let reading = match &followed.examined.source {
         _ if !followed.missing.is_empty() => {
             let names: Vec<String> = followed.missing.iter().map(|name| format!("`{}`", clean(name))).collect();
-            Reading::Not(format!("{} is not in the input: give the objects that hold it too", names.join(", ")))
+            let (is, it) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
+            Reading::Not(format!("{} {is} not in the input: give the objects that hold {it} too", names.join(" and ")))
         }
         Some(source) => Reading::Source(Arc::clone(source)),
         None => {

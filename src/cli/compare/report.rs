@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::verdict::Verdict;
 use crate::cli::{
-    output::{self, Format, Paint, Role, counted},
+    output::{self, Format, Paint, Role},
     words::known,
 };
+use crate::error::counted;
 
 /// One trigger.
 #[derive(Debug, Serialize)]
@@ -88,9 +89,8 @@ fn text(out: &mut impl Write, paint: Paint, line: &Line) -> io::Result<()> {
         Verdict::Unknown => ("unknown", Role::Doubtful),
     };
     let values = format!("KEDA {}, ours {}", known(line.keda), known(line.ours));
-    let looks = format!("same in {} of {} looks", line.same, line.judged);
-    let looks =
-        if line.judged == 0 { counted(usize::try_from(line.looks).unwrap_or(usize::MAX), "look") } else { looks };
+    let looks = format!("same in {} of {}", line.same, counted(line.judged, "look"));
+    let looks = if line.judged == 0 { counted(line.looks, "look") } else { looks };
     let label = paint.paint(Role::Strong, &line.label);
     writeln!(out, "{}  {label}: {values}; {looks}", paint.paint(role, word))?;
     if !line.why.is_empty() {

@@ -8,6 +8,8 @@ use std::{collections::VecDeque, time::Duration};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::error::counted;
+
 /// What is said of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -159,13 +161,17 @@ impl Record {
         if share == 1.0 || moving && share >= 0.5 {
             let mut why = Vec::new();
             if *elsewhen > 0 {
-                why.push(format!("{elsewhen} of {judged} looks at different instants: the value moves"));
+                why.push(format!("{elsewhen} of {} at different instants: the value moves", counted(judged, "look")));
             }
             if same < judged {
                 why.push(format!("{} of {judged} passed by something that we did not see", judged - same));
             }
             if self.keda_failed + self.ours_failed > 0 {
-                why.push(format!("KEDA had no value {} times, we {} times", self.keda_failed, self.ours_failed));
+                why.push(format!(
+                    "KEDA had no value {}, we {}",
+                    counted(self.keda_failed, "time"),
+                    counted(self.ours_failed, "time")
+                ));
             }
             return (Verdict::Agree, why.join("; "));
         }
@@ -180,10 +186,8 @@ impl Record {
             );
         }
         if signs.errors > 0.0 {
-            return format!(
-                "{} reads of KEDA's have failed in the meantime: its value is an old one, or its `fallback`'s",
-                signs.errors
-            );
+            let reads = counted(signs.errors, "read");
+            return format!("{reads} of KEDA's failed in the meantime: its value is an old one, or its `fallback`'s");
         }
         match (self.moves(0), self.moves(1)) {
             (false, false) => {
@@ -266,7 +270,7 @@ mod tests {
         check(&[(40.0, 42.0); 6], &signs, Verdict::Differ, "docs/backends/kafka.md");
         let named = Signs { metrics: Some(("s0-kafka-a", "s0-kafka-b")), ..signs };
         check(&[(40.0, 42.0); 6], &named, Verdict::Differ, "`s0-kafka-a` and we `s0-kafka-b`");
-        check(&[(40.0, 42.0); 6], &Signs { errors: 3.0, ..signs }, Verdict::Differ, "3 reads of KEDA's have failed");
+        check(&[(40.0, 42.0); 6], &Signs { errors: 3.0, ..signs }, Verdict::Differ, "3 reads of KEDA's failed");
         check(&[(9.0, 1.0), (9.0, 5.0), (9.0, 2.0), (9.0, 3.0), (9.0, 4.0)], &signs, Verdict::Differ, "ours moves");
     }
 
@@ -300,6 +304,11 @@ mod tests {
         check(&[(5.0, -1.0); 5], &Signs::default(), Verdict::Failed, "we: ours denied");
         check(&[(-1.0, -1.0); 5], &Signs::default(), Verdict::Unknown, "KEDA: keda denied; we: ours denied");
         check(&[(-1.0, 5.0); 5], &Signs { paused: true, ..Signs::default() }, Verdict::Unknown, "paused");
-        check(&[(5.0, 5.0), (-1.0, 5.0), (5.0, 5.0)], &Signs::default(), Verdict::Agree, "KEDA had no value 1 times");
+        check(
+            &[(5.0, 5.0), (-1.0, 5.0), (5.0, 5.0)],
+            &Signs::default(),
+            Verdict::Agree,
+            "KEDA had no value 1 time, we 0 times",
+        );
     }
 }

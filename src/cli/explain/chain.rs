@@ -10,6 +10,7 @@ use crate::cli::{
     remote::{Asker, Bounds, Connection, Detail, Failure, Row, Seen},
     words::{ago, curve, known, lines, number, span},
 };
+use crate::error::counted;
 
 /// The width of the steps' names.
 const STEP: usize = 13;
@@ -147,13 +148,9 @@ impl<'d> Chain<'d> {
         match (asker.streams, asker.stream_at) {
             (0, _) => {}
             (count, Some(at)) => {
-                ways.push(format!(
-                    "{count} stream{}, since {}",
-                    if count == 1 { "" } else { "s" },
-                    span(self.now - at)
-                ));
+                ways.push(format!("{}, since {}", counted(count, "stream"), span(self.now - at)));
             }
-            (count, None) => ways.push(format!("{count} streams")),
+            (count, None) => ways.push(counted(count, "stream")),
         }
         if ways.is_empty() {
             ways.push(format!("asked {}", ago(self.now, asker.asked_at)));
@@ -259,7 +256,7 @@ impl<'d> Chain<'d> {
         let told = match self.detail.push.as_str() {
             _ if row.streams == 0 => String::new(),
             "never" => "; not pushed (`push: false`)".to_owned(),
-            _ => format!("; pushed to {} stream{}", row.streams, if row.streams == 1 { "" } else { "s" }),
+            _ => format!("; pushed to {}", counted(row.streams, "stream")),
         };
         self.step("activation", &format!("{state}{why}{told}"));
     }
@@ -332,7 +329,7 @@ impl<'d> Chain<'d> {
             self.step("history", &format!("{curve}  at most {} in {whole}", number(most)));
         }
         if failures + pushes > 0 {
-            self.more(&format!("{failures} failed looks, {pushes} pushes in {whole}"));
+            self.more(&format!("{}, {} in {whole}", counted(failures, "failed look"), counted(pushes, "push")));
         }
     }
 
@@ -340,7 +337,7 @@ impl<'d> Chain<'d> {
         let Some(Failure { kind, message, since_at, count }) = &self.row.error else { return };
         let lasts = span(self.now - since_at);
         self.tell("error", &format!("{kind}: {message}"), Some(Role::Bad));
-        self.more(&format!("for {lasts}, {count} time{} in a row", if *count == 1 { "" } else { "s" }));
+        self.more(&format!("for {lasts}, {} in a row", counted(count, "time")));
         let Some(help) = &self.detail.help else { return };
         self.tell("  cause", &help.cause, None);
         self.tell("  check", &help.check, None);

@@ -2,10 +2,13 @@
 //!
 //! Not for: how the connection stands (`chain.rs`).
 
-use crate::cli::{
-    output::{Paint, Role},
-    remote::{Certificate, Connection, Detail},
-    words::{ago, number, span},
+use crate::{
+    cli::{
+        output::{Paint, Role},
+        remote::{Certificate, Connection, Detail},
+        words::{ago, number, span},
+    },
+    error::counted,
 };
 
 /// A certificate that expires so soon is late, in seconds.
@@ -18,7 +21,7 @@ pub(super) fn traffic(of: &Connection, now: f64, paint: Paint) -> String {
         Some(requests) => {
             format!("{} requests a minute (a client for each trigger: {looks} at least)", number(requests))
         }
-        None => format!("{looks} looks a minute"),
+        None => format!("{} a minute", counted(looks, "look")),
     };
     let tls = match of.tls.as_str() {
         "none" => "; plain text",

@@ -12,7 +12,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{cli::exit::Unusable, error::quoted};
+use crate::{
+    cli::exit::Unusable,
+    error::{counted, quoted},
+};
 
 /// What the chart calls its pods.
 const LABEL: &str = "app.kubernetes.io/name=plimsoll";
@@ -168,7 +171,10 @@ async fn pods(context: Option<&str>, namespace: Option<&str>) -> Result<Vec<Pod>
         };
         return Err(unusable(&match found {
             0 => format!("{place} with the label `{LABEL}`: give `--server URL`, or another `--context`"),
-            _ => format!("none of {found} pods with the label `{LABEL}` runs: see `kubectl get pods -A -l {LABEL}`"),
+            _ => format!(
+                "none of {} with the label `{LABEL}` runs: see `kubectl get pods -A -l {LABEL}`",
+                counted(found, "pod")
+            ),
         }));
     }
     Ok(pods)

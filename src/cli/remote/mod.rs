@@ -30,8 +30,8 @@ use crate::{
 /// How long an answer may take: a page of triggers of a busy server on a slow line.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// Triggers of one question.
-const ROWS: usize = 500;
+/// Triggers of one question: as many as a server answers.
+const ROWS: usize = 1000;
 
 /// Which server is asked.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::Answer;
+use super::{Answer, curves::Curves};
 use crate::cli::remote::{Detail, Page, Row, Seen};
 
 /// The longest text that is searched for.
@@ -89,6 +89,7 @@ pub(super) struct Board {
     pub detail: Option<Box<Detail>>,
     /// Why there is no answer, while there is none.
     pub trouble: Option<String>,
+    pub curves: Curves,
 }
 
 impl Sort {
@@ -151,6 +152,7 @@ impl Board {
             seen: None,
             detail: None,
             trouble: None,
+            curves: Curves::default(),
         }
     }
 
@@ -170,7 +172,6 @@ impl Board {
         let mut query = self.query();
         query.push(("offset", self.first.to_string()));
         query.push(("limit", self.room.clamp(1, 500).to_string()));
-        query.push(("recent", "true".to_owned()));
         query
     }
 
@@ -184,7 +185,8 @@ impl Board {
 
     /// What the server has said.
     pub(super) fn take(&mut self, answer: Answer) {
-        self.page = answer.page;
+        let before = std::mem::replace(&mut self.page, answer.page);
+        self.curves.keep(before.triggers, &mut self.page.triggers);
         self.seen = Some(answer.seen);
         if answer.detail.is_some() || self.one().is_none() {
             self.detail = answer.detail;
@@ -338,7 +340,7 @@ mod tests {
     #[test]
     fn a_screen_is_a_page_of_the_servers_and_follows_the_mark() {
         let mut board = board(20_000);
-        assert_eq!(asked(&board), "sort=state&offset=0&limit=20&recent=true");
+        assert_eq!(asked(&board), "sort=state&offset=0&limit=20");
         press(&mut board, &[KeyCode::PageDown, KeyCode::Down]);
         assert_eq!((board.marked, board.first), (21, 2));
         press(&mut board, &[KeyCode::End]);
@@ -358,9 +360,9 @@ mod tests {
     fn keys_sort_filter_and_search() {
         let mut board = board(20);
         press(&mut board, &[KeyCode::Down, KeyCode::Char('s'), KeyCode::Char('s')]);
-        assert_eq!(asked(&board), "sort=-value&offset=0&limit=20&recent=true");
+        assert_eq!(asked(&board), "sort=-value&offset=0&limit=20");
         press(&mut board, &[KeyCode::Char('r'), KeyCode::Char('f')]);
-        assert_eq!(asked(&board), "sort=value&state=failing,refused,stale&offset=0&limit=20&recent=true");
+        assert_eq!(asked(&board), "sort=value&state=failing,refused,stale&offset=0&limit=20");
         press(
             &mut board,
             &[KeyCode::Char('/'), KeyCode::Char('q'), KeyCode::Char('x'), KeyCode::Backspace, KeyCode::Enter],

@@ -4,6 +4,7 @@
 //! for: one trigger in words (`explain`), which a key leads to.
 
 mod board;
+mod curves;
 mod draw;
 mod order;
 mod plain;

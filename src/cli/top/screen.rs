@@ -57,7 +57,12 @@ pub(super) async fn run(servers: &[Server], first: usize, mut board: Board, ever
         // What is wanted has changed: what is under way is for nothing.
         let wanted = (at, board.screen(), board.one());
         if asked.as_ref() != Some(&wanted) {
-            asking = Some(Box::pin(ask(server, wanted.1.clone(), wanted.2)));
+            if asked.is_some() {
+                board.curves.forget();
+            }
+            let mut query = wanted.1.clone();
+            query.extend(board.curves.are_wanted().then(|| ("recent", "true".to_owned())));
+            asking = Some(Box::pin(ask(server, query, wanted.2)));
             asked = Some(wanted);
         }
         tokio::select! {

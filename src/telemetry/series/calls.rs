@@ -118,7 +118,7 @@ impl Calls {
                 started: started.get_or_create(&labels).clone(),
                 handled: CODES.iter().map(|code| handled.get_or_create(&of_code(code)).clone()).collect(),
                 seconds: Timed::new(
-                    "grpc_server_handling_seconds",
+                    ("grpc_server_handling_seconds", HANDLING),
                     &pairs,
                     &BUCKETS,
                     seconds.get_or_create(&labels).clone(),
@@ -128,8 +128,7 @@ impl Calls {
         let calls = Self(calls.collect());
         registry.register("grpc_server_started", "Calls that have come in", started);
         registry.register("grpc_server_handled", "Calls that have ended, by their code", handled);
-        let help = "How long calls took, from their head to their answer's end";
-        registry.register_with_unit("grpc_server_handling", help, Unit::Seconds, seconds);
+        registry.register_with_unit("grpc_server_handling", HANDLING, Unit::Seconds, seconds);
         calls
     }
 
@@ -148,6 +147,8 @@ impl Calls {
         of.seconds.observe(took, exemplar);
     }
 }
+
+const HANDLING: &str = "How long calls took, from their head to their answer's end";
 
 fn names(path: &'static str) -> (&'static str, &'static str) {
     path.trim_start_matches('/').split_once('/').unwrap_or((path, ""))

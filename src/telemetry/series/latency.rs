@@ -59,9 +59,9 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// `latency` as it is called in full, with its labels and buckets.
+    /// `latency` as it is called in full and what it is, with its labels and buckets.
     pub(super) fn new(
-        name: &'static str,
+        (name, help): (&'static str, &'static str),
         labels: &[(&'static str, &'static str)],
         buckets: &[f64],
         latency: Latency,
@@ -69,11 +69,12 @@ impl Timed {
         #[cfg(feature = "otlp")]
         let pushed = PUSHED.load(Ordering::Relaxed).then(|| {
             let meter = global::meter(METER);
-            let histogram = meter.f64_histogram(name).with_unit("s").with_boundaries(buckets.to_vec());
+            let histogram = meter.f64_histogram(name).with_description(format!("{help}.")).with_unit("s");
+            let histogram = histogram.with_boundaries(buckets.to_vec());
             (histogram.build(), labels.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect())
         });
         #[cfg(not(feature = "otlp"))]
-        let _ = (name, labels, buckets, PUSHED.load(Ordering::Relaxed));
+        let _ = (name, help, labels, buckets, PUSHED.load(Ordering::Relaxed));
         Self {
             latency,
             #[cfg(feature = "otlp")]

@@ -92,6 +92,9 @@ pub(super) struct Looks {
     broker_certificates: Family<Source, Gauge>,
 }
 
+const READ: &str = "How long looks at sources took";
+const WAKE: &str = "From a broker's signal to the push to KEDA";
+
 impl Looks {
     /// All at 0, for these scaler types.
     pub(super) fn new(registry: &mut Registry, scaler_types: Vec<&'static str>) -> Self {
@@ -108,8 +111,8 @@ impl Looks {
                 let latency = latencies.get_or_create(&Source { scaler_type }).clone();
                 Timed::new(name, &[("scaler_type", scaler_type)], &buckets, latency)
             };
-            let read = timed("plimsoll_read_duration_seconds", &read_seconds);
-            OfType { scaler_type, read, wake: timed("plimsoll_wake_duration_seconds", &wake_seconds) }
+            let read = timed(("plimsoll_read_duration_seconds", READ), &read_seconds);
+            OfType { scaler_type, read, wake: timed(("plimsoll_wake_duration_seconds", WAKE), &wake_seconds) }
         });
         let looks = Self {
             latencies: latencies.collect(),
@@ -129,10 +132,8 @@ impl Looks {
             broker_certificates: Family::default(),
         };
         registry.register("questions", "Questions about values, by where their answer came from", questions);
-        let help = "How long looks at sources took";
-        registry.register_with_unit("read_duration", help, Unit::Seconds, read_seconds);
-        let help = "From a broker's signal to the push to KEDA";
-        registry.register_with_unit("wake_duration", help, Unit::Seconds, wake_seconds);
+        registry.register_with_unit("read_duration", READ, Unit::Seconds, read_seconds);
+        registry.register_with_unit("wake_duration", WAKE, Unit::Seconds, wake_seconds);
         looks.register(registry);
         looks
     }

@@ -26,6 +26,13 @@ const KAFKA: &str = "bootstrapServers: \"k:9092\", consumerGroup: g, topic: t";
 const DEPLOYMENT: &str = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: shop}\nspec: {template: {spec: {terminationGracePeriodSeconds: GRACE, containers: [{name: c, env: [{name: THERE, value: t}]}]}}}\n";
 const AUTHENTICATION: &str = "---\napiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: login, namespace: shop}\nspec: {secretTargetRef: [{parameter: PARAMETER, name: s, key: k}]}\n";
 
+/// From the first failure on KEDA has a number.
+const AT_ONCE: &str = "fallback: {failureThreshold: 0, replicas: 1, behavior: currentReplicas}";
+
+fn builtin_kafka() -> String {
+    format!("  - type: kafka\n    metadata: {{{KAFKA}}}\n")
+}
+
 fn with_reference(reference: &str) -> String {
     object("", &format!("{REDIS}    authenticationRef: {reference}\n"))
 }
@@ -37,7 +44,7 @@ fn job(more: &str, triggers: &str) -> String {
 }
 
 /// For each code: texts in which it and nothing else is found, and a word of what is said.
-fn samples() -> Vec<(&'static str, String, &'static str)> {
+pub fn samples() -> Vec<(&'static str, String, &'static str)> {
     let deployment = |grace: &str| DEPLOYMENT.replace("GRACE", grace);
     let login = |parameter: &str| AUTHENTICATION.replace("PARAMETER", parameter);
     let two = |one: &str, two: &str| format!("{one}---\n{two}");
@@ -98,8 +105,8 @@ fn samples() -> Vec<(&'static str, String, &'static str)> {
         ("PL214", object("  pollingInterval: 60\n", REDIS), "every 5 s all the same"),
         ("PL214", object("  pollingInterval: 2\n", REDIS), "is not sent"),
         ("PL215", object("  minReplicaCount: 1\n  cooldownPeriod: 300\n", REDIS), "no effect"),
-        ("PL216", object("  cooldownPeriod: 30\n", REDIS) + &deployment("60"), "shorter than the 60 s"),
-        ("PL216", object("  cooldownPeriod: 30\n", &REDIS.replace("redis-streams", "redis").replace("stream: s", "listName: l")), "no longer in the list"),
+        ("PL216", object(&format!("  cooldownPeriod: 30\n  {AT_ONCE}\n"), REDIS) + &deployment("60"), "shorter than the 60 s"),
+        ("PL216", object(&format!("  cooldownPeriod: 30\n  {AT_ONCE}\n"), &REDIS.replace("redis-streams", "redis").replace("stream: s", "listName: l")), "no longer in the list"),
         ("PL217", object("  cooldownPeriod: 900\n", REDIS), "the last replica alone"),
         ("PL217", object("", REDIS) + &deployment("600"), "600 s to end"),
         ("PL218", object("  advanced: {scalingModifiers: {formula: a + b, target: \"5\"}}\n", &REDIS.replace("    metadata", "    name: a\n    metadata")), "names `b`"),
@@ -112,6 +119,9 @@ fn samples() -> Vec<(&'static str, String, &'static str)> {
         ("PL224", object("", REDIS).replace("{name: a, namespace: shop}", "{name: a, namespace: shop, annotations: {autoscaling.keda.sh/paused-replicas: \"0\"}}"), "does not scale it"),
         ("PL225", ours("aws-sqs-queue", "queueURL: q, awsRegion: eu-west-1, identityOwner: operator, scaleOnInFlight: \"false\""), "messages in flight are not counted"),
         ("PL226", object("  minReplicaCount: 1\n", "  - {type: cpu, metricType: Utilization, metadata: {value: \"60\"}}\n  - {type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: \"1\"}}\n") + &deployment("30"), "no `resources.requests.cpu`"),
+        ("PL227", object("  cooldownPeriod: 30\n", REDIS), "cannot be read"),
+        ("PL227", object("  cooldownPeriod: 0\n", &builtin_kafka()), "0 s after the last activity"),
+        ("PL227", object("  cooldownPeriod: 5\n  minReplicaCount: 1\n  idleReplicaCount: 0\n", REDIS), "KEDA 2.20"),
         ("PL301", ours("redis-streams", "address: \"r:6379\", stream: s, password: hunter2"), "`password` holds a secret"),
         ("PL301", ours("redis-streams", "address: \"redis://:hunter2@r:6379\", stream: s").replace("redis-streams,", "rabbitmq,").replace("address: \"redis://:hunter2@r:6379\", stream: s", "host: \"amqp://u:hunter2@r:5672/\", queueName: q"), "`host` holds a secret"),
         ("PL302", with_reference("{kind: TriggerAuthentication}"), "no `name`"),
@@ -173,6 +183,15 @@ fn what_is_right_is_left_alone() {
         "[{parameter: username, name: s, key: u}, {parameter: password, name: s, key: p}]",
     );
     assert_eq!(codes(&(sasl + &login)), Vec::<&str>::new());
+    // What a reference gives is not known here, and no reason to warn: the certificates may well be of use.
+    let tls = AUTHENTICATION.replace(
+        "[{parameter: PARAMETER, name: s, key: k}]",
+        "[{parameter: tls, name: s, key: t}, {parameter: ca, name: s, key: c}]",
+    );
+    for keys in ["address: \"r:6379\", listName: l", "address: \"r:6379\", listName: l, skipTlsVerify: \"true\""] {
+        let redis = ours("redis", keys).replace("    metadata", "    authenticationRef: {name: login}\n    metadata");
+        assert_eq!(codes(&(redis + &tls)), Vec::<&str>::new(), "{keys}");
+    }
     // A host that is not in the input may be of either protocol.
     let host = AUTHENTICATION.replace("PARAMETER", "host");
     for keys in ["useRegex: \"true\", protocol: http", "mode: MessageRate, value: \"5\"", "queueLength: \"5\""] {
@@ -187,6 +206,30 @@ fn what_is_right_is_left_alone() {
     let tls = object("", &format!("{REDIS}      enableTLS: \"true\"\n    authenticationRef: {{name: login}}\n"))
         + &AUTHENTICATION.replace("PARAMETER", "caCert");
     assert_eq!(codes(&tls), Vec::<&str>::new());
+}
+
+#[test]
+fn kedas_race_in_an_outage_is_told_where_it_can_come_to_pass_alone() {
+    for (more, trigger) in [
+        ("", REDIS.to_owned()),
+        ("  cooldownPeriod: 60\n", REDIS.to_owned()),
+        (
+            "  cooldownPeriod: 30\n  fallback: {failureThreshold: 0, replicas: 1, behavior: currentReplicas}\n",
+            REDIS.to_owned(),
+        ),
+        ("  cooldownPeriod: 30\n", format!("{REDIS}      maxStaleness: 2m\n")),
+        (
+            "  cooldownPeriod: 30\n",
+            "  - {type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: \"1\"}}\n"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(codes(&object(more, &trigger)), Vec::<&str>::new(), "{more} {trigger}");
+    }
+    // One that may fail is enough; a minimum of one is what closes it.
+    let both = format!("{REDIS}      maxStaleness: 2m\n{}", REDIS.replace("stream: s", "stream: t"));
+    assert_eq!(codes(&object("  cooldownPeriod: 30\n", &both)), ["PL227"]);
+    assert_eq!(codes(&object("  cooldownPeriod: 30\n  minReplicaCount: 1\n", REDIS)), ["PL215"]);
 }
 
 #[test]

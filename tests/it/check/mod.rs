@@ -1,6 +1,8 @@
 //! `plimsoll check`: each code where it belongs and not beside, ignore comments, and all that we ship.
 
+mod channel;
 mod codes;
+mod formats;
 mod reading;
 pub mod shell;
 mod ship;

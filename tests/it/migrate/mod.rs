@@ -1,5 +1,5 @@
-//! `plimsoll migrate` over a corpus: the examples of KEDA's documentation for our backends (`keda.txt`), and what people write
-//! (`people.txt`), each as it is and in other clothes: Windows' line ends, no line end, a mark of the byte order, in a list.
+//! `plimsoll migrate` over a corpus: what KEDA's scalers take (`keda.txt`), each example of KEDA's own pages for our backends in
+//! its shape (`pages.txt`; as of 2.21, mistakes and all), and what people write (`people.txt`), each as it is and in other clothes: Windows' line ends, no line end, a mark of the byte order, in a list.
 
 mod refused;
 mod shell;
@@ -34,7 +34,7 @@ const OURS: [&str; 11] = [
 
 /// Each shape with its name.
 fn shapes() -> Vec<(&'static str, String)> {
-    let all = [include_str!("keda.txt"), include_str!("people.txt")];
+    let all = [include_str!("keda.txt"), include_str!("pages.txt"), include_str!("people.txt")];
     let shapes = all.into_iter().flat_map(|text| text.split("#### ").skip(1));
     shapes.map(|shape| shape.split_once('\n').unwrap()).map(|(name, text)| (name, text.to_owned())).collect()
 }
@@ -109,6 +109,13 @@ fn metadata(value: Yaml, kind: &str, silent: bool) -> Yaml {
         new.insert(text("push"), text("false"));
     }
     for (name, value) in value.into_hash().unwrap() {
+        // Kubernetes takes texts only.
+        let value = match value {
+            Yaml::Boolean(on) => text(if on { "true" } else { "false" }),
+            Yaml::Integer(number) => Yaml::String(number.to_string()),
+            Yaml::Real(number) => Yaml::String(number),
+            other => other,
+        };
         match name.as_str().unwrap() {
             "enableTLS" if kind.starts_with("redis") => {
                 let on = value.as_str() == Some("true");
@@ -157,7 +164,14 @@ fn merged(yaml: Yaml) -> Yaml {
 fn lines_stay(old: &str, new: &str, name: &str) {
     let mut rest = new.split_inclusive('\n');
     let touched = ["type", "enableTLS", "unsafeSsl", "triggers: [", "metadata: {", "- {"];
-    let changes = |line: &str| touched.iter().any(|part| line.contains(part)) || line.trim_start().starts_with('{');
+    let bare = |line: &str| {
+        let value = line.split_once(": ").map_or("", |(_, value)| value.trim());
+        value.starts_with(|first: char| first.is_ascii_digit())
+            || value.starts_with("true")
+            || value.starts_with("false")
+    };
+    let changes =
+        |line: &str| touched.iter().any(|part| line.contains(part)) || line.trim_start().starts_with('{') || bare(line);
     let old = old.strip_prefix('\u{feff}').unwrap_or(old);
     for line in old.split_inclusive('\n').filter(|line| !changes(line)) {
         let content = |line: &str| line.trim_end_matches(['\r', '\n']).to_owned();
@@ -169,7 +183,7 @@ fn lines_stay(old: &str, new: &str, name: &str) {
 #[test]
 fn every_shape_is_moved_whole_and_nothing_else_is_touched() {
     let shapes = shapes();
-    assert!(shapes.len() >= 60, "{}", shapes.len());
+    assert!(shapes.len() >= 110, "{}", shapes.len());
     for (name, text) in shapes {
         for (dress, text) in clothes(&text) {
             let name = format!("{name}, {dress}");
@@ -217,7 +231,15 @@ fn what_is_moved_passes_the_check_and_means_the_same() {
         let before = errors(&text);
         let new: Vec<String> = errors(&migrated.text).into_iter().filter(|error| !before.contains(error)).collect();
         assert_eq!(new, Vec::<String>::new(), "{name}\n{}", migrated.text);
-        assert!(before.is_empty() || name == "a merge from outside the triggers", "{name}: {before:?}");
+        // A number without quotes is mended in what is moved. What is wrong elsewhere is wrong as before: some of KEDA's pages
+        // name a TriggerAuthentication of another namespace.
+        let after = errors(&migrated.text);
+        let elsewhere =
+            ["a merge from outside the triggers", "rabbitmq, a formula behind the triggers, its target a number"];
+        let unfound = |error: &String| error.starts_with("PL305 ") && name.starts_with("prometheus, ");
+        assert!(after.iter().all(unfound) || elsewhere.contains(&name), "{name}: {after:?}");
+        let untyped = |error: &String| error.starts_with("PL004 ") || unfound(error);
+        assert!(before.iter().all(untyped) || elsewhere.contains(&name), "{name}: {before:?}");
         let (old, new) = (Manifest::read(name, &text), Manifest::read(name, &migrated.text));
         let triggers = |manifest: &Manifest<'_>| -> Vec<(String, Metadata)> {
             let scaled = manifest.objects().into_iter().filter_map(plimsoll::manifest::Object::scaled);

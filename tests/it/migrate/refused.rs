@@ -91,6 +91,17 @@ fn what_would_not_work_is_left_alone() {
 }
 
 #[test]
+fn a_template_that_is_yaml_all_the_same_is_left_alone() {
+    // As KEDA's page on Prometheus has it.
+    let text = object(
+        "  - type: prometheus\n    metadata: {serverAddress: \"https://aps.{{.Region}}.aws/ws\", query: up, threshold: \"1\"}\n",
+    );
+    let migrated = migrate(&options(), &Source { name: "a".to_owned(), text: text.clone() }, ADDRESS).unwrap();
+    assert!(migrated.triggers[0].refused.as_ref().unwrap().contains("template"), "{:?}", migrated.triggers);
+    assert_eq!(migrated.text, text);
+}
+
+#[test]
 fn one_that_stays_does_not_hold_up_the_others() {
     let text = object(&format!("  - type: kafka\n    metadata: {{topic: t}}\n{REDIS}"));
     let migrated = migrate(&options(), &Source { name: "a".to_owned(), text }, ADDRESS).unwrap();

@@ -226,7 +226,7 @@ fn a_part_says_why_it_counts_otherwise_than_it_seems() {
     assert_eq!(
         remarks,
         [
-            "2: 30 records were deleted before they were read: not counted",
+            "2: not counted: 30 records, deleted before anybody read that far",
             "0: ",
             "1: nothing is committed: counts 1, so that a consumer comes and commits",
             "3: the broker did not say its end",

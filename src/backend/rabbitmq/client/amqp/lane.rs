@@ -70,7 +70,7 @@ impl Lane {
                 Some(link) => (link, true),
                 None => (Link::new(self.dialer.open().await?, self.manner, self.dialer.account.clone()), false),
             };
-            let span = spans::request("amqp", "queue.declare (passive)", &to.host);
+            let span = spans::request("amqp", "queue.declare (passive)", &to.origin());
             match timeout_at(Instant::now() + PATIENCE, link.burst(queues, tell)).instrument(span).await {
                 Ok(Ok(refused)) => {
                     slot.link = Some(link);
