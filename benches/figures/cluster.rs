@@ -55,9 +55,11 @@ pub async fn rotations(report: &mut Report) {
     println!("cluster: {ROTATIONS} changed passwords of {LOGINS} users");
     let api = Api::shared();
     let server = Process::start(&["--kubernetes"]);
+    // As KEDA's: one connection for all.
+    let channel = server.channel();
     let users = stream::iter(0..LOGINS).map(async |n| {
         let login = Login::new(api.clone(), &format!("bench-rotations-{n}")).await;
-        let keda = login.keda(&server);
+        let keda = Keda::of(channel.clone(), (&login.name, "o"), &login.metadata());
         (login, keda)
     });
     let mut users: Vec<_> = users.buffer_unordered(AT_ONCE).collect().await;
