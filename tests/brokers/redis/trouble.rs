@@ -67,14 +67,14 @@ async fn a_broken_connection_is_healed_inside_the_read() {
 async fn a_read_whose_connection_breaks_before_the_answer_is_healed() {
     let server = Server::start(&[]).await;
     let relay = Relay::to(&server.address()).await;
-    let key = "a-name-longer-than-a-ping";
-    let list = list_at(relay.address(), key);
-    server.writer().await.does(&format!("RPUSH {key} a b")).await;
+    let list = list_at(relay.address(), "q");
+    server.writer().await.does("RPUSH q a b").await;
     assert_eq!(value(&list).await, 2.0);
     server.freeze();
     let before = relay.bytes();
     let cutting = async {
-        eventually(BACK, true, async || relay.bytes() > before + key.len()).await;
+        // Whether the length itself is asked for, or by a PING whether it has changed: that depends on whether it is tracked yet.
+        eventually(BACK, true, async || relay.bytes() > before).await;
         relay.cut();
         server.thaw();
     };
