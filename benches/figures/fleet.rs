@@ -112,13 +112,11 @@ pub async fn requests_per_interval(server: &Process, backend: &str, triggers: Ve
     sleep(Duration::from_millis(2500)).await;
     let before = requests(server, backend);
     sleep(Duration::from_secs(5 * INTERVALS)).await;
-    (requests(server, backend) - before) as f64 / INTERVALS as f64
+    (requests(server, backend) - before) / INTERVALS as f64
 }
 
-fn requests(server: &Process, backend: &str) -> u64 {
-    let (page, series) = (server.page("/metrics"), format!(r#"plimsoll_broker_requests_total{{backend="{backend}"}}"#));
-    let line = page.lines().find(|line| line.starts_with(&series));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the series is there")
+fn requests(server: &Process, backend: &str) -> f64 {
+    server.series(&format!(r#"plimsoll_broker_requests_total{{backend="{backend}"}}"#))
 }
 
 /// How many triggers have been read and found idle.

@@ -60,7 +60,7 @@ impl Used {
             broker: work.broker_seconds(),
             ours: cpu_seconds(server.pid()),
             patches: patches(many).await,
-            pushes: pushes(server),
+            pushes: server.series("plimsoll_pushes_total"),
             commands: work.commands().await,
         }
     }
@@ -134,13 +134,6 @@ async fn patches(many: &Many) -> f64 {
             && has(r#"verb="PATCH""#)
     });
     patches.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-/// What we have pushed to KEDA.
-fn pushes(server: &Process) -> f64 {
-    let page = server.page("/metrics");
-    let pushes = page.lines().find_map(|line| line.strip_prefix("plimsoll_pushes_total "));
-    pushes.and_then(|pushes| pushes.parse().ok()).expect("a series")
 }
 
 /// Returns when what the beginning has cost is over.

@@ -38,13 +38,10 @@ fn outage() -> Duration {
 
 /// What the server says of those that came from the API server.
 fn age_of_credentials(server: &Process) -> Duration {
-    let page = server.page("/metrics");
-    let series = r#"plimsoll_credential_age_seconds{keeper="cluster"} "#;
-    let age = page.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{page}"));
-    Duration::from_secs_f64(age.parse().unwrap())
+    Duration::from_secs_f64(server.series(r#"plimsoll_credential_age_seconds{keeper="cluster"}"#))
 }
 
-fn shared_kubeconfig() -> String {
+pub fn shared_kubeconfig() -> String {
     env::var("KUBECONFIG").expect("target/cluster/env is loaded")
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     api::Api,
     emulator::Keda,
-    live::{refused, seen},
+    live::{refused, seen, shared_kubeconfig},
     login::Login,
     process::Process,
 };
@@ -107,8 +107,7 @@ async fn leads_to(login: &Login, vault: &Vault, path: &str, mut how: Value) {
 
 fn start(login: &Login) -> (Process, Keda) {
     let arguments = ["--kubernetes", "--kubernetes-namespaces", login.name.as_str(), "--kubernetes-tokens"];
-    let kubeconfig = env::var("KUBECONFIG").expect("target/cluster/env is loaded");
-    let server = Process::start_in(&arguments, &[("KUBECONFIG", &kubeconfig)]);
+    let server = Process::start_in(&arguments, &[("KUBECONFIG", &shared_kubeconfig())]);
     let keda = login.keda(&server);
     (server, keda)
 }

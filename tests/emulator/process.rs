@@ -165,6 +165,13 @@ impl Process {
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
+    /// What `/metrics` has of one series: `name` or `name{label="value"}`, which must be there.
+    pub fn series(&self, series: &str) -> f64 {
+        let page = self.page("/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{series} in\n{page}"))
+    }
+
     /// All rows of `/api/v1/triggers`, page by page.
     pub fn triggers(&self) -> Vec<serde_json::Value> {
         let mut rows: Vec<serde_json::Value> = Vec::new();
