@@ -100,7 +100,7 @@ impl Sampler {
     /// Every connection that has a trigger, those that fail first.
     #[must_use]
     pub fn connection_views(&self) -> Vec<ConnectionView> {
-        let clock = self.0.clock;
+        let (clock, now) = (self.0.clock, Instant::now());
         let reports = self.0.gates.reports();
         let mut views: BTreeMap<u64, ConnectionView> =
             reports.into_iter().map(|report| (report.number, ConnectionView::of(report, clock))).collect();
@@ -110,7 +110,7 @@ impl Sampler {
         };
         for (entry, reach) in slots {
             if let Some(view) = views.get_mut(&entry.connection.number()) {
-                view.has(&entry, &reach, clock);
+                view.has(&entry, &reach, (clock, now));
             }
         }
         let mut views: Vec<ConnectionView> = views.into_values().collect();
@@ -158,14 +158,15 @@ impl ConnectionView {
     }
 
     /// Counts in one of its triggers.
-    pub(super) fn has(&mut self, entry: &Entry, reach: &Reach, clock: Clock) {
-        let now = Instant::now();
+    pub(super) fn has(&mut self, entry: &Entry, reach: &Reach, (clock, now): (Clock, Instant)) {
         let standing: Standing = entry.standing(now);
         *self.standings.entry(standing.as_str()).or_default() += 1;
         if self.namespaces.len() < NAMED {
             self.namespaces.extend(entry.askers.namespaces());
         }
-        for (source, read) in entry.trigger.binding.sources() {
+        // Of a connection with thousands of triggers most have nothing to add.
+        let sources = (self.logins.len() < NAMED).then(|| entry.trigger.binding.sources());
+        for (source, read) in sources.into_iter().flatten() {
             if self.logins.len() < NAMED && self.logins.insert(source.clone()) {
                 self.credentials.push(CredentialView { source, read_at: read.map(|read| unix(clock, read)) });
             }

@@ -163,7 +163,7 @@ impl Detail {
         let default_interval = core.settings.default_interval;
         let metadata = reach.map(|reach| trigger.understood(&core.registry, reach, default_interval));
         if let Some(reach) = reach {
-            connection.has(entry, reach, core.clock);
+            connection.has(entry, reach, (core.clock, now));
         }
         Self {
             trigger: View::of(core, entry, false),

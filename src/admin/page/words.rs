@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use maud::{Markup, html};
 
-/// A certificate that expires so soon is late, in seconds: the alert for our own fires then.
-const LATE: f64 = 7.0 * 86_400.0;
+use crate::net::tls::EXPIRES_SOON;
 
 /// The time now: Unix time in seconds.
 pub(super) fn now() -> f64 {
@@ -88,7 +87,7 @@ pub(super) fn expiry(at: f64) -> Markup {
     let left = at - now();
     html! {
         @if left <= 0.0 { strong.error { "expired " (ago(Some(at))) } }
-        @else if left < LATE { strong.error { "expires in " (span(left)) } }
+        @else if left < EXPIRES_SOON.as_secs_f64() { strong.error { "expires in " (span(left)) } }
         @else { "expires in " (span(left)) }
     }
 }

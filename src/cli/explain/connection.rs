@@ -9,14 +9,12 @@ use crate::{
         words::{ago, number, span},
     },
     error::counted,
+    net::tls::EXPIRES_SOON,
 };
-
-/// A certificate that expires so soon is late, in seconds.
-const LATE: f64 = 7.0 * 86_400.0;
 
 /// What it sends, and over what.
 pub(super) fn traffic(of: &Connection, now: f64, paint: Paint) -> String {
-    let looks = number((of.looks_per_minute * 10.0).round() / 10.0);
+    let looks = number(of.looks_per_minute);
     let requests = match of.requests_per_minute {
         Some(requests) => {
             format!("{} requests a minute (a client for each trigger: {looks} at least)", number(requests))
@@ -36,7 +34,7 @@ pub(super) fn traffic(of: &Connection, now: f64, paint: Paint) -> String {
 fn certificate(Certificate { shown_by, expires_at }: &Certificate, now: f64, paint: Paint) -> String {
     let left = expires_at - now;
     let when = if left > 0.0 { format!("expires in {}", span(left)) } else { format!("expired {} ago", span(-left)) };
-    let when = if left < LATE { paint.paint(Role::Bad, &when) } else { when };
+    let when = if left < EXPIRES_SOON.as_secs_f64() { paint.paint(Role::Bad, &when) } else { when };
     format!(", certificate of `{shown_by}` {when}")
 }
 

@@ -23,7 +23,7 @@ use rustls::{
 use self::verify::Verifier;
 pub use self::{
     explain::Session,
-    peers::{Encryption, Peers, Shown},
+    peers::{EXPIRES_SOON, Encryption, Peers, Shown},
 };
 use crate::{
     error::{ReadError, ReadErrorKind},

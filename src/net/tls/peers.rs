@@ -3,7 +3,7 @@
 //! Noted where every handshake passes, the verifier, and before its verdict: an expired one is shown too. Not for: whether
 //! they are believed (`verify.rs`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -11,6 +11,9 @@ use x509_cert::{Certificate, der::Decode};
 
 /// Names of one connection that are remembered, the latest: a cluster has as many as brokers, and three are usual.
 const PEERS: usize = 64;
+
+/// A certificate that expires so soon is late: the alert for our own fires then.
+pub const EXPIRES_SOON: Duration = Duration::from_secs(7 * 86_400);
 
 /// Whether bytes are encrypted, and who may have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +92,6 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
