@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::{
     fault::Fault,
-    harm::Harm,
+    harm::{Harm, seconds},
     host::resident_mb,
     node::Node,
     proxy::Mode,
@@ -17,6 +17,8 @@ use crate::{
     world::{BUSY, Member, PATIENCE, World, clear, put, said},
 };
 
+/// How long it is quiet before a fault.
+const QUIET: Duration = Duration::from_secs(6);
 /// How long a fault lasts: some polling intervals, two timeouts of a read, and the staleness.
 const FAULT: Duration = Duration::from_secs(6);
 /// How long it goes on at most while others seem to be harmed.
@@ -59,6 +61,9 @@ pub async fn run(world: &mut World, index: usize, fault: Fault) -> Vec<Cell> {
             source.calm.forget_times();
         }
     }
+    let quiet = Instant::now();
+    sleep(QUIET).await;
+    world.quiet.extend(seconds(world, &hit, quiet));
     for index in &hit {
         let member = &mut world.members[*index];
         for source in [&member.busy, &member.idle] {

@@ -95,6 +95,7 @@ async fn whatever_befalls_a_broker_no_number_is_wrong_no_work_is_missed_and_nobo
         found.iter().for_each(|cell| println!("{}", report::row(cell)));
         cells.extend(found);
     }
+    let quiet = harm::usual(world.quiet.clone());
     let violations = world.end().await;
     report::write(&cells);
     for cell in &cells {
@@ -109,8 +110,8 @@ async fn whatever_befalls_a_broker_no_number_is_wrong_no_work_is_missed_and_nobo
         }
     }
     // Harm that soon passes is in no fault's usual second, but in the usual first one.
-    let first = harm::usual(cells.iter().map(|cell| cell.harm.0[0]).collect());
-    if first.ratio() > harm::AT_MOST {
+    let first = harm::usual(cells.iter().map(|cell| cell.harm.seconds[0]).collect());
+    if harm::is_too_much(first, quiet.ratio()) {
         violations.note(format!("the others have to wait when a fault begins: {first:?}"));
     }
     let memory = cells.iter().map(|cell| cell.memory_mb);

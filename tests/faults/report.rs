@@ -36,8 +36,9 @@ pub fn write(cells: &[Cell]) {
             "told": cell.told.map(|code| format!("{code:?}")),
             "right_ms": cell.right.map(|took| took.as_millis()),
             "woken_ms": cell.woken.map(|took| took.as_millis()),
-            "others_p99_by_second_ms": cell.harm.0.iter().map(|second| second.troubled_ms).collect::<Vec<_>>(),
-            "others_p99_by_second_without_ms": cell.harm.0.iter().map(|second| second.calm_ms).collect::<Vec<_>>(),
+            "others_p99_by_second_ms": cell.harm.seconds.iter().map(|second| second.troubled_ms).collect::<Vec<_>>(),
+            "others_p99_by_second_without_ms": cell.harm.seconds.iter().map(|second| second.calm_ms).collect::<Vec<_>>(),
+            "others_before": cell.harm.before,
             "memory_mb": cell.memory_mb,
         })
     });

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     brokers::{self, Broker},
     emulator::Keda,
+    harm::Second,
     process::Process,
     proxy::Proxy,
     truth::Truth,
@@ -46,6 +47,8 @@ pub struct World {
     _calm: Process,
     pub members: Vec<Member>,
     pub violations: Violations,
+    /// What was seen before the faults, when nothing was wrong.
+    pub quiet: Vec<Second>,
 }
 
 impl World {
@@ -60,7 +63,7 @@ impl World {
         for broker in brokers::all(&run).await {
             members.push(member(broker, &run, &troubled, &calm, &violations).await);
         }
-        let mut world = Self { troubled, _calm: calm, members, violations };
+        let mut world = Self { troubled, _calm: calm, members, violations, quiet: Vec::new() };
         world.settle().await;
         world
     }
@@ -83,7 +86,7 @@ impl World {
 
     pub async fn end(self) -> Violations {
         // What is still asked while its source goes away is no violation.
-        let Self { troubled, _calm, members, violations } = self;
+        let Self { troubled, _calm, members, violations, .. } = self;
         let names: Vec<_> =
             members.into_iter().map(|member| (member.broker, member.busy.name, member.idle.name)).collect();
         drop((troubled, _calm));

@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("object", &[]),
     ("reading", &[]),
     ("task", &[]),
-    ("telemetry", &["error", "limits", "task"]),
+    ("telemetry", &["clock", "error", "limits", "task"]),
     ("net", &["clock", "error", "limits", "metadata", "task", "telemetry"]),
     ("identity", &["clock", "error", "limits", "metadata", "net", "task"]),
     ("backend", &["clock", "error", "identity", "limits", "metadata", "net", "reading", "task", "telemetry"]),
@@ -47,7 +47,7 @@ const MAY_USE: [(&str, &[&str]); 27] = [
     ("config", &["credentials", "error", "limits", "metadata", "net", "telemetry"]),
     ("door", &["config", "limits", "task", "telemetry"]),
     ("grpc", &["door", "error", "limits", "metadata", "object", "sampler", "task", "telemetry", "watch"]),
-    ("admin", &["config", "door", "error", "limits", "net", "reading", "sampler", "task", "telemetry"]),
+    ("admin", &["clock", "config", "door", "error", "limits", "net", "reading", "sampler", "task", "telemetry"]),
     (
         "app",
         &[

@@ -12,6 +12,7 @@ use crate::{
         Pages,
         replicas::{Replicas as Known, Seen},
     },
+    clock::since_epoch,
     limits::Limit,
     sampler::{Counts, CredentialsView, Query},
     task,
@@ -205,7 +206,7 @@ impl WakeLatency {
 }
 
 fn unix(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    since_epoch(time).as_secs_f64()
 }
 
 pub(super) async fn server(State(pages): State<Pages>) -> Json<Server> {

@@ -4,11 +4,11 @@ use std::time::SystemTime;
 
 use maud::{Markup, html};
 
-use crate::net::tls::EXPIRES_SOON;
+use crate::{clock::since_epoch, net::tls::EXPIRES_SOON};
 
 /// The time now: Unix time in seconds.
 pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    since_epoch(SystemTime::now()).as_secs_f64()
 }
 
 /// `12,345.678`: three decimals at most.

@@ -12,7 +12,7 @@ use super::{
     super::log,
     observed::{Observed, gauge, store},
 };
-use crate::{limits::Limit, task};
+use crate::{clock::since_epoch, limits::Limit, task};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Certificate {
@@ -123,8 +123,7 @@ impl Server {
     }
 
     pub(super) fn certificate_expires(&self, certificate: &'static str, at: SystemTime) {
-        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(since_epoch(at).as_secs()).unwrap_or(i64::MAX);
         self.certificates.get_or_create(&Certificate { certificate }).set(seconds);
     }
 

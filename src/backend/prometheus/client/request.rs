@@ -2,13 +2,14 @@
 //!
 //! Not for: what changes from request to request of one sender, a token or a signature (`credentials.rs`).
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::{
     super::connection::{Authorization, Connection},
     Question,
 };
 use crate::{
+    clock::since_epoch,
     error::{ReadError, ReadErrorKind},
     metadata::Secret,
     net::http::{
@@ -94,7 +95,7 @@ fn unsendable(what: &str) -> ReadError {
 
 /// UTC, to the second: `2023-06-06T15:01:27Z`.
 fn rfc3339(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = since_epoch(time).as_secs();
     let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
     // Howard Hinnant's civil_from_days, for days after 1970: years begin in March, so that a leap day is the last.
     let from_year_0 = days + 719_468;
@@ -126,7 +127,7 @@ mod tests {
             (1_709_251_199, "2024-02-29T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ use super::{
     spec::{self, PkiData, VaultSecret},
 };
 use crate::{
+    clock::since_epoch,
     error::{ReadError, quoted},
     limits,
     net::{Reach, http::Method},
@@ -219,7 +220,7 @@ fn issue(pki: &PkiData) -> Vec<u8> {
 fn life(group: &Group, json: &Json) -> Option<Duration> {
     if group.kind == "pki" {
         let ends = json.get("data").and_then(|data| data.get("expiration")?.number())?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = since_epoch(SystemTime::now());
         return Some(Duration::from_secs(ends).saturating_sub(now));
     }
     let leased = json.get("lease_id").and_then(Json::text).is_some_and(|id| !id.is_empty());

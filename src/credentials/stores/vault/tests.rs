@@ -282,7 +282,7 @@ async fn what_is_made_for_us_is_made_once_and_again_at_two_thirds_or_with_anothe
 
 #[tokio::test]
 async fn a_certificate_its_key_and_its_chain_are_of_one_issue_and_are_kept() {
-    let (issued, ends) = (AtomicU64::new(0), SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3000);
+    let (issued, ends) = (AtomicU64::new(0), since_epoch(SystemTime::now()).as_secs() + 3000);
     let store = vault(move |call| {
         assert_eq!((call.method.as_str(), call.body.as_str()), ("PUT", r#"{"common_name":"a","ttl":"1h"}"#));
         let n = issued.fetch_add(1, Ordering::Relaxed) + 1;

@@ -12,6 +12,7 @@ use aws_config::Region;
 
 use crate::{
     backend::kafka::connection::MskIam,
+    clock::since_epoch,
     error::{ReadError, ReadErrorKind},
     identity::{
         aws::Identity,
@@ -65,7 +66,7 @@ impl Issuer for Msk {
             let text = format!("no token for Amazon MSK: {error}: check the AWS credentials and `awsRegion`");
             ReadError::new(ReadErrorKind::Denied, text).of_connection()
         })?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = since_epoch(SystemTime::now());
         let life = Duration::from_millis(u64::try_from(expires_ms).unwrap_or_default()).saturating_sub(now);
         Ok((Secret::new(token), life))
     }
