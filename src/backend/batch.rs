@@ -29,8 +29,9 @@ tokio::task_local! {
 
 /// Runs `read` so that its questions wait for no company: the look after a wake, where each millisecond counts and
 /// nobody else is due.
-pub async fn at_once<T>(read: impl Future<Output = T>) -> T {
-    AT_ONCE.scope((), read).await
+// No `async fn`: that would keep room for `read` twice.
+pub fn at_once<T>(read: impl Future<Output = T>) -> impl Future<Output = T> {
+    AT_ONCE.scope((), read)
 }
 
 /// Whether this is such a look.

@@ -104,12 +104,12 @@ impl Askers {
                     asker.asks(ask, now);
                 }
             }
-            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => askers.insert(at, Asker::new(ask, now)),
+            Err(at) if askers.len() < limits::OBJECTS_OF_TRIGGER => insert(&mut askers, at, Asker::new(ask, now)),
             Err(_) => {
                 sweep(&mut askers, now);
                 if askers.len() < limits::OBJECTS_OF_TRIGGER {
                     let (Ok(at) | Err(at)) = position(&askers, ask.object);
-                    askers.insert(at, Asker::new(ask, now));
+                    insert(&mut askers, at, Asker::new(ask, now));
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Askers {
                     sweep(&mut askers, now);
                 }
                 let (Ok(at) | Err(at)) = position(&askers, object);
-                askers.insert(at, Asker::new(Ask::of(object), now));
+                insert(&mut askers, at, Asker::new(Ask::of(object), now));
                 at
             }
         };
@@ -260,6 +260,14 @@ impl Asker {
 /// Forgets who has not asked for a while and has no stream.
 fn sweep(askers: &mut Vec<Asker>, now: Instant) {
     askers.retain(|asker| asker.streams > 0 || asker.last_asked + KEPT > now);
+}
+
+/// Most triggers are one object's: there is no room kept for more.
+fn insert(askers: &mut Vec<Asker>, at: usize, asker: Asker) {
+    if askers.is_empty() {
+        askers.reserve_exact(1);
+    }
+    askers.insert(at, asker);
 }
 
 fn position(askers: &[Asker], object: ObjectRef<&str>) -> Result<usize, usize> {

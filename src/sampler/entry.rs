@@ -246,7 +246,7 @@ impl Entry {
                 Next::Forget => continue,
                 Next::Look => {
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, None, self.read(&core)).await;
+                    self.look(&core, None).await;
                 }
                 Next::Wake => {
                     let woken = Instant::now();
@@ -255,7 +255,7 @@ impl Entry {
                         sleep_until(last + WAKE_FLOOR).await;
                     }
                     plan.last_look = Some(Instant::now());
-                    self.look(&core, Some(woken), at_once(self.read(&core))).await;
+                    self.look(&core, Some(woken)).await;
                 }
             }
         }
@@ -297,11 +297,11 @@ impl Entry {
     }
 
     /// One look, with deadline, whatever happens inside; `woken` is when the backend's signal for it came.
-    async fn look(&self, core: &Core, woken: Option<Instant>, read: impl Future<Output = Result<Reading, ReadError>>) {
+    async fn look(&self, core: &Core, woken: Option<Instant>) {
         let started = Instant::now();
         let span = spans::look(self.trigger.scaler_type, if woken.is_some() { "wake" } else { "clock" });
         let deadline = started + core.read_deadline(&self.trigger);
-        let outcome = self.outcome(read, deadline).instrument(span.clone()).await;
+        let outcome = self.outcome(core, woken.is_some(), deadline).instrument(span.clone()).await;
         // Who gives a source less time than others have is alone with what comes of it.
         let own_deadline = self.trigger.source.deadline().is_some_and(|own| own < core.settings.read_timeout);
         let outcome = outcome.map_err(|error| match error.kind {
@@ -318,12 +318,10 @@ impl Entry {
         }
     }
 
-    async fn outcome(
-        &self,
-        read: impl Future<Output = Result<Reading, ReadError>>,
-        deadline: Instant,
-    ) -> Result<Reading, ReadError> {
+    async fn outcome(&self, core: &Core, woken: bool, deadline: Instant) -> Result<Reading, ReadError> {
         let source = &self.trigger.source;
+        // Made here, where it is awaited: each `async fn` that it were handed through would keep room for it once more.
+        let read = async { if woken { at_once(self.read(core)).await } else { self.read(core).await } };
         let reading = match timeout_at(deadline, task::caught(read)).await {
             Ok(Some(outcome)) => outcome?,
             Ok(None) => {
