@@ -308,6 +308,13 @@ pub const CALLS_FREE: usize = 64;
 pub const CALL_BYTES: usize = 64 << 20;
 /// Bytes of requests that a connection may hold whatever the others do: one of the largest, and a few of the usual.
 pub const CALL_BYTES_FREE: usize = 2 * REQUEST;
+/// Streams of one connection that may be parked, for each trigger that there may be: KEDA keeps one open and has a second
+/// for some minutes. A stream costs some 2 KiB.
+pub const STREAMS_OF_ONE: usize = 2;
+/// The same for all connections together, beyond [`STREAMS_FREE`] of each: those of a connection that has grown old go on.
+pub const STREAMS: usize = 3;
+/// Streams that a connection may have parked whatever the others do.
+pub const STREAMS_FREE: usize = 64;
 /// From a request's head to its answer's: a read takes some seconds, and who sends half a request is not waited for.
 pub const CALL: Duration = Duration::from_secs(120);
 /// Requests that were cancelled before we had looked at them: an operator that ends cancels as many as it had open, and
@@ -347,6 +354,8 @@ pub enum Limit {
     Callers,
     /// Calls that a connection has unanswered.
     Calls,
+    /// Streams that are parked.
+    Streams,
     /// Triggers that have series of their own.
     TriggerSeries,
 }
@@ -355,7 +364,7 @@ static CROSSED: [AtomicU64; Limit::ALL.len()] = [const { AtomicU64::new(0) }; Li
 
 impl Limit {
     /// Every limit, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Request,
         Self::Reply,
         Self::RepliesInFlight,
@@ -365,6 +374,7 @@ impl Limit {
         Self::Identity,
         Self::Callers,
         Self::Calls,
+        Self::Streams,
         Self::TriggerSeries,
     ];
 
@@ -381,6 +391,7 @@ impl Limit {
             Self::Identity => "identity",
             Self::Callers => "callers",
             Self::Calls => "calls",
+            Self::Streams => "streams",
             Self::TriggerSeries => "trigger_series",
         }
     }

@@ -1,8 +1,13 @@
 //! Resident memory of 10,000 idle triggers with open streams, beyond an empty server.
 
+use std::time::Duration;
+
+use tokio::{task::JoinSet, time::sleep};
+
 use crate::{
     broker,
-    fleet::{Fleet, redis_trigger},
+    emulator::Keda,
+    fleet::{Fleet, Metadata, redis_trigger},
     host::{resident_mb, threads},
     process::Process,
     report::{Must, Report},
@@ -17,9 +22,11 @@ pub async fn of_idle_triggers(report: &mut Report) {
     // One trigger first, so that what every server needs once is not counted.
     let _first = Fleet::open(&server, vec![redis_trigger(&redis, "bench-memory-first")]).await;
     let (empty, few_threads) = (resident_mb(server.pid()), threads(server.pid()));
-    let triggers = (0..TRIGGERS).map(|n| redis_trigger(&redis, &format!("bench-memory-{n}"))).collect();
-    let _fleet = Fleet::open(&server, triggers).await;
+    let triggers: Vec<_> = (0..TRIGGERS).map(|n| redis_trigger(&redis, &format!("bench-memory-{n}"))).collect();
+    let _fleet = Fleet::open(&server, triggers.clone()).await;
     let full = resident_mb(server.pid());
+    let _told = spec_streams(&server, &triggers).await;
+    let with_both = resident_mb(server.pid());
     report.add("memory of an empty server", empty, "MB", Must::Nothing);
     report.add(
         "memory of 10,000 idle triggers with open streams, beyond that",
@@ -27,5 +34,27 @@ pub async fn of_idle_triggers(report: &mut Report) {
         "MB",
         Must::AtMost(100.0),
     );
+    report.add(
+        "memory of them while KEDA has their second streams open, too",
+        with_both - empty,
+        "MB",
+        Must::AtMost(100.0),
+    );
     report.add("threads more for 10,000 triggers", threads(server.pid()) - few_threads, "threads", Must::AtMost(0.0));
+}
+
+/// Opens the stream of each trigger on which KEDA is told its target, within five minutes: most of them are open then.
+async fn spec_streams(server: &Process, triggers: &[Metadata]) -> JoinSet<()> {
+    let channel = server.channel();
+    let mut streams = JoinSet::new();
+    for (n, metadata) in triggers.iter().enumerate() {
+        let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+        streams.spawn(async move { drop(keda.spec_stream().await) });
+    }
+    let begun = "grpc_server_started_total{grpc_service=\"externalscaler.ExternalScaler\",grpc_method=\"StreamMetricSpec\",grpc_type=\"server_stream\"}";
+    while server.series(begun) < triggers.len() as f64 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    streams
 }

@@ -1,4 +1,4 @@
-//! What one connection may have unanswered: calls, and the bytes of their requests. Parked streams do not count.
+//! What one connection may have unanswered: calls, and the bytes of their requests; and how many streams it may park.
 //!
 //! Each connection has a little for itself and shares the rest with all others, so that none is shut out by another.
 
@@ -19,19 +19,23 @@ use tonic::{Status, codegen::Bytes};
 use super::handled::Handled;
 use crate::{door::Working, limits, limits::Limit};
 
-/// What all connections together have unanswered, beyond what each has for itself.
+/// What all connections together have open, beyond what each has for itself.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     calls: AtomicUsize,
     bytes: AtomicUsize,
+    streams: AtomicUsize,
+    /// How many triggers there may be.
+    triggers: usize,
 }
 
-/// What one connection has unanswered.
+/// What one connection has open.
 #[derive(Debug)]
 pub(super) struct Calls {
     shared: Arc<Shared>,
     calls: AtomicUsize,
     bytes: AtomicUsize,
+    streams: AtomicUsize,
     /// When an answer was last taken, or there was none to take.
     moved: Mutex<Instant>,
 }
@@ -44,10 +48,23 @@ pub(super) struct Call {
     _working: Working,
 }
 
+/// One parked stream, until it ends.
+#[derive(Debug)]
+pub(super) struct Parked {
+    of: Arc<Calls>,
+    _working: Working,
+}
+
+impl Shared {
+    pub(super) fn of(triggers: usize) -> Arc<Self> {
+        Arc::new(Self { triggers, ..Self::default() })
+    }
+}
+
 impl Calls {
     pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        let moved = Mutex::new(Instant::now());
-        Arc::new(Self { shared, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0), moved })
+        let [calls, bytes, streams] = [const { AtomicUsize::new(0) }; 3];
+        Arc::new(Self { shared, calls, bytes, streams, moved: Mutex::new(Instant::now()) })
     }
 
     /// One more; the error is its answer.
@@ -73,6 +90,22 @@ impl Calls {
             ));
         }
         Ok(call)
+    }
+
+    /// One more stream that stays open; the error is its answer.
+    pub(super) fn park(self: &Arc<Self>, working: Working) -> Result<Parked, Status> {
+        let before = self.streams.fetch_add(1, Ordering::Relaxed);
+        let all = lend(&self.shared.streams, before, 1, limits::STREAMS_FREE);
+        // Dropped on refusal, it takes itself from the count again.
+        let parked = Parked { of: Arc::clone(self), _working: working };
+        let most = |each| self.shared.triggers.saturating_mul(each);
+        if before >= limits::STREAMS_FREE && (before >= most(limits::STREAMS_OF_ONE) || all > most(limits::STREAMS)) {
+            Limit::Streams.crossed();
+            return Err(Status::resource_exhausted(
+                "too many streams are open: `--max-triggers` says for how many triggers there is room",
+            ));
+        }
+        Ok(parked)
     }
 
     /// Whether there are many answers, and none has been taken for so long that nobody can be waiting for them.
@@ -109,6 +142,13 @@ impl Drop for Call {
     }
 }
 
+impl Drop for Parked {
+    fn drop(&mut self) {
+        let before = self.of.streams.fetch_sub(1, Ordering::Relaxed);
+        give_back(&self.of.shared.streams, before, 1, limits::STREAMS_FREE);
+    }
+}
+
 /// Takes from `shared` what goes beyond `free` when `before` grows by `more`; what is taken in all.
 fn lend(shared: &AtomicUsize, before: usize, more: usize, free: usize) -> usize {
     let lent = (before + more).saturating_sub(free) - before.saturating_sub(free);
@@ -135,8 +175,8 @@ pub(super) enum Holds {
     Request(Arc<Call>),
     /// The call whose answer this is: it is over when the answer has been taken.
     Answer(#[expect(dead_code, reason = "what counts is when it is dropped")] Arc<Call>, Handled),
-    /// A parked stream: its caller is at work, and that is all.
-    Parked(#[expect(dead_code, reason = "what counts is when it is dropped")] Working, Handled),
+    /// A parked stream: no call is unanswered, but it is open.
+    Parked(#[expect(dead_code, reason = "what counts is when it is dropped")] Parked, Handled),
     /// The answer to a call that was refused.
     Nothing(#[expect(dead_code, reason = "what counts is when it is dropped")] Handled),
 }

@@ -30,14 +30,18 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_BUFFER: usize = 64 << 10;
 
 /// Streams that stay open and cost next to nothing: they are parked, not unanswered.
-const PARKED: [&str; 2] = ["/externalscaler.ExternalScaler/StreamIsActive", "/grpc.health.v1.Health/Watch"];
+const PARKED: [&str; 3] = [
+    "/externalscaler.ExternalScaler/StreamIsActive",
+    "/externalscaler.ExternalScaler/StreamMetricSpec",
+    "/grpc.health.v1.Health/Watch",
+];
 
 /// What all connections have in common.
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) routes: Routes,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) unanswered: Arc<Shared>,
+    pub(super) open: Arc<Shared>,
     pub(super) age: Option<Duration>,
     /// Says that connections are to go away.
     pub(super) stop: CancellationToken,
@@ -65,7 +69,7 @@ enum Next {
 pub(super) async fn serve(guest: Guest, common: Common) {
     let Guest { socket, caller } = guest;
     let caller = Arc::new(caller);
-    let calls = Calls::new(common.unanswered);
+    let calls = Calls::new(common.open);
     let end_streams = common.end_streams.child_token();
     let service = {
         let (caller, calls, end_streams) = (Arc::clone(&caller), Arc::clone(&calls), end_streams.clone());
@@ -117,7 +121,7 @@ fn settings() -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
-        // All ScaledObjects of an operator share one connection and park on it: what is unanswered has its own bound.
+        // All ScaledObjects of an operator share one connection and park on it: what is open has its own bounds (`calls.rs`).
         .max_concurrent_streams(None)
         .max_pending_accept_reset_streams(limits::CANCELLED)
         .max_send_buf_size(STREAM_BUFFER);
@@ -133,15 +137,18 @@ fn answer(
     calls: &Arc<Calls>,
     end_streams: &CancellationToken,
 ) -> impl Future<Output = Result<Response<Counted<Body>>, Infallible>> + use<> {
-    let parked = PARKED.contains(&request.uri().path()).then(|| caller.working());
-    if parked.is_some() {
+    let parks = PARKED.contains(&request.uri().path());
+    if parks {
         request.extensions_mut().insert(EndStreams(end_streams.clone()));
     }
     request.extensions_mut().insert(Peer(caller.address()));
-    let begun = calls.begin(caller.working());
+    let begun = calls.begin(caller.working()).and_then(|call| {
+        let parked = parks.then(|| calls.park(caller.working())).transpose()?;
+        Ok((call, parked))
+    });
     async move {
-        let call = match begun {
-            Ok(call) => call,
+        let (call, parked) = match begun {
+            Ok(begun) => begun,
             Err(status) => {
                 handled.ends(status.code());
                 return Ok(status.into_http().map(|body| Counted::new(body, Holds::Nothing(handled))));
@@ -158,7 +165,7 @@ fn answer(
         handled.look(answer.headers());
         let holds = match parked {
             None => Holds::Answer(call, handled),
-            Some(working) => Holds::Parked(working, handled),
+            Some(parked) => Holds::Parked(parked, handled),
         };
         Ok(answer.map(|body| Counted::new(body, holds)))
     }

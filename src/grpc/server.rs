@@ -9,6 +9,7 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
+    calls::Shared,
     connection::{self, Common},
     externalscaler::{self, external_scaler_server::ExternalScalerServer},
     secrets::Secrets,
@@ -55,7 +56,7 @@ impl Server {
         metrics: Arc<Metrics>,
         transport: Transport,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let end_streams = CancellationToken::new();
+        let (end_streams, open) = (CancellationToken::new(), Shared::of(sampler.room_for_triggers()));
         let scaler = Scaler { sampler, stream_age: transport.stream_age, secrets: Secrets::new(transport.encrypted) };
         let (health, health_service) = tonic_health::server::health_reporter();
         for service in ["", READINESS, LIVENESS] {
@@ -75,7 +76,7 @@ impl Server {
         let common = Common {
             routes,
             metrics,
-            unanswered: Arc::default(),
+            open,
             age: transport.connection_age,
             stop: CancellationToken::new(),
             end_streams,

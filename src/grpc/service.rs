@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use rand::RngExt;
 use tokio::time::sleep;
 use tonic::{Request, Response, Status};
@@ -27,6 +27,9 @@ use crate::{
 
 /// KEDA up to 2.19 multiplies by 1,000 into an int64: above this it overflows.
 const LARGEST_VALUE: f64 = 9e15;
+
+/// Within this time KEDA is told its target. Each one costs it a reconcile, and it begins with all objects at once.
+const SPECS_WITHIN: Duration = Duration::from_secs(300);
 
 /// After about this long a stream that found no room is to be tried again.
 const ROOM_AGAIN: Duration = Duration::from_secs(60);
@@ -87,26 +90,26 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
-        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        let metadata = self.metadata(object, scaler_metadata);
-        let spec = self.sampler.metric(object, &metadata).map(|metric| {
-            let spec = MetricSpec {
-                metric_name: metric.name,
-                target_size: rounded_up(metric.target).max(1),
-                target_size_float: metric.target.min(LARGEST_VALUE),
-            };
-            Response::new(GetMetricSpecResponse { metric_specs: vec![spec] })
-        });
-        spec.map_err(|error| of_spec(&error))
+        self.spec(request.into_inner()).map(Response::new)
     }
 
     async fn stream_metric_spec(
         &self,
-        _request: Request<ScaledObjectRef>,
+        request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        // KEDA takes this as "targets do not change by themselves" and asks no more.
-        Err(Status::unimplemented("targets change only with the trigger: use GetMetricSpec"))
+        // KEDA takes this as "there is no more", whether something was said before or not, and opens it no more.
+        let no_more = || Status::unimplemented("targets change only with the trigger");
+        let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
+        let spec = self.spec(request.into_inner()).map_err(|_| no_more())?;
+        let within = self.stream_age.map_or(SPECS_WITHIN, |age| age.min(SPECS_WITHIN));
+        let wait = within.mul_f64(rand::rng().random_range(0.0..1.0));
+        let words = async move {
+            tokio::select! {
+                () = end.cancelled() => Vec::new(),
+                () = sleep(wait) => vec![Ok(spec), Err(no_more())],
+            }
+        };
+        Ok(Response::new(Box::pin(stream::once(words).flat_map(stream::iter))))
     }
 
     async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
@@ -126,6 +129,20 @@ impl Scaler {
     fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
         spans::asks(object.namespace, object.name);
         self.secrets.look(object, Metadata::from(scaler_metadata))
+    }
+
+    /// What is measured, and for how much of it there is to be a replica.
+    fn spec(&self, object: ScaledObjectRef) -> Result<GetMetricSpecResponse, Status> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = object;
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let metadata = self.metadata(object, scaler_metadata);
+        let metric = self.sampler.metric(object, &metadata).map_err(|error| of_spec(&error))?;
+        let spec = MetricSpec {
+            metric_name: metric.name,
+            target_size: rounded_up(metric.target).max(1),
+            target_size_float: metric.target.min(LARGEST_VALUE),
+        };
+        Ok(GetMetricSpecResponse { metric_specs: vec![spec] })
     }
 
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.

@@ -255,6 +255,12 @@ impl Sampler {
         }
     }
 
+    /// How many triggers may be observed.
+    #[must_use]
+    pub fn room_for_triggers(&self) -> usize {
+        self.0.settings.allowance.triggers.in_all
+    }
+
     /// How many connections are in use.
     #[must_use]
     pub fn connections(&self) -> usize {

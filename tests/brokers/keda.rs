@@ -50,7 +50,9 @@ async fn a_redis_list_goes_from_zero_to_work_and_back() {
         let spec = keda.spec().await.unwrap();
         assert_eq!((spec.metric_name, spec.target_size), (format!("redis-{list}"), 10));
     }
-    assert!(keda.spec_stream_is_unimplemented().await);
+    let hasty = Process::start(&["--stream-age", "1s"]);
+    let told = Keda::new(hasty.channel(), "orders", &metadata).spec_stream().await;
+    assert_eq!(told, (vec![keda.spec().await.unwrap()], Code::Unimplemented));
     let mut stream = keda.stream().await.unwrap();
     seen(&mut keda, 0.0).await;
     let mut writer =

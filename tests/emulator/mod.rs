@@ -116,10 +116,20 @@ impl Keda {
         Ok(self.client.stream_is_active(self.object.clone()).await?.into_inner())
     }
 
-    /// The spec stream of KEDA 2.21: `UNIMPLEMENTED` makes it fall back to polling for good.
-    pub async fn spec_stream_is_unimplemented(&mut self) -> bool {
-        let answer = self.client.stream_metric_spec(self.object.clone()).await;
-        answer.err().is_some_and(|status| status.code() == Code::Unimplemented)
+    /// The spec stream of KEDA 2.21, to its end: what it said, and how it ended. After `UNIMPLEMENTED` KEDA opens no other.
+    pub async fn spec_stream(&mut self) -> (Vec<MetricSpec>, Code) {
+        let mut specs = Vec::new();
+        let mut stream = match self.client.stream_metric_spec(self.object.clone()).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => return (specs, status.code()),
+        };
+        loop {
+            match stream.message().await {
+                Ok(Some(said)) => specs.extend(said.metric_specs),
+                Ok(None) => return (specs, Code::Ok),
+                Err(status) => return (specs, status.code()),
+            }
+        }
     }
 }
 

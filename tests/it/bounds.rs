@@ -114,6 +114,41 @@ async fn too_many_is_resource_exhausted_and_the_hpa_is_there_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_are_bounded_by_the_triggers_that_there_may_be_and_nobody_is_shut_out() {
+    let room = |in_all| Room { in_all, per_namespace: in_all };
+    let allowance = Allowance { triggers: room(100), connections: room(100) };
+    let pipe = Pipe::over(Settings { allowance, ..Settings::default() }).await;
+    // As many as are let in on a connection of its own, of one trigger or of one that is refused.
+    let park = async |metadata: &[(&str, &str)]| {
+        let mut keda = Keda::new(pipe.channel().await, "orders", metadata);
+        let mut streams = Vec::new();
+        loop {
+            match keda.stream().await {
+                Ok(stream) => streams.push(stream),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::ResourceExhausted);
+                    assert!(status.message().contains("`--max-triggers`"), "{status}");
+                    return (keda, streams);
+                }
+            }
+        }
+    };
+    let (mut greedy, streams) = park(&[("scalerType", "scripted"), ("queue", "a")]).await;
+    assert_eq!(streams.len(), 200);
+    assert_eq!(greedy.spec_stream().await, (Vec::new(), Code::ResourceExhausted));
+    greedy.poll().await.unwrap();
+    let (_wrong, others) = park(&[("scalerType", "typo")]).await;
+    assert_eq!(others.len(), 200);
+    let third = park(&[("scalerType", "scripted"), ("queue", "a")]).await;
+    assert_eq!(third.1.len(), 64 + 300 - 2 * (200 - 64));
+    let fourth = park(&[("scalerType", "scripted"), ("queue", "a")]).await;
+    assert_eq!(fourth.1.len(), 64, "whatever the others do");
+    drop((streams, others, third, fourth));
+    let (_, again) = park(&[("scalerType", "scripted"), ("queue", "a")]).await;
+    assert_eq!(again.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_larger_than_anything_that_is_meant_is_named_and_not_read() {
     let pipe = Pipe::new().await;
     let channel = pipe.channel().await;

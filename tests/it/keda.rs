@@ -31,11 +31,9 @@ async fn a_new_scaled_object_is_reconciled_polled_and_pushed() {
         assert_eq!((spec.metric_name.as_str(), spec.target_size, spec.target_size_float), ("scripted-a", 10, 10.0));
     }
     assert!(queue.reads().is_empty(), "a spec costs no read");
-    // Then the streams and the first poll at once.
-    let (mut pushing, mut specs) = (keda.clone(), keda.clone());
-    let (stream, unimplemented, poll) =
-        tokio::join!(pushing.stream(), specs.spec_stream_is_unimplemented(), keda.poll());
-    assert!(unimplemented);
+    // Then the stream and the first poll at once.
+    let mut pushing = keda.clone();
+    let (stream, poll) = tokio::join!(pushing.stream(), keda.poll());
     let poll = poll.unwrap();
     assert!(poll.active);
     assert_eq!(
@@ -44,6 +42,40 @@ async fn a_new_scaled_object_is_reconciled_polled_and_pushed() {
     );
     assert!(stream.unwrap().next().await.unwrap().unwrap().result);
     assert_eq!(queue.reads().len(), 1, "all of it from one read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_told_once_within_minutes_and_never_again() {
+    let pipe = Pipe::new().await;
+    let objects: Vec<_> = ["a", "b", "c", "d", "e", "f"].into_iter().map(metadata).collect();
+    let channel = pipe.channel().await;
+    let told = join_all(objects.iter().map(|metadata| async {
+        let mut keda = Keda::new(channel.clone(), "orders", metadata);
+        let spec = keda.spec().await.unwrap();
+        let ((specs, end), took) = timed(keda.spec_stream()).await;
+        assert_eq!((specs, end), (vec![spec], Code::Unimplemented));
+        assert!(took <= 300 * SECOND, "{took:?}");
+        took
+    }))
+    .await;
+    // KEDA opens those of all objects at once, and each costs it a reconcile.
+    let spread = *told.iter().max().unwrap() - *told.iter().min().unwrap();
+    assert!(spread > 10 * SECOND, "{told:?}");
+    // What is wrong has a metric all the same; of what has none nothing is told, and the stream does not come back.
+    let mut keda = Keda::new(channel.clone(), "orders", &[("scalerType", "typo")]);
+    assert_eq!(keda.spec_stream().await, (vec![keda.spec().await.unwrap()], Code::Unimplemented));
+    let mut keda = Keda::new(channel.clone(), "no name", &metadata("a"));
+    assert_eq!(keda.spec().await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(keda.spec_stream().await, (Vec::new(), Code::Unimplemented));
+    // A server that ends says OK: another one is asked then.
+    let mut keda = Keda::new(channel, "orders", &metadata("a"));
+    let ending = async {
+        sleep(SECOND / 100).await;
+        pipe.drain.end_streams();
+    };
+    let (told, ()) = tokio::join!(keda.spec_stream(), ending);
+    assert_eq!(told, (Vec::new(), Code::Ok));
+    assert!(pipe.world.queue("a").reads().is_empty(), "a target costs no read");
 }
 
 #[tokio::test(start_paused = true)]

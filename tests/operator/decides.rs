@@ -20,8 +20,12 @@ struct Place {
 
 impl Place {
     async fn new(name: &str) -> Self {
+        Self::with(name, &[]).await
+    }
+
+    async fn with(name: &str, options: &[&str]) -> Self {
         let backend = Backend::new(Kind::Redis, name).await;
-        let (api, server) = (stage::api().await, serve(&backend.name, &[]));
+        let (api, server) = (stage::api().await, serve(&backend.name, options));
         api.namespace(&backend.name).await;
         for object in [backend.secret(&backend.name, ONE), backend.authentication(&backend.name)] {
             api.apply(&object).await.ok();
@@ -57,15 +61,16 @@ impl Place {
         self.counted("plimsoll_pushes_total")
     }
 
+    /// How often KEDA has asked so.
+    fn asked(&self, method: &str) -> u64 {
+        let service = "externalscaler.ExternalScaler";
+        self.counted(&format!(r#"grpc_server_started_total{{grpc_service="{service}",grpc_method="{method}""#))
+    }
+
     /// KEDA has asked that often again.
     async fn polled(&self, times: u64) {
-        let asked = || {
-            self.counted(
-                r#"grpc_server_started_total{grpc_service="externalscaler.ExternalScaler",grpc_method="IsActive""#,
-            )
-        };
-        let before = asked();
-        eventually("KEDA polls", || async { asked() >= before + times }).await;
+        let before = self.asked("IsActive");
+        eventually("KEDA polls", || async { self.asked("IsActive") >= before + times }).await;
     }
 }
 
@@ -84,6 +89,27 @@ async fn a_formula_is_woken_by_a_push_of_one_of_its_triggers() {
     timeout(PATIENCE, changes.next()).await.expect("a wake");
     println!("with a formula: from the write to spec.replicas: {:.1?}", begin.elapsed());
     assert!(place.pushes() >= 1, "it was a poll");
+    place.backend.fill(25).await;
+    scaled.reaches(5).await;
+    place.backend.clear().await;
+    scaled.reaches(0).await;
+    scaled.end().await;
+    place.backend.end().await;
+}
+
+#[tokio::test]
+async fn a_target_that_keda_was_told_is_not_asked_for() {
+    // It is told within the age of a stream.
+    let place = Place::with("told", &["--stream-age", "8s"]).await;
+    let spec = json!({"triggers": [place.trigger()], "pollingInterval": 1});
+    let scaled = Scaled::new(&place.api, &place.backend.name, "told", &spec).await;
+    eventually("KEDA asks for values alone", || async {
+        let before = place.asked("GetMetricSpec");
+        place.polled(5).await;
+        place.asked("GetMetricSpec") == before
+    })
+    .await;
+    assert!(place.asked("GetMetricSpec") > 0, "it asked before");
     place.backend.fill(25).await;
     scaled.reaches(5).await;
     place.backend.clear().await;

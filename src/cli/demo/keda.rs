@@ -70,13 +70,6 @@ impl Keda {
     /// Reconciles, then polls, listens and scales for ever.
     pub(super) async fn run(&self) -> Result<()> {
         let spec = self.spec().await.context("the server did not say what it measures")?;
-        // KEDA asks for targets that change, too, and is content when there are none.
-        let targets = self.call(|mut client, object| async move { client.stream_metric_spec(object).await }).await;
-        if let Err(status) = targets.map(drop)
-            && status.code() != Code::Unimplemented
-        {
-            self.trouble(&status);
-        }
         self.board.note(|facts| facts.target = spec.target_size_float);
         tokio::join!(self.listen(), self.poll(), self.autoscale(spec.target_size_float));
         Ok(())
