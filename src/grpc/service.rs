@@ -90,9 +90,7 @@ impl ExternalScaler for Scaler {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
-        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
-        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
-        spec(&self.sampler, object, &self.metadata(object, scaler_metadata)).map(Response::new)
+        self.spec(request.into_inner()).map(Response::new)
     }
 
     async fn stream_metric_spec(
@@ -102,19 +100,16 @@ impl ExternalScaler for Scaler {
         // KEDA takes this as "there is no more", whether something was said before or not, and opens it no more.
         let no_more = || Status::unimplemented("targets change only with the trigger");
         let end = request.extensions().get().map(|EndStreams(end)| end.clone()).unwrap_or_default();
-        let ScaledObjectRef { name, namespace, scaler_metadata } = request.into_inner();
-        let object = ObjectRef { namespace, name };
-        let metadata = self.metadata(object.borrowed(), scaler_metadata);
-        let sampler = self.sampler.clone();
+        // It is kept for minutes: what is not small is asked for.
+        let small = |spec: &MetricSpec| spec.metric_name.len() <= limits::NAME;
+        let spec = self.spec(request.into_inner()).ok().filter(|spec| spec.metric_specs.iter().all(small));
+        let spec = spec.ok_or_else(no_more)?;
         let within = self.stream_age.map_or(SPECS_WITHIN, |age| age.min(SPECS_WITHIN));
         let wait = within.mul_f64(rand::rng().random_range(0.0..1.0));
         let words = async move {
             tokio::select! {
                 () = end.cancelled() => Vec::new(),
-                () = sleep(wait) => {
-                    let spec = spec(&sampler, object.borrowed(), &metadata).ok();
-                    spec.map(Ok).into_iter().chain([Err(no_more())]).collect()
-                }
+                () = sleep(wait) => vec![Ok(spec), Err(no_more())],
             }
         };
         Ok(Response::new(Box::pin(stream::once(words).flat_map(stream::iter))))
@@ -137,6 +132,20 @@ impl Scaler {
     fn metadata(&self, object: ObjectRef<&str>, scaler_metadata: BTreeMap<String, String>) -> Metadata {
         spans::asks(object.namespace, object.name);
         self.secrets.look(object, Metadata::from(scaler_metadata))
+    }
+
+    /// What is measured, and for how much of it there is to be a replica.
+    fn spec(&self, object: ScaledObjectRef) -> Result<GetMetricSpecResponse, Status> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = object;
+        let object = ObjectRef { namespace: namespace.as_str(), name: name.as_str() };
+        let metric = self.sampler.metric(object, &self.metadata(object, scaler_metadata));
+        let metric = metric.map_err(|error| of_spec(&error))?;
+        let spec = MetricSpec {
+            metric_name: metric.name,
+            target_size: rounded_up(metric.target).max(1),
+            target_size_float: metric.target.min(LARGEST_VALUE),
+        };
+        Ok(GetMetricSpecResponse { metric_specs: vec![spec] })
     }
 
     /// How long the stream of a refused trigger lasts: room may be there soon, metadata changes with the ScaledObject.
@@ -169,17 +178,6 @@ impl Scaler {
         let value = MetricValue { metric_name, metric_value: rounded_up(value), metric_value_float: value };
         Ok(GetMetricsResponse { metric_values: vec![value] })
     }
-}
-
-/// What is measured, and for how much of it there is to be a replica.
-fn spec(sampler: &Sampler, object: ObjectRef<&str>, metadata: &Metadata) -> Result<GetMetricSpecResponse, Status> {
-    let metric = sampler.metric(object, metadata).map_err(|error| of_spec(&error))?;
-    let spec = MetricSpec {
-        metric_name: metric.name,
-        target_size: rounded_up(metric.target).max(1),
-        target_size_float: metric.target.min(LARGEST_VALUE),
-    };
-    Ok(GetMetricSpecResponse { metric_specs: vec![spec] })
 }
 
 /// For KEDA up to 2.16, which reads the integers only: the same sign and zero as the float.

@@ -47,6 +47,7 @@ async fn a_new_scaled_object_is_reconciled_polled_and_pushed() {
 #[tokio::test(start_paused = true)]
 async fn a_target_is_told_once_within_minutes_and_never_again() {
     let pipe = Pipe::new().await;
+    let long = "q".repeat(300);
     let objects: Vec<_> = ["a", "b", "c", "d", "e", "f"].into_iter().map(metadata).collect();
     let channel = pipe.channel().await;
     let told = join_all(objects.iter().map(|metadata| async {
@@ -66,6 +67,8 @@ async fn a_target_is_told_once_within_minutes_and_never_again() {
     assert_eq!(keda.spec_stream().await, (vec![keda.spec().await.unwrap()], Code::Unimplemented));
     let mut keda = Keda::new(channel.clone(), "no name", &metadata("a"));
     assert_eq!(keda.spec().await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(keda.spec_stream().await, (Vec::new(), Code::Unimplemented));
+    let mut keda = Keda::new(channel.clone(), "orders", &metadata(&long));
     assert_eq!(keda.spec_stream().await, (Vec::new(), Code::Unimplemented));
     // A server that ends says OK: another one is asked then.
     let mut keda = Keda::new(channel, "orders", &metadata("a"));
