@@ -1,8 +1,8 @@
 //! Resident memory of 10,000 idle triggers with open streams, beyond an empty server.
 
-use std::time::Duration;
-
-use tokio::{task::JoinSet, time::sleep};
+use futures::{StreamExt, stream};
+use plimsoll::grpc::externalscaler::GetMetricSpecResponse;
+use tonic::Streaming;
 
 use crate::{
     broker,
@@ -43,18 +43,16 @@ pub async fn of_idle_triggers(report: &mut Report) {
     report.add("threads more for 10,000 triggers", threads(server.pid()) - few_threads, "threads", Must::AtMost(0.0));
 }
 
-/// Opens the stream of each trigger on which KEDA is told its target, within five minutes: most of them are open then.
-async fn spec_streams(server: &Process, triggers: &[Metadata]) -> JoinSet<()> {
+/// The stream of each trigger on which KEDA is told its target, within five minutes: most of them are open then.
+async fn spec_streams(server: &Process, triggers: &[Metadata]) -> Vec<Streaming<GetMetricSpecResponse>> {
     let channel = server.channel();
-    let mut streams = JoinSet::new();
-    for (n, metadata) in triggers.iter().enumerate() {
-        let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
-        streams.spawn(async move { drop(keda.spec_stream().await) });
-    }
-    let begun = "grpc_server_started_total{grpc_service=\"externalscaler.ExternalScaler\",grpc_method=\"StreamMetricSpec\",grpc_type=\"server_stream\"}";
-    while server.series(begun) < triggers.len() as f64 {
-        sleep(Duration::from_millis(50)).await;
-    }
-    streams
+    stream::iter(triggers.iter().enumerate())
+        .map(|(n, metadata)| {
+            let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+            async move { keda.open_spec_stream().await.expect("opens") }
+        })
+        .buffered(64)
+        .collect()
+        .await
 }

@@ -116,11 +116,16 @@ impl Keda {
         Ok(self.client.stream_is_active(self.object.clone()).await?.into_inner())
     }
 
-    /// The spec stream of KEDA 2.21, to its end: what it said, and how it ended. After `UNIMPLEMENTED` KEDA opens no other.
+    /// The spec stream of KEDA 2.21.
+    pub async fn open_spec_stream(&mut self) -> Result<Streaming<GetMetricSpecResponse>, Status> {
+        Ok(self.client.stream_metric_spec(self.object.clone()).await?.into_inner())
+    }
+
+    /// The same to its end: what it said, and how it ended. After `UNIMPLEMENTED` KEDA opens no other.
     pub async fn spec_stream(&mut self) -> (Vec<MetricSpec>, Code) {
         let mut specs = Vec::new();
-        let mut stream = match self.client.stream_metric_spec(self.object.clone()).await {
-            Ok(answer) => answer.into_inner(),
+        let mut stream = match self.open_spec_stream().await {
+            Ok(stream) => stream,
             Err(status) => return (specs, status.code()),
         };
         loop {
