@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
-use tonic::Status;
+use tonic::{Status, transport::Channel};
 
 use crate::{
     broker,
@@ -37,8 +37,7 @@ impl Fleet {
         let count = triggers.len();
         let opened: Vec<_> = stream::iter(triggers.into_iter().enumerate())
             .map(|(n, metadata)| {
-                let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-                let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+                let mut keda = object(&channel, n, &metadata);
                 async move { keda.stream().await.expect("opens") }
             })
             .buffered(64)
@@ -76,13 +75,18 @@ impl Fleet {
     }
 }
 
+/// KEDA at the `n`th ScaledObject.
+pub fn object(channel: &Channel, n: usize, metadata: &Metadata) -> Keda {
+    let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    Keda::new(channel.clone(), &format!("o{n}"), &pairs)
+}
+
 /// Each trigger polled once, as KEDA does.
 pub async fn poll(server: &Process, triggers: impl IntoIterator<Item = Metadata>) -> Vec<Result<Poll, Status>> {
     let channel = server.channel();
     stream::iter(triggers.into_iter().enumerate())
         .map(|(n, trigger)| {
-            let pairs: Vec<_> = trigger.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+            let mut keda = object(&channel, n, &trigger);
             async move { keda.poll().await }
         })
         .buffered(64)

@@ -10,7 +10,7 @@ use tokio::time::{interval, sleep};
 use crate::{
     broker,
     emulator::Keda,
-    fleet::redis_trigger,
+    fleet::{object, redis_trigger},
     kafka,
     process::Process,
     redis,
@@ -63,8 +63,7 @@ async fn healthy(server: &Process, address: &str) -> Vec<Keda> {
     let mut fleet = Vec::new();
     for n in 0..HEALTHY {
         let metadata = redis_trigger(address, &format!("bench-isolation-{n}"));
-        let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+        let mut keda = object(&channel, n, &metadata);
         keda.poll().await.expect("answers");
         fleet.push(keda);
     }

@@ -6,8 +6,7 @@ use tonic::Streaming;
 
 use crate::{
     broker,
-    emulator::Keda,
-    fleet::{Fleet, Metadata, redis_trigger},
+    fleet::{Fleet, Metadata, object, redis_trigger},
     host::{resident_mb, threads},
     process::Process,
     report::{Must, Report},
@@ -48,8 +47,7 @@ async fn spec_streams(server: &Process, triggers: &[Metadata]) -> Vec<Streaming<
     let channel = server.channel();
     stream::iter(triggers.iter().enumerate())
         .map(|(n, metadata)| {
-            let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+            let mut keda = object(&channel, n, metadata);
             async move { keda.open_spec_stream().await.expect("opens") }
         })
         .buffered(64)

@@ -10,8 +10,7 @@ use tokio::{
 
 use crate::{
     broker,
-    emulator::Keda,
-    fleet::redis_trigger,
+    fleet::{object, redis_trigger},
     process::Process,
     redis,
     report::{Must, Report},
@@ -38,8 +37,7 @@ pub async fn of_active_triggers(report: &mut Report) {
     let mut objects = JoinSet::new();
     for (n, list) in lists.iter().enumerate() {
         let metadata = redis_trigger(&address, list);
-        let pairs: Vec<_> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let mut keda = Keda::new(channel.clone(), &format!("o{n}"), &pairs);
+        let mut keda = object(&channel, n, &metadata);
         let first_poll = begin + POLL.mul_f64(n as f64 / LISTS as f64);
         objects.spawn(async move {
             let mut stream = keda.stream().await.expect("opens");

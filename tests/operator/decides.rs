@@ -61,6 +61,14 @@ impl Place {
         self.counted("plimsoll_pushes_total")
     }
 
+    /// Work for five replicas, and none.
+    async fn work_comes_and_goes(&self, scaled: &Scaled) {
+        self.backend.fill(25).await;
+        scaled.reaches(5).await;
+        self.backend.clear().await;
+        scaled.reaches(0).await;
+    }
+
     /// How often KEDA has asked so.
     fn asked(&self, method: &str) -> u64 {
         let service = "externalscaler.ExternalScaler";
@@ -89,10 +97,7 @@ async fn a_formula_is_woken_by_a_push_of_one_of_its_triggers() {
     timeout(PATIENCE, changes.next()).await.expect("a wake");
     println!("with a formula: from the write to spec.replicas: {:.1?}", begin.elapsed());
     assert!(place.pushes() >= 1, "it was a poll");
-    place.backend.fill(25).await;
-    scaled.reaches(5).await;
-    place.backend.clear().await;
-    scaled.reaches(0).await;
+    place.work_comes_and_goes(&scaled).await;
     scaled.end().await;
     place.backend.end().await;
 }
@@ -110,10 +115,7 @@ async fn a_target_that_keda_was_told_is_not_asked_for() {
     })
     .await;
     assert!(place.asked("GetMetricSpec") > 0, "it asked before");
-    place.backend.fill(25).await;
-    scaled.reaches(5).await;
-    place.backend.clear().await;
-    scaled.reaches(0).await;
+    place.work_comes_and_goes(&scaled).await;
     scaled.end().await;
     place.backend.end().await;
 }
@@ -132,10 +134,7 @@ async fn a_formula_with_an_activation_of_its_own_is_never_pushed() {
     place.polled(6).await;
     assert_eq!(scaled.replicas().await, 0, "7 is not more than 10");
 
-    place.backend.fill(25).await;
-    scaled.reaches(5).await;
-    place.backend.clear().await;
-    scaled.reaches(0).await;
+    place.work_comes_and_goes(&scaled).await;
     assert_eq!(place.pushes(), 0);
     scaled.end().await;
     place.backend.end().await;
